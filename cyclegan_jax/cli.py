@@ -1,0 +1,65 @@
+"""The entry points: `train.py`, and the command `cyclegan-jax` for what comes after training."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import tyro
+
+from cyclegan_jax import backend
+from cyclegan_jax.errors import UserError
+
+MISTAKE = 2
+"""Exit status of a user's mistake, as of a wrong flag."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells count it."""
+
+
+def train(args: Sequence[str]) -> int:
+    """`train.py`: train the experiment that `args` describe and return the exit status."""
+
+    def run() -> None:
+        from cyclegan_jax.command_line import parse_train
+
+        config, workdir = parse_train(args)
+        from cyclegan_jax import training  # JAX reads the flags that `_run` has set when it starts
+
+        training.train(config, workdir, say=lambda line: print(line, flush=True))
+
+    return _run(run)
+
+
+def evaluate(run: Path, step: int | None = None, data_dir: str | None = None) -> None:
+    """Score a run on its test split: photo -> labels by palette colour, beside two controls.
+
+    Args:
+        run: the work directory of a run.
+        step: which checkpoint; default: the newest.
+        data_dir: where the data is, if it is no longer where the run was trained.
+    """
+    from cyclegan_jax.evaluation.photo_to_labels import evaluate_run
+
+    result = evaluate_run(run, step=step, data_dir=data_dir)
+    print(result.table())
+    print(json.dumps(result.to_json()))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """`cyclegan-jax`: run a subcommand and return the exit status."""
+    commands: dict[str, Callable[..., None]] = {"evaluate": evaluate}
+    return _run(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="cyclegan-jax", args=args))  # type: ignore
+
+
+def _run(command: Callable[[], None]) -> int:
+    """Run a command; a user's mistake becomes its one sentence on the error stream."""
+    backend.prepare()
+    try:
+        command()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return INTERRUPTED
+    return 0

@@ -1,0 +1,1 @@
+"""The networks: flax.nnx modules that know nothing of training."""

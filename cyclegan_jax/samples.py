@@ -1,0 +1,46 @@
+"""Picture grids of a run: real, generated and reconstructed images side by side."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.networks.cyclegan import Networks, Params
+
+Images = npt.NDArray[np.uint8]
+
+
+def make_sampler(
+    config: TrainConfig, networks: Networks, images_A: Images, images_B: Images
+) -> Callable[[Params], Images]:
+    """A function of the generators' parameters that draws the grid of some images.
+
+    Args:
+        config: the experiment.
+        networks: its networks.
+        images_A: (N, H, W, C) uint8.
+        images_B: (N, H, W, C) uint8.
+
+    Returns:
+        A function to a uint8 RGB picture of N rows: A, AtoB of it, back again; B, BtoA of it, back again.
+    """
+
+    @jax.jit
+    def translate(generators: Params) -> list[jax.Array]:
+        dtype = jnp.promote_types(config.dtype, jnp.float32)
+        columns = []
+        for there, back, images in (("AtoB", "BtoA", images_A), ("BtoA", "AtoB", images_B)):
+            real = images_lib.to_model_range(jnp.asarray(images), dtype)
+            fake = networks.generate(generators, there, real)
+            columns += [real, fake, networks.generate(generators, back, fake)]
+        return columns
+
+    def sample(generators: Params) -> Images:
+        columns = [images_lib.to_uint8(column) for column in translate(generators)]
+        return images_lib.grid(list(zip(*columns, strict=True)))
+
+    return sample

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from cyclegan_jax.data import palette
+
+
+def test_the_classes_are_the_19_of_cityscapes_in_train_id_order():
+    ids = {"road": 0, "sidewalk": 1, "building": 2, "pole": 5, "vegetation": 8, "sky": 10, "person": 11, "car": 13}
+    assert len(palette.NAMES) == len(palette.COLORS) == 19
+    assert {name: palette.NAMES.index(name) for name in ids} == ids
+    assert palette.NAMES[-1] == "bicycle"
+
+
+@pytest.mark.parametrize(
+    ("name", "color"),
+    [
+        ("road", (128, 64, 128)),
+        ("sidewalk", (244, 35, 232)),
+        ("building", (70, 70, 70)),
+        ("pole", (153, 153, 153)),
+        ("vegetation", (107, 142, 35)),
+        ("sky", (70, 130, 180)),
+        ("person", (220, 20, 60)),
+        ("car", (0, 0, 142)),
+        ("bicycle", (119, 11, 32)),
+    ],
+)
+def test_a_class_has_its_color(name, color):
+    assert palette.COLORS[palette.NAMES.index(name)] == color
+
+
+def test_no_two_classes_share_a_name_or_a_color():
+    assert len(set(palette.NAMES)) == 19
+    assert len({*palette.COLORS, palette.UNLABELLED}) == 20
+
+
+def test_color_array_is_one_row_a_class_and_a_new_array_each_time():
+    colors = palette.color_array()
+    assert colors.dtype == np.uint8
+    assert [tuple(row) for row in colors.tolist()] == list(palette.COLORS)
+    colors[:] = 0
+    assert palette.color_array().any()
+
+
+def test_color_array_puts_the_unlabelled_black_last():
+    assert palette.color_array(unlabelled=True).shape == (20, 3)
+    assert tuple(palette.color_array(unlabelled=True)[-1]) == palette.UNLABELLED == (0, 0, 0)

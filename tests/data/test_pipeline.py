@@ -1,0 +1,293 @@
+"""Training batches and test images."""
+
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan_jax.config import DataConfig, TrainConfig
+from cyclegan_jax.data import images, palette, pipeline, sources
+from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.data.pipeline import Batch, TrainIterator
+from cyclegan_jax.data.sources import Example, Sources
+from cyclegan_jax.errors import UserError
+
+
+def example(pixels: Uint8Image, name: str, kind: str = "PNG", **options: Any) -> Example:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return Example(stream.getvalue(), name)
+
+
+def numbered(count: int) -> tuple[Example, ...]:
+    """Images that are nothing but their number."""
+    return tuple(example(np.full((10, 10, 3), i, np.uint8), f"{i}.png") for i in range(count))
+
+
+def noisy(count: int, seed: int) -> tuple[Example, ...]:
+    rng = np.random.default_rng(seed)
+    return tuple(example(rng.integers(0, 256, (12, 15, 3), dtype=np.uint8), f"{i}.png") for i in range(count))
+
+
+def config(batch_size: int = 1, seed: int = 0, image_size: int = 8, **data: Any) -> TrainConfig:
+    return TrainConfig(data=DataConfig(image_size=image_size, **data), batch_size=batch_size, seed=seed)
+
+
+def take(iterator: TrainIterator, number: int) -> Batch:
+    """The next `number` batches in a row."""
+    batches = [next(iterator) for _ in range(number)]
+    return {domain: np.concatenate([batch[domain] for batch in batches]) for domain in ("A", "B")}
+
+
+def assert_same(one: Batch, other: Batch) -> None:
+    for domain in ("A", "B"):
+        np.testing.assert_array_equal(one[domain], other[domain])
+
+
+def order(batch: Batch, domain: str) -> list[int]:
+    """The numbers of `numbered` images."""
+    return [int(number) for number in batch[domain][:, 0, 0, 0]]
+
+
+@pytest.fixture
+def noise() -> Sources:
+    return Sources(noisy(5, 1), noisy(7, 2), (), ())
+
+
+@pytest.fixture
+def numbers() -> Sources:
+    return Sources(numbered(6), numbered(20), (), ())
+
+
+def test_batches_have_the_shapes_and_types_of_the_config(noise: Sources) -> None:
+    batch = next(pipeline.train_iterator(noise, config(batch_size=3, image_size=16, channels_A=1, channels_B=4)))
+    assert set(batch) == {"A", "B"}
+    assert (batch["A"].shape, batch["B"].shape) == ((3, 16, 16, 1), (3, 16, 16, 4))
+    assert batch["A"].dtype == batch["B"].dtype == np.uint8
+
+
+def test_works_on_a_folder(tmp_path: Path) -> None:
+    for split in ("trainA", "trainB"):
+        (tmp_path / split).mkdir()
+        for item in noisy(3, seed=len(split)):
+            (tmp_path / split / item.name).write_bytes(item.encoded)
+    experiment = config(batch_size=2, dir=str(tmp_path))
+    batch = take(pipeline.train_iterator(sources.open_sources(experiment.data), experiment), 3)
+    assert batch["A"].shape == (6, 8, 8, 3)
+
+
+def test_an_epoch_visits_each_image_once_and_every_epoch_has_its_own_order(numbers: Sources) -> None:
+    batch = take(pipeline.train_iterator(numbers, config(batch_size=4)), 15)
+    epochs = np.reshape(order(batch, "B"), (3, 20))
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(20))
+    orders = {tuple(epoch) for epoch in epochs} | {tuple(range(20))}
+    assert len(orders) == 4
+    # The smaller domain repeats, each of its images once before any comes again.
+    for epoch in np.reshape(order(batch, "A"), (10, 6)):
+        assert sorted(epoch) == list(range(6))
+
+
+def test_the_domains_are_shuffled_apart() -> None:
+    same = Sources(numbered(30), numbered(30), (), ())
+    batch = take(pipeline.train_iterator(same, config(batch_size=30)), 6)
+    epochs = {domain: [tuple(row) for row in np.reshape(order(batch, domain), (6, 30))] for domain in ("A", "B")}
+    # Neither in step nor one a few epochs behind the other, as with neighbouring seeds.
+    assert not set(epochs["A"]) & set(epochs["B"])
+    pairs = Counter(zip(order(batch, "A"), order(batch, "B"), strict=True))
+    assert sum(a == b for a, b in pairs) < 30
+
+
+def test_one_image_is_enough() -> None:
+    batch = take(pipeline.train_iterator(Sources(numbered(1), numbered(2), (), ()), config(batch_size=3)), 2)
+    assert order(batch, "A") == [0] * 6
+    assert sorted(order(batch, "B")) == [0, 0, 0, 1, 1, 1]
+
+
+def test_the_seed_decides(noise: Sources) -> None:
+    first = take(pipeline.train_iterator(noise, config(seed=3)), 10)
+    assert_same(first, take(pipeline.train_iterator(noise, config(seed=3)), 10))
+    other = take(pipeline.train_iterator(noise, config(seed=4)), 10)
+    assert np.any(first["A"] != other["A"])
+    assert np.any(first["B"] != other["B"])
+
+
+def test_threads_and_batch_size_do_not_matter(noise: Sources) -> None:
+    expected = take(pipeline.train_iterator(noise, config(threads=1)), 60)
+    for threads in (1, 4):
+        for batch_size in (1, 4):
+            iterator = pipeline.train_iterator(noise, config(batch_size=batch_size, threads=threads))
+            assert_same(take(iterator, 60 // batch_size), expected)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 5, 23])
+def test_resumes_where_it_was(noise: Sources, taken: int) -> None:
+    iterator = pipeline.train_iterator(noise, config(batch_size=2))
+    for _ in range(taken):
+        next(iterator)
+    state = json.loads(json.dumps(iterator.get_state()))
+    expected = take(iterator, 10)
+
+    fresh = pipeline.train_iterator(noise, config(batch_size=2, threads=3))
+    fresh.set_state(state)
+    assert fresh.get_state() == state
+    assert_same(take(fresh, 10), expected)
+    # Back again, in an iterator that has been further on.
+    iterator.set_state(state)
+    assert_same(take(iterator, 10), expected)
+    # With a batch size that does not divide the position.
+    larger = pipeline.train_iterator(noise, config(batch_size=5))
+    larger.set_state(state)
+    assert_same(take(larger, 4), expected)
+
+
+def test_processes_share_the_batch_of_one(noise: Sources) -> None:
+    whole = pipeline.train_iterator(noise, config(batch_size=6))
+    parts = [
+        pipeline.train_iterator(noise, config(batch_size=6), process_index=index, process_count=3) for index in range(3)
+    ]
+    for _ in range(4):
+        expected, shares = next(whole), [next(part) for part in parts]
+        assert all(share["A"].shape == (2, 8, 8, 3) for share in shares)
+        assert_same({domain: np.concatenate([share[domain] for share in shares]) for domain in expected}, expected)
+    # The position is that of all together: another number of processes can go on from it.
+    assert parts[1].get_state() == whole.get_state()
+    alone = pipeline.train_iterator(noise, config(batch_size=6))
+    alone.set_state(parts[1].get_state())
+    assert_same(next(alone), next(whole))
+
+
+def test_processes_must_divide_the_batch(noise: Sources) -> None:
+    with pytest.raises(UserError, match="batch_size is 5, but it is shared by 2 processes: take a multiple of 2"):
+        pipeline.train_iterator(noise, config(batch_size=5), process_count=2)
+
+
+def crops(image: Uint8Image, size: int) -> dict[bytes, tuple[int, int, bool]]:
+    """Every crop of an image, as it is and mirrored."""
+    found = {}
+    for top in range(image.shape[0] - size + 1):
+        for left in range(image.shape[1] - size + 1):
+            crop = image[top : top + size, left : left + size]
+            found[crop.tobytes()] = (top, left, False)
+            found[crop[:, ::-1].tobytes()] = (top, left, True)
+    return found
+
+
+def test_every_image_is_a_crop_of_the_resized_one_and_all_crops_and_flips_come() -> None:
+    source = noisy(1, seed=5)
+    data = Sources(source, source, (), ())
+    resized = images.resize(images.decode(source[0].encoded, 3, ""), 10, 10, nearest=False)
+    known = crops(resized, 8)
+    batch = next(pipeline.train_iterator(data, config(batch_size=400, load_size=10)))
+    for domain in ("A", "B"):
+        seen = Counter(known[image.tobytes()] for image in batch[domain])
+        assert len(seen) == 3 * 3 * 2
+        assert 150 < sum(count for (_, _, flipped), count in seen.items() if flipped) < 250
+    assert np.any(batch["A"] != batch["B"])
+
+    straight = next(pipeline.train_iterator(data, config(batch_size=50, load_size=10, flip=False)))
+    assert not any(known[image.tobytes()][2] for image in straight["A"])
+
+
+def test_without_room_the_crop_is_the_image() -> None:
+    source = noisy(1, seed=5)
+    data = Sources(source, source, (), ())
+    batch = next(pipeline.train_iterator(data, config(batch_size=2, load_size=8, flip=False)))
+    resized = images.resize(images.decode(source[0].encoded, 3, ""), 8, 8, nearest=False)
+    np.testing.assert_array_equal(batch["A"], [resized, resized])
+
+
+def label_pictures(kind: str = "PNG", **options: Any) -> tuple[Example, ...]:
+    rng = np.random.default_rng(0)
+    maps = palette.color_array()[rng.integers(0, 19, (4, 5, 5))].repeat(6, axis=1).repeat(6, axis=2)
+    return tuple(example(pixels, f"{i}.x", kind, **options) for i, pixels in enumerate(maps))
+
+
+def only_palette(pixels: Uint8Image) -> bool:
+    known = {tuple(color) for color in palette.color_array(unlabelled=True).tolist()}
+    return {tuple(color) for color in pixels.reshape(-1, 3).tolist()} <= known
+
+
+def test_labels_keep_their_colours_in_training() -> None:
+    data = Sources(label_pictures(), label_pictures(), (), ())
+    batch = next(pipeline.train_iterator(data, config(batch_size=8, image_size=16, labels="A")))
+    assert only_palette(batch["A"])
+    assert not only_palette(batch["B"]), "photos are resized with new colours"
+
+
+def test_a_broken_image_is_named_when_its_batch_comes(noise: Sources) -> None:
+    broken = Example(noise.train_A[0].encoded[:100], "trainA/broken.png")
+    iterator = pipeline.train_iterator(Sources((broken,), noise.train_B, (), ()), config(threads=2))
+    with pytest.raises(UserError, match=r"the image trainA/broken\.png cannot be read"):
+        next(iterator)
+
+
+def test_close_ends_the_threads_and_keeps_the_position(noise: Sources) -> None:
+    def readers() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name.startswith("grain-prefetch")]
+
+    before = set(readers())
+    iterator = pipeline.train_iterator(noise, config(threads=3))
+    next(iterator)
+    started = set(readers()) - before
+    assert 1 <= len(started) <= 3
+    state = iterator.get_state()
+    iterator.close()
+    for thread in started:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+    fresh = pipeline.train_iterator(noise, config())
+    fresh.set_state(state)
+    assert_same(next(iterator), next(fresh))
+
+
+def test_test_images_are_the_whole_images_in_order() -> None:
+    source = noisy(3, seed=1)
+    got = list(pipeline.test_images(source, config().data, "A"))
+    assert [name for name, _ in got] == ["0.png", "1.png", "2.png"]
+    for item, (_, image) in zip(source, got, strict=True):
+        decoded = images.decode(item.encoded, 3, "")
+        np.testing.assert_array_equal(image, images.resize(decoded, 8, 8, nearest=False))
+    gray = pipeline.test_image(source[0], config(channels_A=1).data, "A")
+    assert gray.shape == (8, 8, 1)
+
+
+def test_test_labels_are_snapped_to_the_palette() -> None:
+    source = label_pictures("JPEG", quality=95, subsampling=0)
+    data = config(labels="A", image_size=30).data
+    truth = [pipeline.test_image(item, data, "A") for item in label_pictures()]
+    for (_, image), expected in zip(pipeline.test_images(source, data, "A"), truth, strict=True):
+        assert only_palette(image)
+        assert np.mean(np.any(image != expected, axis=-1)) < 0.05
+    assert not only_palette(pipeline.test_image(source[0], dataclasses.replace(data, labels="B"), "A"))
+    shrunk = [image for _, image in pipeline.test_images(label_pictures(), config(labels="A").data, "A")]
+    assert only_palette(np.stack(shrunk))
+
+
+def test_black_labels_stay_black() -> None:
+    black = example(np.zeros((8, 8, 3), np.uint8), "black.png")
+    assert not pipeline.test_image(black, config(labels="A").data, "A").any()
+
+
+def test_first_images_stacks_what_there_is() -> None:
+    source = numbered(3)
+    assert [int(i) for i in pipeline.first_images(source, config().data, "A", 2)[:, 0, 0, 0]] == [0, 1]
+    assert pipeline.first_images(source, config().data, "A", 9).shape == (3, 8, 8, 3)
+
+
+def test_importing_it_leaves_grain_and_tfds_out() -> None:
+    code = (
+        "import sys; from cyclegan_jax.data import pipeline, sources; "
+        "print([name for name in ('grain', 'tensorflow_datasets', 'tensorflow') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

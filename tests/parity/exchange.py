@@ -1,0 +1,93 @@
+"""Carry weights and gradients from the PyTorch reference to this package's layout, and compare the two."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from torch import nn
+
+# In the order in which the images pass through; `blocks` and `convs` stand for all their members.
+GENERATOR_ORDER = ("stem", "down", "blocks", "up", "head")
+DISCRIMINATOR_ORDER = ("convs", "head")
+
+
+def convolutions(module: nn.Module) -> list[nn.Module]:
+    """The convolutions of a PyTorch network, in order."""
+    return [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
+
+
+def from_torch(module: nn.Module, like: Any, *, grad: bool = False) -> Any:
+    """The weights, or their gradients, of a PyTorch network as the parameters of ours.
+
+    Args:
+        module: the PyTorch network.
+        like: parameters of the same network here, for their structure and shapes.
+        grad: take the gradients.
+    """
+    layers = convolutions(module)
+    order = GENERATOR_ORDER if "stem" in like else DISCRIMINATOR_ORDER
+    places = [place for name in order for place in _layers(like[name])]
+    assert len(layers) == len(places)
+    flat = {}
+    for layer, place in zip(layers, places, strict=True):
+        kernel, bias = (_numpy(parameter, grad) for parameter in (layer.weight, layer.bias))
+        if isinstance(layer, nn.ConvTranspose2d):
+            kernel = kernel[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
+        else:
+            kernel = kernel.transpose(2, 3, 1, 0)
+        flat[id(place)] = {"kernel": kernel, "bias": bias}
+
+    def rebuild(node: Any) -> Any:
+        return flat[id(node)] if id(node) in flat else {name: rebuild(child) for name, child in node.items()}
+
+    params = rebuild(like)
+    jax.tree.map(lambda ours, theirs: np.testing.assert_equal(np.shape(ours), np.shape(theirs)), like, params)
+    return params
+
+
+def _layers(node: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+    if "kernel" in node:
+        yield node
+    else:
+        for name in sorted(node):
+            yield from _layers(node[name])
+
+
+def _numpy(parameter: torch.Tensor, grad: bool) -> np.ndarray:
+    values = parameter.grad if grad else parameter.detach()
+    assert values is not None
+    return values.numpy().copy()
+
+
+def nchw(images: np.ndarray) -> torch.Tensor:
+    """NHWC images as a PyTorch batch."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+
+
+def nhwc(images: torch.Tensor) -> np.ndarray:
+    """A PyTorch batch as NHWC images."""
+    return np.moveaxis(images.detach().numpy(), 1, -1)
+
+
+def bias_feeds_norm(path: tuple[Any, ...]) -> bool:
+    """Whether a parameter is a bias that an instance norm cancels: all but the last layers' and D's first."""
+    names = [str(entry.key) for entry in path]
+    if names[-1] != "bias" or "head" in names:
+        return False
+    return not (names[-3:-1] == ["convs", "0"])
+
+
+def assert_same(ours: Any, theirs: Any, *, relative: float, absolute: float, what: str = "") -> None:
+    """Compare trees of parameters or gradients, each tensor by its own largest value.
+
+    Biases that feed an instance norm have an exactly zero gradient, whose rounding Adam turns into updates: those are
+    compared absolutely.
+    """
+    ours_flat, theirs_flat = (jax.tree.leaves_with_path(tree) for tree in (ours, theirs))
+    assert [path for path, _ in ours_flat] == [path for path, _ in theirs_flat]
+    for (path, one), (_, other) in zip(ours_flat, theirs_flat, strict=True):
+        difference = np.abs(np.asarray(one) - np.asarray(other)).max()
+        bound = absolute if bias_feeds_norm(path) else relative * np.abs(np.asarray(other)).max()
+        assert difference <= bound, f"{what} {jax.tree_util.keystr(path)}: {difference:.3g} is above {bound:.3g}"

@@ -1,0 +1,104 @@
+"""The networks in PyTorch, written from the seed and the paper: what ours are compared with. NCHW."""
+
+import torch
+from torch import nn
+
+
+def initialise(network: nn.Module) -> None:
+    """Weights from N(0, 0.02), biases 0."""
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(part.weight, 0.0, 0.02)
+            nn.init.zeros_(part.bias)
+
+
+class Residual(nn.Module):
+    """A residual block; dropout, where there is any, sits between its two convolutions."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+            nn.ReLU(),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.branch(x)
+
+
+class Generator(nn.Module):
+    """The ResNet generator: `resize` upsamples as the seed does, `transposed` as the official code."""
+
+    def __init__(self, in_channels: int, out_channels: int, width: int, blocks: int, upsample: str):
+        super().__init__()
+
+        def normed(convolution: nn.Module, channels: int) -> list[nn.Module]:
+            return [convolution, nn.InstanceNorm2d(channels), nn.ReLU()]
+
+        parts = [nn.ReflectionPad2d(3), *normed(nn.Conv2d(in_channels, width, 7), width)]
+        for channels in (width, 2 * width):
+            parts += normed(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), 2 * channels)
+        parts += [Residual(4 * width) for _ in range(blocks)]
+        for channels in (4 * width, 2 * width):
+            half = channels // 2
+            if upsample == "transposed":
+                up = nn.ConvTranspose2d(channels, half, 3, stride=2, padding=1, output_padding=1)
+                parts += normed(up, half)
+            else:
+                parts += [nn.Upsample(scale_factor=2), *normed(nn.Conv2d(channels, half, 3, padding=1), half)]
+        parts += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
+        self.parts = nn.Sequential(*parts)
+        initialise(self)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.parts(x)
+
+
+class SeedDiscriminator(nn.Module):
+    """The seed's discriminator: four stride-2 blocks, a zero pad at the left and top, a head."""
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        parts: list[nn.Module] = []
+        for index, (before, after) in enumerate(
+            ((channels, width), (width, 2 * width), (2 * width, 4 * width), (4 * width, 8 * width))
+        ):
+            parts.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            if index > 0:
+                parts.append(nn.InstanceNorm2d(after))
+            parts.append(nn.LeakyReLU(0.2))
+        parts += [nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(8 * width, 1, 4, padding=1)]
+        self.parts = nn.Sequential(*parts)
+        initialise(self)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.parts(x)
+
+
+class NLayerDiscriminator(nn.Module):
+    """The official PatchGAN: 70x70 with three layers."""
+
+    def __init__(self, channels: int, width: int, n_layers: int = 3):
+        super().__init__()
+        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        before = width
+        for index in range(1, n_layers + 1):
+            after = width * min(2**index, 8)
+            stride = 2 if index < n_layers else 1
+            parts += [
+                nn.Conv2d(before, after, 4, stride=stride, padding=1),
+                nn.InstanceNorm2d(after),
+                nn.LeakyReLU(0.2),
+            ]
+            before = after
+        parts.append(nn.Conv2d(before, 1, 4, padding=1))
+        self.parts = nn.Sequential(*parts)
+        initialise(self)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.parts(x)

@@ -1,0 +1,77 @@
+"""The config refuses what cannot be trained, in one sentence that names the field."""
+
+import dataclasses
+
+import pytest
+
+from cyclegan_jax import config as config_lib
+from cyclegan_jax import recipes
+from cyclegan_jax.config import (
+    DataConfig,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    LossConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
+from cyclegan_jax.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "said"),
+    [
+        (DataConfig, {"labels": "C"}, "data.labels is 'C', but it must be one of A, B or None"),
+        (DataConfig, {"source": "zip"}, "data.source is 'zip', but it must be one of streets, folder"),
+        (DataConfig, {"image_size": "64"}, "data.image_size is '64', but it must be a whole number"),
+        (DataConfig, {"image_size": 4}, "data.image_size is 4, but it must be at least 8"),
+        (
+            DataConfig,
+            {"image_size": 64, "load_size": 60},
+            "data.load_size is 60, but it must be at least data.image_size",
+        ),
+        (DataConfig, {"load_size": 7.5}, "data.load_size is 7.5, but it must be a whole number or None"),
+        (DataConfig, {"channels_A": 2}, "data.channels_A is 2, but it must be one of 1, 3, 4"),
+        (DataConfig, {"channels_A": True}, "data.channels_A is True"),
+        (DataConfig, {"labels": "B", "channels_B": 1}, "data.channels_B is 1: set it to 3, or data.labels to None"),
+        (DataConfig, {"threads": 0}, "data.threads is 0"),
+        (GeneratorConfig, {"blocks": -1}, "generator.blocks is -1"),
+        (GeneratorConfig, {"dropout": 1.0}, "generator.dropout is 1.0"),
+        (DiscriminatorConfig, {"n_layers": 0}, "discriminator.n_layers is 0"),
+        (DiscriminatorConfig, {"width": False}, "discriminator.width is False, but it must be a whole number"),
+        (LossConfig, {"cycle_weight_A": -1.0}, "loss.cycle_weight_A is -1.0"),
+        (OptimizerConfig, {"beta1": 1.0}, "optimizer.beta1 is 1.0"),
+        (OptimizerConfig, {"constant_epochs": 0, "decay_epochs": 0}, "optimizer.decay_epochs is 0"),
+        (TrainConfig, {"batch_size": 0}, "batch_size is 0, but it must be at least 1"),
+        (TrainConfig, {"seed": -1}, "seed is -1"),
+        (TrainConfig, {"steps": 0}, "steps is 0"),
+        (TrainConfig, {"data": 3}, "data is 3, but it must be a DataConfig"),
+        (TrainConfig, {"dtype": "float16"}, "dtype is 'float16', but it must be one of float32, bfloat16, float64"),
+    ],
+)
+def test_a_value_out_of_place_is_refused_by_its_name(kind, values, said):
+    with pytest.raises(UserError) as refusal:
+        kind(**values)
+    assert said in str(refusal.value)
+
+
+def test_identity_loss_needs_equal_channels():
+    data, loss = DataConfig(channels_A=1), LossConfig(identity_weight=0.5)
+    with pytest.raises(UserError, match=r"data\.channels_A is 1, data\.channels_B 3"):
+        TrainConfig(data=data, loss=loss)
+    TrainConfig(data=data)
+
+
+def test_default_load_size_keeps_the_official_proportion():
+    assert [DataConfig(image_size=size).resolved_load_size for size in (64, 128, 256)] == [72, 143, 286]
+    assert DataConfig(image_size=64, load_size=64).resolved_load_size == 64
+
+
+@pytest.mark.parametrize("recipe", [recipes.paper, recipes.pytorch_gan])
+def test_a_config_survives_its_dictionary(recipe):
+    config = dataclasses.replace(recipe(), data=DataConfig(dir="somewhere", labels="B"), steps=7)
+    assert config_lib.from_dict(config_lib.to_dict(config)) == config
+
+
+def test_an_unknown_field_of_a_dictionary_is_named():
+    with pytest.raises(UserError, match=r"a field data\.mirror that this version"):
+        config_lib.from_dict({"data": {"mirror": True}})
