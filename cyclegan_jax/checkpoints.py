@@ -33,9 +33,10 @@ class Checkpoints:
         self._config = config
         try:
             directory(workdir).mkdir(parents=True, exist_ok=True)
+            newest: Any = ocp.training.preservation_policies.LatestN(config.keep_checkpoints)
             self._checkpointer = ocp.training.Checkpointer(
                 directory(workdir),
-                preservation_policy=ocp.training.preservation_policies.LatestN(config.keep_checkpoints),
+                preservation_policy=newest,
                 cleanup_tmp_directories=True,
             )
         except OSError as error:
@@ -83,8 +84,7 @@ class Checkpoints:
         step = self.latest_step()
         if step is None:
             raise UserError(f"there is no checkpoint in {self._checkpointer.directory}")
-        metadata = self._checkpointer.metadata(step).custom_metadata
-        assert isinstance(metadata, dict)
+        metadata: Any = self._checkpointer.metadata(step).custom_metadata
         saved_config = config_lib.from_dict(metadata["config"])
         try:
             values = self._checkpointer.load(step, _as_dict(jax.tree.map(_abstract, like)))
@@ -103,7 +103,8 @@ def load_config(run: str | Path, step: int | None = None) -> tuple[TrainConfig, 
         UserError: `run` holds no checkpoint, or not that one.
     """
     step, path = _find(run, step)
-    return config_lib.from_dict(ocp.metadata(path).custom_metadata["config"]), step
+    metadata: Any = ocp.metadata(path).custom_metadata
+    return config_lib.from_dict(metadata["config"]), step
 
 
 def load_generator_params(run: str | Path, direction: Direction, step: int | None = None, *, ema: bool) -> Params:
@@ -126,16 +127,17 @@ def load_generator_params(run: str | Path, direction: Direction, step: int | Non
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes["generators"][direction]
     )
     field = "ema" if ema else "generators"
-    context = ocp.Context(
-        pytree_options=ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
-    )
+    context = ocp.Context()
+    context.pytree_options.loading.partial_load = True
     with context:
         return ocp.load(path, {field: {direction: wanted}}, checkpointable_name="state")[field][direction]
 
 
 def _find(run: str | Path, step: int | None) -> tuple[int, Path]:
     folder = directory(run)
-    steps = sorted(int(path.name) for path in folder.glob("*") if re.fullmatch(r"\d+", path.name))
+    # A folder that was made but never finished has a number for its name, too.
+    numbered = (path for path in folder.glob("*") if re.fullmatch(r"\d+", path.name))
+    steps = sorted(int(path.name) for path in numbered if ocp.is_orbax_checkpoint(path))
     if not steps:
         raise UserError(f"{run} holds no checkpoint: name the work directory of a run, such as runs/streets")
     if step is not None and step not in steps:

@@ -1,6 +1,7 @@
 """The entry points: `train.py`, and the command `cyclegan-jax` for what comes after training."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,12 +49,14 @@ def evaluate(run: Path, step: int | None = None, data_dir: str | None = None) ->
 def main(args: Sequence[str] | None = None) -> int:
     """`cyclegan-jax`: run a subcommand and return the exit status."""
     commands: dict[str, Callable[..., None]] = {"evaluate": evaluate}
-    return _run(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="cyclegan-jax", args=args))  # type: ignore
+    return _run(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="cyclegan-jax", args=args))
 
 
 def _run(command: Callable[[], None]) -> int:
     """Run a command; a user's mistake becomes its one sentence on the error stream."""
     backend.prepare()
+    # Orbax logs its timings as warnings, through absl; what a user should know of a run is said by the run.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         command()
     except UserError as error:

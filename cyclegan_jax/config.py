@@ -57,8 +57,8 @@ class DataConfig:
             _require(self.load_size >= self.image_size, "data.load_size", self.load_size, need)
         if self.labels is not None and self.channels(self.labels) != 3:
             raise UserError(
-                f"data.labels is {self.labels!r}, but label maps are in palette colours, and data.channels_{self.labels} "
-                f"is {self.channels(self.labels)}: set it to 3, or data.labels to None"
+                f"data.labels is {self.labels!r}, but label maps are in palette colours, and "
+                f"data.channels_{self.labels} is {self.channels(self.labels)}: set it to 3, or data.labels to None"
             )
 
     @property

@@ -14,11 +14,11 @@ class ImagePool(NamedTuple):
 
     Attributes:
         images: (size, H, W, C) in [-1, 1].
-        count: () int32, how many of them have been filled.
+        filled: () int32, how many of them there are.
     """
 
     images: jax.Array
-    count: jax.Array
+    filled: jax.Array
 
 
 class Draws(NamedTuple):
@@ -26,11 +26,11 @@ class Draws(NamedTuple):
 
     Attributes:
         swap: (N,) bool, whether the image is exchanged for a stored one once the pool is full.
-        index: (N,) int32 in [0, size), which one.
+        place: (N,) int32 in [0, size), which one.
     """
 
     swap: jax.Array
-    index: jax.Array
+    place: jax.Array
 
 
 def empty(size: int, image_shape: tuple[int, int, int], dtype: jnp.dtype) -> ImagePool | None:
@@ -45,15 +45,15 @@ def draw(key: jax.Array, number: int, size: int) -> Draws:
     swap_key, index_key = jax.random.split(key)
     return Draws(
         swap=jax.random.bernoulli(swap_key, 0.5, (number,)),
-        index=jax.random.randint(index_key, (number,), 0, size, jnp.int32),
+        place=jax.random.randint(index_key, (number,), 0, size, jnp.int32),
     )
 
 
 def query(pool: ImagePool, images: jax.Array, draws: Draws) -> tuple[ImagePool, jax.Array]:
     """Show the pool new images and take as many from it, one after the other as the official `ImagePool` does.
 
-    While the pool is not full an image is stored and returned. Afterwards, where `draws.swap` says so, a stored image is
-    returned and the new one takes its place; else the new one is returned and not stored.
+    While the pool is not full an image is stored and returned. Afterwards, where `draws.swap` says so, a stored image
+    is returned and the new one takes its place; else the new one is returned and not stored.
 
     Args:
         pool: the history.
@@ -66,13 +66,13 @@ def query(pool: ImagePool, images: jax.Array, draws: Draws) -> tuple[ImagePool, 
     size = pool.images.shape[0]
 
     def one(pool: ImagePool, item: tuple[jax.Array, Draws]) -> tuple[ImagePool, jax.Array]:
-        image, (swap, index) = item
-        filling = pool.count < size
-        place = jnp.where(filling, pool.count, index)
+        image, (swap, chosen) = item
+        filling = pool.filled < size
+        place = jnp.where(filling, pool.filled, chosen)
         stored = pool.images[place]
         returned = jnp.where(filling | ~swap, image, stored)
         kept = jnp.where(filling | swap, image, stored)
-        return ImagePool(pool.images.at[place].set(kept), jnp.minimum(pool.count + 1, size)), returned
+        return ImagePool(pool.images.at[place].set(kept), jnp.minimum(pool.filled + 1, size)), returned
 
     # Images of one batch can meet in the pool, so the order matters: a scan, not a gather.
     return jax.lax.scan(one, pool, (images.astype(pool.images.dtype), draws))

@@ -32,12 +32,12 @@ def make_sampler(
     @jax.jit
     def translate(generators: Params) -> list[jax.Array]:
         dtype = jnp.promote_types(config.dtype, jnp.float32)
-        columns = []
-        for there, back, images in (("AtoB", "BtoA", images_A), ("BtoA", "AtoB", images_B)):
-            real = images_lib.to_model_range(jnp.asarray(images), dtype)
-            fake = networks.generate(generators, there, real)
-            columns += [real, fake, networks.generate(generators, back, fake)]
-        return columns
+        real_A, real_B = (images_lib.to_model_range(jnp.asarray(images), dtype) for images in (images_A, images_B))
+        fake_B = networks.generate(generators, "AtoB", real_A)
+        fake_A = networks.generate(generators, "BtoA", real_B)
+        cycled_A = networks.generate(generators, "BtoA", fake_B)
+        cycled_B = networks.generate(generators, "AtoB", fake_A)
+        return [real_A, fake_B, cycled_A, real_B, fake_A, cycled_B]
 
     def sample(generators: Params) -> Images:
         columns = [images_lib.to_uint8(column) for column in translate(generators)]

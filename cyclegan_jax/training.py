@@ -47,7 +47,7 @@ def train(config: TrainConfig, workdir: str | Path, *, say: Callable[[str], None
         DivergedError: a loss or a parameter is no longer finite.
     """
     # Only float64 asks for 64-bit types; a caller who has them on keeps them.
-    with jax.enable_x64(config.dtype == "float64" or jax.config.jax_enable_x64):
+    with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
         return _train(config, Path(workdir), say)
 
 

@@ -30,7 +30,7 @@ def test_fills_first_whatever_the_draws_then_exchanges_in_order():
     pool, shown = show(pool, images(4, 5, 6), [False, True, True], [0, 1, 1])
     assert shown == [4, 2, 5]
     assert pool.images.ravel().tolist() == [3, 6]
-    assert int(pool.count) == 2
+    assert int(pool.filled) == 2
 
 
 def test_draws_are_a_pure_function_of_the_key_and_fair():
@@ -39,8 +39,8 @@ def test_draws_are_a_pure_function_of_the_key_and_fair():
     assert jax.tree.all(jax.tree.map(np.array_equal, draws, again))
     # 4 standard deviations of a mean of 4000 draws.
     assert abs(float(draws.swap.mean()) - 0.5) < 4 * 0.5 / 4000**0.5
-    counts = np.bincount(draws.index, minlength=5)
+    counts = np.bincount(draws.place, minlength=5)
     assert counts.size == 5
     assert abs(counts - 800).max() < 4 * (4000 * 0.2 * 0.8) ** 0.5
     # Which image is stored must not depend on whether one is.
-    assert abs(np.corrcoef(draws.swap, draws.index)[0, 1]) < 4 / 4000**0.5
+    assert abs(np.corrcoef(draws.swap, draws.place)[0, 1]) < 4 / 4000**0.5

@@ -39,19 +39,19 @@ class StreetsConfig(tfds.core.BuilderConfig):
     size: int = 128
 
 
-class Streets(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[no-untyped-call]
+class Streets(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Drawn street scenes: label pictures (A) and photos (B).
 
     Each example has `image`, an RGB PNG of [size, size, 3], and `filename`, such as `street_0007.png`.
     """
 
-    name = "streets"
+    name = "streets"  # type: ignore[misc]
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Eight classes of Cityscapes, 128 pixels."}
-    BUILDER_CONFIGS: ClassVar[list[StreetsConfig]] = [StreetsConfig(name="default")]  # type: ignore[misc]
+    BUILDER_CONFIGS: ClassVar[list[StreetsConfig]] = [StreetsConfig(name="default")]
 
     def _info(self) -> tfds.core.DatasetInfo:
-        info: tfds.core.DatasetInfo = self.dataset_info_from_configs(  # type: ignore[no-untyped-call]
+        info: tfds.core.DatasetInfo = self.dataset_info_from_configs(
             description=__doc__,
             features=tfds.features.FeaturesDict(
                 {
@@ -144,7 +144,7 @@ def open_streets(
         ) from error
     try:
         with _quiet():
-            skip: Any = tfds.decode.SkipDecoding()  # type: ignore[no-untyped-call]
+            skip: Any = tfds.decode.SkipDecoding()
             sources: Any = _builder(root, config).as_data_source(decoders={"image": skip})  # type: ignore[arg-type]
         splits = {split: _Examples(sources[split]) for split in _FIRST_SEED}
         for examples in splits.values():

@@ -17,7 +17,7 @@ class PatchGAN(nnx.Module):
     dtype: jnp.dtype
     size_multiple: int
     min_size: int
-    convs: nnx.List
+    convs: nnx.List[nnx.Conv]
     head: nnx.Conv
 
     def __call__(self, x: jax.Array) -> jax.Array:

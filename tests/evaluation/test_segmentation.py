@@ -298,7 +298,7 @@ def test_per_class_table_has_a_dash_for_an_absent_class():
 def test_results_cannot_be_changed():
     scores = segmentation.score(np.eye(2, dtype=np.int64), ("a", "b"))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        scores.class_iou = 1.0  # type: ignore[misc]
+        scores.class_iou = 1.0
 
 
 # Errors

@@ -82,7 +82,7 @@ def test_channels_and_sizes(upsample, channels):
 @pytest.mark.parametrize("shape", [(1, 30, 32, 3), (1, 4, 8, 3), (1, 32, 32, 1), (32, 32, 3)])
 def test_the_generator_refuses_other_shapes(shape):
     generator = ResNetGenerator(GeneratorConfig(blocks=0, width=2), 3, 3, rngs=nnx.Rngs(0))
-    with pytest.raises(UserError, match="the generator (needs|takes)"):
+    with pytest.raises(UserError, match=r"the generator (needs|takes)"):
         generator(jnp.zeros(shape))
 
 

@@ -13,7 +13,7 @@ GENERATOR_ORDER = ("stem", "down", "blocks", "up", "head")
 DISCRIMINATOR_ORDER = ("convs", "head")
 
 
-def convolutions(module: nn.Module) -> list[nn.Module]:
+def convolutions(module: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
     """The convolutions of a PyTorch network, in order."""
     return [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
 
@@ -55,7 +55,8 @@ def _layers(node: dict[Any, Any]) -> Iterator[dict[str, Any]]:
             yield from _layers(node[name])
 
 
-def _numpy(parameter: torch.Tensor, grad: bool) -> np.ndarray:
+def _numpy(parameter: torch.Tensor | None, grad: bool) -> np.ndarray:
+    assert parameter is not None
     values = parameter.grad if grad else parameter.detach()
     assert values is not None
     return values.numpy().copy()
@@ -76,7 +77,7 @@ def bias_feeds_norm(path: tuple[Any, ...]) -> bool:
     names = [str(entry.key) for entry in path]
     if names[-1] != "bias" or "head" in names:
         return False
-    return not (names[-3:-1] == ["convs", "0"])
+    return names[-3:-1] != ["convs", "0"]
 
 
 def assert_same(ours: Any, theirs: Any, *, relative: float, absolute: float, what: str = "") -> None:

@@ -9,7 +9,8 @@ def initialise(network: nn.Module) -> None:
     for part in network.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(part.weight, 0.0, 0.02)
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
 
 
 class Residual(nn.Module):

@@ -19,7 +19,7 @@ def lr_factor_pytorch_gan(epoch: int, constant: int = 100, decay: int = 100) -> 
 
 
 class ImagePool:
-    """The official pool; its coin and its die come from a script of (exchange?, which) for each image once it is full."""
+    """The official pool; coin and die come from a script of (exchange?, which) for each image once it is full."""
 
     def __init__(self, size: int, script: Iterator[tuple[bool, int]]):
         self.size, self.script = size, script

@@ -106,7 +106,7 @@ def test_ten_steps_in_lockstep(recipe, kind):
         ):
             assert_same(params, from_torch(network, params), relative=1e-8, absolute=1e-8, what=f"step {number}")
     if config.pool_size:
-        assert int(ours.pool_A.count) == config.pool_size < STEPS * config.batch_size
+        assert int(ours.pool_A.filled) == config.pool_size < STEPS * config.batch_size
 
 
 def make_reference(config, kind, scripts):
@@ -147,13 +147,15 @@ def make_reference(config, kind, scripts):
 def lockstep_config(recipe: str):
     config = recipes.paper() if recipe == "paper" else recipes.pytorch_gan()
     # Unequal weights, where the recipe has one for each direction, would show an exchange of the two.
-    weights = {"cycle_weight_A": 8.0, "cycle_weight_B": 12.0} if recipe == "paper" else {}
+    weights = (8.0, 12.0) if recipe == "paper" else (10.0, 10.0)
     return dataclasses.replace(
         config,
         data=DataConfig(image_size=32),
         generator=dataclasses.replace(config.generator, blocks=1, width=4),
         discriminator=dataclasses.replace(config.discriminator, width=4),
-        loss=dataclasses.replace(config.loss, identity_weight=0.5, **weights),
+        loss=dataclasses.replace(
+            config.loss, identity_weight=0.5, cycle_weight_A=weights[0], cycle_weight_B=weights[1]
+        ),
         # Ten steps of two images are ten epochs of two: three constant, then a decay.
         optimizer=dataclasses.replace(config.optimizer, constant_epochs=3, decay_epochs=7),
         batch_size=2,

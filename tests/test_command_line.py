@@ -1,0 +1,176 @@
+"""`train.py` and `cyclegan-jax` as a user types them, mistakes included."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cyclegan_jax import backend, cli
+from cyclegan_jax.command_line import load_config_file, parse_train
+from cyclegan_jax.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+STREETS = str(ROOT / "configs" / "streets.py")
+
+
+def test_every_named_flag_reaches_its_field():
+    flags = {
+        "data.dir": "photos",
+        "data.image_size": 96,
+        "data.load_size": 100,
+        "data.labels": "B",
+        "batch_size": 2,
+        "steps": 5,
+        "seed": 7,
+        "generator.blocks": 3,
+        "generator.width": 16,
+        "generator.upsample": "resize",
+        "discriminator.kind": "pytorch_gan",
+        "loss.identity_weight": 0.25,
+        "pool_size": 9,
+        "dtype": "bfloat16",
+        "parallel": "pmap",
+    }
+    config, workdir = parse_train(["--config", STREETS, *(f"--{name}={value}" for name, value in flags.items())])
+    assert workdir == Path("runs/streets")
+    for name, value in flags.items():
+        found = config
+        for part in name.split("."):
+            found = getattr(found, part)
+        assert found == value, name
+
+
+def test_hyphens_none_booleans_and_workdir():
+    config, workdir = parse_train(
+        [
+            f"--config={STREETS}",
+            "--workdir=elsewhere",
+            "--data.image-size=32",
+            "--data.labels=None",
+            "--data.flip=False",
+        ]
+    )
+    assert (config.data.image_size, config.data.labels, config.data.flip) == (32, None, False)
+    assert workdir == Path("elsewhere")
+
+
+@pytest.mark.parametrize("name", ["streets", "cityscapes", "pytorch_gan"])
+def test_every_config_file_loads(name):
+    load_config_file(ROOT / "configs" / f"{name}.py")
+
+
+def test_cityscapes_is_the_papers_experiment():
+    config = load_config_file(ROOT / "configs" / "cityscapes.py")
+    assert (config.data.image_size, config.data.resolved_load_size, config.generator.blocks) == (128, 143, 6)
+    assert (config.loss.identity_weight, config.pool_size, config.batch_size) == (0.0, 50, 1)
+    assert (config.optimizer.constant_epochs, config.optimizer.decay_epochs) == (100, 100)
+
+
+def stopped(capsys, *args: str) -> tuple[int, str]:
+    """Exit status and standard error of `train.py` with these arguments."""
+    try:
+        status = cli.train(args)
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    return status, capsys.readouterr().err
+
+
+def test_a_typo_gets_the_nearest_name(capsys):
+    status, said = stopped(capsys, "--config", STREETS, "--data.image_sze=64")
+    assert status == 2
+    assert "--data.image" in said.replace("\n", "")
+
+
+def test_a_wrong_value_is_refused_by_its_field(capsys):
+    status, said = stopped(capsys, "--config", STREETS, "--batch_size=0")
+    assert status == 2
+    assert "batch_size is 0, but it must be at least 1" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no config file"),
+        ("def other(): pass", "has no function get_config()"),
+        ("def get_config(): return 3", "returns a int, but it must return a TrainConfig"),
+        ("import nothing_of_this_name", "does not run: ModuleNotFoundError"),
+        ("def get_config(): 1 / 0", "does not run: ZeroDivisionError"),
+        ("def get_config(:", "does not run: SyntaxError"),
+        (
+            "from cyclegan_jax.config import TrainConfig\ndef get_config(): return TrainConfig(batch_size=0)",
+            "is refused: batch_size is 0",
+        ),
+    ],
+)
+def test_a_broken_config_file_gets_a_sentence(capsys, tmp_path, content, said):
+    path = tmp_path / "experiment.py"
+    if content is not None:
+        path.write_text(content)
+    status, error = stopped(capsys, "--config", str(path))
+    assert status == 2
+    assert error.startswith("error: ")
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_no_config_and_no_data(capsys):
+    status, said = stopped(capsys)
+    assert (status, said.count("\n")) == (2, 1)
+    assert "--config configs/streets.py" in said
+    status, said = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.image_size=32")
+    assert (status, said.count("\n")) == (2, 1)
+    assert "--data.dir" in said
+    status, said = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.dir=nowhere")
+    assert (status, said.count("\n")) == (2, 1)
+    assert "nowhere" in said
+    assert "trainA" in said
+
+
+def test_help_documents_the_fields(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        parse_train(["--config", STREETS, "--help"])
+    assert exit_.value.code == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--data.image-size" in said or "--data.image_size" in said
+    assert "Height and width in pixels of the square crop" in said
+
+
+def test_evaluate_of_a_folder_that_is_no_run(capsys, tmp_path):
+    assert cli.main(["evaluate", "--run", str(tmp_path)]) == 2
+    assert "holds no checkpoint" in capsys.readouterr().err
+
+
+def test_xla_flags_are_the_entry_points_business():
+    mine = {"XLA_FLAGS": "--xla_dump_to=somewhere"}
+    backend.prepare(mine, jaxlib_version="0.10.2")
+    assert mine["XLA_FLAGS"] == f"--xla_dump_to=somewhere {backend.CPU_FUSION_FLAG}=LIBRARY_FUSION_TYPE_REDUCE"
+    before = dict(mine)
+    backend.prepare(mine, jaxlib_version="0.10.2")
+    assert mine == before
+    set_by_user = {"XLA_FLAGS": f"{backend.CPU_FUSION_FLAG}=LIBRARY_FUSION_TYPE_DOT"}
+    backend.prepare(set_by_user, jaxlib_version="0.10.2")
+    assert set_by_user == {"XLA_FLAGS": f"{backend.CPU_FUSION_FLAG}=LIBRARY_FUSION_TYPE_DOT"}
+    other: dict[str, str] = {}
+    backend.prepare(other, jaxlib_version="0.11.2")
+    assert other == {}
+
+
+def test_the_installed_jaxlib_takes_the_flags_and_importing_sets_none():
+    code = (
+        "import os; os.environ.pop('XLA_FLAGS', None); import cyclegan_jax, cyclegan_jax.training; "
+        "assert 'XLA_FLAGS' not in os.environ; import cyclegan_jax.backend as b; b.prepare(); import jax; "
+        "print(float(jax.numpy.ones(3).sum()))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=dict(os.environ), cwd=ROOT
+    )
+    assert result.stdout.strip() == "3.0", result.stderr
+
+
+def test_load_config_file_refuses_a_name_without_py(tmp_path):
+    path = tmp_path / "experiment.txt"
+    path.write_text("")
+    with pytest.raises(UserError, match=r"must end in \.py"):
+        load_config_file(path)

@@ -1,0 +1,54 @@
+"""Eight devices give the numbers of one, under jit and under pmap; and a batch they cannot share is refused."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from cyclegan_jax import sharding
+from cyclegan_jax.errors import UserError
+from tests.conftest import tiny_config
+
+BOUND = 1e-10
+
+
+@pytest.fixture(scope="module")
+def differences() -> dict[str, dict[str, float]]:
+    """What `eight_devices.py` prints, from a process that has eight virtual devices."""
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.eight_devices"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("parallel", ["jit", "pmap"])
+def test_eight_devices_equal_one(differences, parallel, optimizer):
+    found = differences[f"{parallel} {optimizer}"]
+    assert found["devices"] == 8
+    assert found["state"] <= BOUND, found
+    assert found["norm_biases"] <= 1e-8, found
+    assert found["metrics"] <= BOUND, found
+    # The pools hold images of every device, and the random exchange took place.
+    assert found["pool_filled"] == 6
+    # What a step that forgets to average would give: the comparison is sharp enough to see it.
+    assert found["local_gradients"] > 1e3 * BOUND
+
+
+def test_a_batch_that_devices_cannot_share_is_refused():
+    class EightDevices:
+        size = 8
+
+    with pytest.raises(UserError, match="batch_size is 12, but it is shared by 8 devices: take a multiple of 8"):
+        sharding.check_batch_size(tiny_config(batch_size=12), EightDevices())  # type: ignore[arg-type]
+    sharding.check_batch_size(tiny_config(batch_size=12), sharding.make_mesh(jax.devices()[:1]))

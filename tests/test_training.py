@@ -1,0 +1,147 @@
+"""The loop on real files: what it writes, how it goes on, and how it stops."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cyclegan_jax import checkpoints, inference, training
+from cyclegan_jax.config import OptimizerConfig, TrainConfig
+from cyclegan_jax.errors import UserError
+from tests.conftest import tiny_config
+
+
+def config_for(folder: Path, **changes) -> TrainConfig:
+    base = tiny_config()
+    data = dataclasses.replace(base.data, dir=str(folder))
+    every = {"log_every": 2, "sample_every": 4, "checkpoint_every": 4}
+    return tiny_config(**{"data": data, "steps": 6, "ema_decay": 0.5, **every, **changes})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> tuple[Path, TrainConfig, list[str]]:
+    """A finished run of six steps, its config, and what it said."""
+    root = tmp_path_factory.mktemp("run")
+    rng = np.random.default_rng(0)
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (root / "photos" / split).mkdir(parents=True)
+        for index in range(3):
+            pixels = rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "photos" / split / f"{index}.png")
+    config = config_for(root / "photos")
+    lines: list[str] = []
+    training.train(config, root / "work", say=lines.append)
+    return root / "work", config, lines
+
+
+def test_writes_pictures_logs_and_checkpoints(run):
+    workdir, config, lines = run
+    assert sorted(path.name for path in (workdir / "samples").iterdir()) == ["step_0000004.png", "step_0000006.png"]
+    with Image.open(workdir / "samples" / "step_0000006.png") as grid:
+        # Three test images in rows; A, there, back, B, there, back in columns; gaps of two pixels.
+        assert grid.size == (6 * 24 + 5 * 2, 3 * 24 + 2 * 2)
+    assert json.loads((workdir / "config.json").read_text())["data"]["image_size"] == 24
+    assert checkpoints.load_config(workdir) == (config, 6)
+
+    events = EventAccumulator(str(workdir / "tensorboard")).Reload()
+    losses = events.Scalars("loss/cycle_A")
+    assert [event.step for event in losses] == [2, 4, 6]
+    assert all(math.isfinite(event.value) and event.value > 0 for event in losses)
+    assert [event.step for event in events.Images("samples")] == [4, 6]
+
+    assert lines[0] == "A: 3 images, B: 3 images, 1 CPU device, 6 steps"
+    assert lines[-1].startswith("step 6/6  ")
+    for part in ("images/s", "0s left", "G ", "D ", "gan ", "cycle "):
+        assert part in lines[-1]
+
+
+def test_load_generator_gives_the_trained_one(run):
+    workdir, config, _ = run
+    images = np.random.default_rng(1).integers(0, 256, (2, 24, 28, 3), dtype=np.uint8)
+    generator = inference.load_generator(workdir, "BtoA")
+    assert (generator.step, generator.domains) == (6, ("B", "A"))
+    translated = generator.translate_uint8(images)
+    assert translated.shape == images.shape
+    assert translated.dtype == np.uint8
+    # The moving average is the default where there is one, and differs from the weights.
+    raw = inference.load_generator(workdir, "BtoA", ema=False)
+    assert not np.array_equal(raw.translate_uint8(images), translated)
+    earlier = inference.load_generator(workdir, "BtoA", step=4)
+    assert not np.array_equal(earlier.translate_uint8(images), translated)
+    other = inference.load_generator(workdir, "AtoB")
+    assert not np.array_equal(other.translate_uint8(images), translated)
+
+
+def test_load_generator_says_what_is_missing(run, tmp_path):
+    workdir, _, _ = run
+    with pytest.raises(UserError, match=f"{tmp_path} holds no checkpoint"):
+        inference.load_generator(tmp_path)
+    with pytest.raises(UserError, match=r"no checkpoint of step 5; it has 4, 6"):
+        inference.load_generator(workdir, step=5)
+    with pytest.raises(UserError, match="direction is 'BtoC'"):
+        inference.load_generator(workdir, "BtoC")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="takes float images"):
+        inference.load_generator(workdir)(np.zeros((1, 24, 24, 3), np.uint8))
+
+
+def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path):
+    """Weights, optimizer states, pools, average, and the order of the data."""
+    workdir, config, _ = run
+    training.train(dataclasses.replace(config, steps=3), tmp_path / "work", say=lambda line: None)
+    lines: list[str] = []
+    resumed = training.train(config, tmp_path / "work", say=lines.append)
+    assert lines[0] == f"continuing {tmp_path / 'work'} from step 3, with steps 3 -> 6"
+    # Loading gives exactly what is on disk, so the uninterrupted run can be read from its checkpoint.
+    with checkpoints.Checkpoints(workdir, config) as straight:
+        expected, _, _ = straight.restore(resumed)
+    for (path, one), other in zip(jax.tree.leaves_with_path(resumed), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=jax.tree_util.keystr(path))
+    assert int(resumed.step) == 6
+
+
+def test_a_finished_run_says_so(run):
+    workdir, config, _ = run
+    lines: list[str] = []
+    training.train(config, workdir, say=lines.append)
+    assert "is at step 6 already: raise --steps" in lines[-1]
+
+
+def test_another_architecture_is_refused(run):
+    workdir, config, _ = run
+    wider = dataclasses.replace(config, generator=dataclasses.replace(config.generator, width=8))
+    with pytest.raises(UserError, match="another architecture"):
+        training.train(wider, workdir, say=lambda line: None)
+
+
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(run, tmp_path):
+    """A rate at which float32 overflows within a few steps."""
+    _, config, _ = run
+    steep = dataclasses.replace(config, optimizer=OptimizerConfig(learning_rate=1e30), checkpoint_every=1, steps=50)
+    with pytest.raises(training.DivergedError, match=r"training diverged: .* at step \d+; .*Lower --optimizer") as stop:
+        training.train(steep, tmp_path / "work", say=lambda line: None)
+    # Whatever was saved can be used: every weight in it is a number.
+    try:
+        _, step = checkpoints.load_config(tmp_path / "work")
+    except UserError:
+        assert "no checkpoint had been saved yet" in str(stop.value)
+        return
+    assert f"the checkpoint of step {step} is kept" in str(stop.value)
+    params = checkpoints.load_generator_params(tmp_path / "work", "AtoB", ema=False)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_steps_default_to_the_schedule():
+    config = tiny_config(optimizer=OptimizerConfig(constant_epochs=3, decay_epochs=2), batch_size=4)
+    assert training.schedule_steps(config, 10) == 13
+
+
+def test_changes_names_nested_fields():
+    before, after = tiny_config(), tiny_config(steps=9, optimizer=OptimizerConfig(beta1=0.4))
+    assert training.changes(before, after) == ", with optimizer.beta1 0.5 -> 0.4, steps None -> 9"
+    assert training.changes(before, before) == ""
