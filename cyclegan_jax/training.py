@@ -73,8 +73,8 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
     sample = make_sampler(
         config,
         networks,
-        pipeline.first_images(data.test_A if len(data.test_A) else data.train_A, config.data, "A", SAMPLE_IMAGES),
-        pipeline.first_images(data.test_B if len(data.test_B) else data.train_B, config.data, "B", SAMPLE_IMAGES),
+        pipeline.spread_images(data.test_A if len(data.test_A) else data.train_A, config.data, "A", SAMPLE_IMAGES),
+        pipeline.spread_images(data.test_B if len(data.test_B) else data.train_B, config.data, "B", SAMPLE_IMAGES),
     )
 
     with Checkpoints(workdir, config) as checkpoints:

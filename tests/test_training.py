@@ -62,7 +62,7 @@ def test_writes_pictures_logs_and_checkpoints(run):
 
 
 def test_load_generator_gives_the_trained_one(run):
-    workdir, config, _ = run
+    workdir, _, _ = run
     images = np.random.default_rng(1).integers(0, 256, (2, 24, 28, 3), dtype=np.uint8)
     generator = inference.load_generator(workdir, "BtoA")
     assert (generator.step, generator.domains) == (6, ("B", "A"))

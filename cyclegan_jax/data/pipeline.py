@@ -177,6 +177,10 @@ def test_images(source: Source, config: DataConfig, domain: Domain) -> Iterator[
         yield example.name, test_image(example, config, domain)
 
 
-def first_images(source: Source, config: DataConfig, domain: Domain, number: int) -> Uint8Image:
-    """The first test images of a source, at most `number` of them: (N, image_size, image_size, channels) uint8."""
-    return np.stack([test_image(source[index], config, domain) for index in range(min(number, len(source)))])
+def spread_images(source: Source, config: DataConfig, domain: Domain, number: int) -> Uint8Image:
+    """At most `number` test images from all over a source: (N, image_size, image_size, channels) uint8.
+
+    The first ones in a row would often be frames of one film.
+    """
+    number = min(number, len(source))
+    return np.stack([test_image(source[index * len(source) // number], config, domain) for index in range(number)])

@@ -278,10 +278,10 @@ def test_black_labels_stay_black() -> None:
     assert not pipeline.test_image(black, config(labels="A").data, "A").any()
 
 
-def test_first_images_stacks_what_there_is() -> None:
-    source = numbered(3)
-    assert [int(i) for i in pipeline.first_images(source, config().data, "A", 2)[:, 0, 0, 0]] == [0, 1]
-    assert pipeline.first_images(source, config().data, "A", 9).shape == (3, 8, 8, 3)
+def test_spread_images_come_from_all_over_the_source() -> None:
+    found = pipeline.spread_images(numbered(9), config().data, "A", 3)
+    assert [int(i) for i in found[:, 0, 0, 0]] == [0, 3, 6]
+    assert pipeline.spread_images(numbered(3), config().data, "A", 9).shape == (3, 8, 8, 3)
 
 
 def test_importing_it_leaves_grain_and_tfds_out() -> None:

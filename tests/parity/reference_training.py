@@ -128,10 +128,12 @@ class OfficialTrainer(Trainer):
         self.optimizer_G.zero_grad()
         gan_AtoB, gan_BtoA = to_real(self.D_B(fake_B)), to_real(self.D_A(fake_A))
         cycle_A, cycle_B = functional.l1_loss(recovered_A, real_A), functional.l1_loss(recovered_B, real_B)
-        identity_A = functional.l1_loss(self.G_BA(real_A), real_A)
-        identity_B = functional.l1_loss(self.G_AB(real_B), real_B)
         g_total = gan_AtoB + gan_BtoA + self.cycle_A * cycle_A + self.cycle_B * cycle_B
-        g_total = g_total + self.identity * (self.cycle_A * identity_A + self.cycle_B * identity_B)
+        identity_A = identity_B = torch.zeros(())
+        if self.identity > 0:
+            identity_A = functional.l1_loss(self.G_BA(real_A), real_A)
+            identity_B = functional.l1_loss(self.G_AB(real_B), real_B)
+            g_total = g_total + self.identity * (self.cycle_A * identity_A + self.cycle_B * identity_B)
         g_total.backward()
         self.optimizer_G.step()
 
