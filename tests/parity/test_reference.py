@@ -36,7 +36,7 @@ def test_width_stops_growing_at_eight(n_layers):
     with torch.device("meta"):
         network = networks.NLayerDiscriminator(3, 4, n_layers)
     widths = [part.out_channels for part in network.modules() if isinstance(part, nn.Conv2d)]
-    assert widths == [4, 8, 16, 32, 32, 32][: n_layers + 1] + [1]
+    assert widths == [*[4, 8, 16, 32, 32, 32][: n_layers + 1], 1]
 
 
 @pytest.mark.parametrize("channels", [(3, 3), (1, 4), (4, 1)])
@@ -59,16 +59,16 @@ def test_discriminator_shapes():
 @pytest.mark.parametrize(
     ("make", "size", "cell", "first", "field"),
     [
-        (lambda: networks.NLayerDiscriminator(1, 1, 1), 64, 8, 9, 16),
-        (lambda: networks.NLayerDiscriminator(1, 1, 2), 96, 10, 25, 34),
-        (lambda: networks.NLayerDiscriminator(1, 1, 3), 128, 7, 25, 70),
+        (lambda: networks.NLayerDiscriminator(1, 1, 1), 64, 8, 11, 16),
+        (lambda: networks.NLayerDiscriminator(1, 1, 2), 96, 10, 29, 34),
+        (lambda: networks.NLayerDiscriminator(1, 1, 3), 128, 7, 33, 70),
         # The zero pad lies at the left and top: at the right and bottom the field would begin 16 pixels later.
         (lambda: networks.SeedDiscriminator(1, 1), 192, 5, 33, 94),
     ],
     ids=["16", "34", "70", "seed's 94"],
 )
 def test_receptive_field(make, size, cell, first, field):
-    """Measured by the gradient of one output cell, with nothing that could cancel and without the norm's global reach."""
+    """Measured by the gradient of one output cell: no weights that cancel, no norm with its global reach."""
     network = make()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -103,7 +103,7 @@ def test_initialisation(make):
     for part in convolutions:
         assert part.bias is not None
         assert not part.bias.any()
-    weights = torch.cat([part.weight.flatten() for part in convolutions])
+    weights = torch.cat([part.weight.detach().flatten() for part in convolutions])
     assert float(weights.std()) == pytest.approx(0.02, rel=0.02)
     assert abs(float(weights.mean())) < 2e-4
 
@@ -245,5 +245,5 @@ def test_rate_and_adam(recipe):
         old = copy.deepcopy(trainer)
         trainer.step(*images())
         for name in ("G_AB", "G_BA", "D_A", "D_B"):
-            new, was = (list(getattr(owner, name).parameters())[0] for owner in (trainer, old))
+            new, was = (next(iter(getattr(owner, name).parameters())) for owner in (trainer, old))
             assert float((new - was).abs().max()) == pytest.approx(rate, rel=1e-3, abs=1e-12)
