@@ -28,7 +28,7 @@ def from_torch(module: nn.Module, like: Any, *, grad: bool = False) -> Any:
     """
     layers = convolutions(module)
     order = GENERATOR_ORDER if "stem" in like else DISCRIMINATOR_ORDER
-    places = [place for name in order for place in _layers(like[name])]
+    places = [place for name in order if name in like for place in _layers(like[name])]
     assert len(layers) == len(places)
     flat = {}
     for layer, place in zip(layers, places, strict=True):

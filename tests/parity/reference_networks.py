@@ -14,7 +14,7 @@ def initialise(network: nn.Module) -> None:
 
 
 class Residual(nn.Module):
-    """A residual block; dropout, where there is any, sits between its two convolutions."""
+    """Two reflection-padded convolutions, added to their input."""
 
     def __init__(self, channels: int):
         super().__init__()
