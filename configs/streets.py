@@ -9,8 +9,8 @@ from cyclegan_jax.recipes import paper
 def get_config() -> TrainConfig:
     """The paper's recipe with networks of half the width, a schedule of 2400 steps, and averaged generators.
 
-    Patches of 34 of 64 pixels keep the proportion of the paper's 70 of 128. Upsampling by resizing spares so short a run
-    the checkerboards of transposed convolutions.
+    Patches of 34 of 64 pixels keep the proportion of the paper's 70 of 128. Upsampling by resizing spares so short a
+    run the checkerboards of transposed convolutions.
     """
     return dataclasses.replace(
         paper(),

@@ -42,7 +42,7 @@ def test_eight_devices_equal_one(differences, parallel, optimizer):
     # The pools hold images of every device, and the random exchange took place.
     assert found["pool_filled"] == 6
     # What a step that forgets to average would give: the comparison is sharp enough to see it.
-    assert found["local_gradients"] > 1e3 * BOUND
+    assert found["forgot_to_average"] > 1e3 * BOUND
 
 
 def test_a_batch_that_devices_cannot_share_is_refused():
