@@ -9,6 +9,8 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from cyclegan_jax import config as config_lib
+from cyclegan_jax import optimizer
+from cyclegan_jax import state as state_lib
 from cyclegan_jax.config import Direction, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan
@@ -86,13 +88,13 @@ class Checkpoints:
             raise UserError(f"there is no checkpoint in {self._checkpointer.directory}")
         metadata: Any = self._checkpointer.metadata(step).custom_metadata
         saved_config = config_lib.from_dict(metadata["config"])
-        try:
-            values = self._checkpointer.load(step, _as_dict(jax.tree.map(_abstract, like)))
-        except (ValueError, KeyError) as error:
+        if _shapes(like) != _shapes(_saved_shapes(saved_config)):
             raise UserError(
                 f"the checkpoint of step {step} in {self._checkpointer.directory} is of another architecture than the "
-                "config: use the run's own config, or another --workdir for a new run"
-            ) from error
+                f"config ({', '.join(config_lib.differences(saved_config, self._config))}): use the run's own config, "
+                "or another --workdir for a new run"
+            )
+        values = self._checkpointer.load(step, _as_dict(jax.tree.map(_abstract, like)))
         return like._replace(**values), metadata["data_position"], saved_config
 
 
@@ -149,6 +151,16 @@ def _find(run: str | Path, step: int | None) -> tuple[int, Path]:
 def _as_dict(state: TrainState) -> dict[str, Any]:
     """The state by field name, without what is switched off: a layout that a notebook can read without this package."""
     return {name: value for name, value in state._asdict().items() if value is not None}
+
+
+def _saved_shapes(config: TrainConfig) -> TrainState:
+    """The state that a run of this config saves, without its values."""
+    return jax.eval_shape(lambda: state_lib.create(config, optimizer.adam(config.optimizer)))
+
+
+def _shapes(state: TrainState) -> Any:
+    leaves, structure = jax.tree.flatten(state)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

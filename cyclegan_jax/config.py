@@ -280,3 +280,16 @@ def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
         for name, value in values.items()
     }
     return kind(**built)
+
+
+def differences(before: TrainConfig, after: TrainConfig) -> list[str]:
+    """The fields in which two configs differ, each as `name old -> new`."""
+
+    def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for name, value in values.items():
+            result |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        return result
+
+    old, new = flat(to_dict(before)), flat(to_dict(after))
+    return [f"{name} {old[name]} -> {new[name]}" for name in new if old[name] != new[name]]

@@ -82,7 +82,8 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
         if start:
             train_state, position, before = checkpoints.restore(train_state)
             batches.set_state(position)
-            say(f"continuing {workdir} from step {start:,}" + changes(before, config))
+            changed = config_lib.differences(before, config)
+            say(f"continuing {workdir} from step {start:,}" + (f", with {', '.join(changed)}" if changed else ""))
         devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device" + ("s" if mesh.size > 1 else "")
         say(f"A: {len(data.train_A):,} images, B: {len(data.train_B):,} images, {devices}, {stop:,} steps")
         if start >= stop:
@@ -127,20 +128,6 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
 def schedule_steps(config: TrainConfig, epoch_images: int) -> int:
     """Steps until the learning-rate schedule ends, with `epoch_images` images in the larger domain."""
     return math.ceil(optimizer_lib.schedule_epochs(config.optimizer) * epoch_images / config.batch_size)
-
-
-def changes(before: TrainConfig, after: TrainConfig) -> str:
-    """The fields that differ, as the end of a sentence; empty if none does."""
-
-    def flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:
-        result: dict[str, object] = {}
-        for name, value in values.items():
-            result |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-        return result
-
-    old, new = flat(config_lib.to_dict(before)), flat(config_lib.to_dict(after))
-    changed = [f"{name} {old[name]} -> {new[name]}" for name in new if old[name] != new[name]]
-    return f", with {', '.join(changed)}" if changed else ""
 
 
 def _check_finite(scalars: Scalars, step: int, last_good: int | None) -> None:

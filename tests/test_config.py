@@ -75,3 +75,9 @@ def test_a_config_survives_its_dictionary(recipe):
 def test_an_unknown_field_of_a_dictionary_is_named():
     with pytest.raises(UserError, match=r"a field data\.mirror that this version"):
         config_lib.from_dict({"data": {"mirror": True}})
+
+
+def test_differences_name_nested_fields():
+    before, after = TrainConfig(), TrainConfig(steps=9, optimizer=OptimizerConfig(beta1=0.4))
+    assert config_lib.differences(before, after) == ["optimizer.beta1 0.5 -> 0.4", "steps None -> 9"]
+    assert config_lib.differences(before, before) == []

@@ -50,5 +50,5 @@ def test_a_batch_that_devices_cannot_share_is_refused():
         size = 8
 
     with pytest.raises(UserError, match="batch_size is 12, but it is shared by 8 devices: take a multiple of 8"):
-        sharding.check_batch_size(tiny_config(batch_size=12), EightDevices())  # type: ignore[arg-type]
+        sharding.check_batch_size(tiny_config(batch_size=12), EightDevices())
     sharding.check_batch_size(tiny_config(batch_size=12), sharding.make_mesh(jax.devices()[:1]))

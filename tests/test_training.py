@@ -85,7 +85,7 @@ def test_load_generator_says_what_is_missing(run, tmp_path):
     with pytest.raises(UserError, match=r"no checkpoint of step 5; it has 4, 6"):
         inference.load_generator(workdir, step=5)
     with pytest.raises(UserError, match="direction is 'BtoC'"):
-        inference.load_generator(workdir, "BtoC")  # type: ignore[arg-type]
+        inference.load_generator(workdir, "BtoC")
     with pytest.raises(UserError, match="takes float images"):
         inference.load_generator(workdir)(np.zeros((1, 24, 24, 3), np.uint8))
 
@@ -94,7 +94,7 @@ def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path):
     """Weights, optimizer states, pools, average, and the order of the data."""
     workdir, config, _ = run
     training.train(dataclasses.replace(config, steps=3), tmp_path / "work", say=lambda line: None)
-    lines: list[str] = []
+    lines = []
     resumed = training.train(config, tmp_path / "work", say=lines.append)
     assert lines[0] == f"continuing {tmp_path / 'work'} from step 3, with steps 3 -> 6"
     # Loading gives exactly what is on disk, so the uninterrupted run can be read from its checkpoint.
@@ -107,7 +107,7 @@ def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path):
 
 def test_a_finished_run_says_so(run):
     workdir, config, _ = run
-    lines: list[str] = []
+    lines = []
     training.train(config, workdir, say=lines.append)
     assert "is at step 6 already: raise --steps" in lines[-1]
 
@@ -115,7 +115,7 @@ def test_a_finished_run_says_so(run):
 def test_another_architecture_is_refused(run):
     workdir, config, _ = run
     wider = dataclasses.replace(config, generator=dataclasses.replace(config.generator, width=8))
-    with pytest.raises(UserError, match="another architecture"):
+    with pytest.raises(UserError, match=r"another architecture than the config \(generator\.width 4 -> 8\)"):
         training.train(wider, workdir, say=lambda line: None)
 
 
@@ -139,9 +139,3 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(run, tmp_path):
 def test_steps_default_to_the_schedule():
     config = tiny_config(optimizer=OptimizerConfig(constant_epochs=3, decay_epochs=2), batch_size=4)
     assert training.schedule_steps(config, 10) == 13
-
-
-def test_changes_names_nested_fields():
-    before, after = tiny_config(), tiny_config(steps=9, optimizer=OptimizerConfig(beta1=0.4))
-    assert training.changes(before, after) == ", with optimizer.beta1 0.5 -> 0.4, steps None -> 9"
-    assert training.changes(before, before) == ""

@@ -45,10 +45,10 @@ class Streets(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     Each example has `image`, an RGB PNG of [size, size, 3], and `filename`, such as `street_0007.png`.
     """
 
-    name = "streets"  # type: ignore[misc]
+    name = "streets"
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Eight classes of Cityscapes, 128 pixels."}
-    BUILDER_CONFIGS: ClassVar[list[StreetsConfig]] = [StreetsConfig(name="default")]
+    BUILDER_CONFIGS: ClassVar[list[StreetsConfig]] = [StreetsConfig(name="default")]  # type: ignore[misc]
 
     def _info(self) -> tfds.core.DatasetInfo:
         info: tfds.core.DatasetInfo = self.dataset_info_from_configs(
