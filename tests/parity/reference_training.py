@@ -27,7 +27,7 @@ class ImagePool:
 
     def query(self, images: torch.Tensor) -> torch.Tensor:
         if self.size == 0:
-            return images
+            return images.detach()
         answer = []
         for image in images.detach():
             if len(self.stored) < self.size:
