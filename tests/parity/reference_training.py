@@ -27,7 +27,7 @@ class ImagePool:
 
     def query(self, images: torch.Tensor) -> torch.Tensor:
         if self.size == 0:
-            return images.detach()
+            return images
         answer = []
         for image in images.detach():
             if len(self.stored) < self.size:
@@ -140,9 +140,9 @@ class OfficialTrainer(Trainer):
         for network in (self.D_A, self.D_B):
             network.requires_grad_(True)
         self.optimizer_D.zero_grad()
-        d_A = 0.5 * (to_real(self.D_A(real_A)) + to_fake(self.D_A(self.pool_A.query(fake_A))))
+        d_A = 0.5 * (to_real(self.D_A(real_A)) + to_fake(self.D_A(self.pool_A.query(fake_A).detach())))
         d_A.backward()
-        d_B = 0.5 * (to_real(self.D_B(real_B)) + to_fake(self.D_B(self.pool_B.query(fake_B))))
+        d_B = 0.5 * (to_real(self.D_B(real_B)) + to_fake(self.D_B(self.pool_B.query(fake_B).detach())))
         d_B.backward()
         d_total = d_A + d_B
         self.optimizer_D.step()
