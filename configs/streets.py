@@ -1,4 +1,4 @@
-"""The embedded street scenes at 64 pixels: learns visibly in ten minutes on two CPU cores, with no download."""
+"""The embedded street scenes at 64 pixels: learns visibly in minutes on two CPU cores, with no download."""
 
 import dataclasses
 
