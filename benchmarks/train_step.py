@@ -124,11 +124,11 @@ def torch_eager(config: TrainConfig, batch: np.ndarray, device: str) -> Callable
     if config.update_first == "discriminators":
         trainer = reference_training.SeedTrainer(generators, discriminators, **options)  # type: ignore[arg-type]
     else:
-        pools = tuple(reference_training.ImagePool(0, iter(())) for _ in "AB")
+        off = reference_training.ImagePool(0, iter(()))
         trainer = reference_training.OfficialTrainer(
-            generators,  # type: ignore[arg-type]
+            generators,
             discriminators,
-            pools=pools,
+            pools=(off, off),
             cycle_A=10.0,
             cycle_B=10.0,
             identity=0.0,

@@ -2,13 +2,10 @@
 
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import pytest
-from PIL import Image
 
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 
@@ -29,17 +26,3 @@ def tiny_config(**changes: Any) -> TrainConfig:
         pool_size=3,
     )
     return dataclasses.replace(config, **changes)
-
-
-@pytest.fixture
-def photo_folder(tmp_path: Path) -> Path:
-    """Six images a domain in training, two in testing; A is red and B is blue."""
-    rng = np.random.default_rng(0)
-    for split, number in (("trainA", 6), ("trainB", 6), ("testA", 2), ("testB", 2)):
-        folder = tmp_path / "photos" / split
-        folder.mkdir(parents=True)
-        for index in range(number):
-            pixels = rng.integers(0, 100, (30, 30, 3), dtype=np.uint8)
-            pixels[..., 0 if split.endswith("A") else 2] += 150
-            Image.fromarray(pixels).save(folder / f"image{index}.png")
-    return tmp_path / "photos"
