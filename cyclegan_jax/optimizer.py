@@ -28,7 +28,7 @@ def learning_rate(config: OptimizerConfig, step: jax.Array | int, *, batch_size:
 
     * `official` (the paper's PyTorch port): 1 - max(0, e + 1 - n) / (m + 1): the first decay epoch, e = n, already has
       m / (m + 1), and the last 1 / (m + 1);
-    * `pytorch_gan` (the seed's code base): 1 - max(0, e - n) / m: the first decay epoch still has 1, the last 1 / m.
+    * `pytorch_gan` (PyTorch-GAN): 1 - max(0, e - n) / m: the first decay epoch still has 1, the last 1 / m.
 
     A run that goes on past the schedule keeps the last epoch's rate: neither formula reaches 0 within it.
 

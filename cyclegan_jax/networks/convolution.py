@@ -1,8 +1,12 @@
-"""A convolution whose weight gradient is a matrix product for each tap of the kernel, where that is faster.
+"""Convolutions in the forms that are fastest on CPU; elsewhere they are left as they are written.
 
 XLA computes the gradient of a convolution's weights as a convolution with the output's gradient as its kernel: as large
 as the image, a shape that its CPU kernels are poor at. Written out, tap (i, j) of that gradient is one matrix product
-of the input, shifted by (i, j), and the output's gradient. The numbers are the same up to rounding.
+of the input, shifted by (i, j), and the output's gradient.
+
+Nearest upsampling repeats pixels, so a 3x3 convolution of its result multiplies some pixels twice. Adding up the taps
+that fall on the same pixel leaves 2x2 taps for each pixel of the result, 4/9 of the products, and the larger image is
+never made. In either case the numbers are the same up to rounding.
 """
 
 from collections.abc import Sequence
@@ -39,6 +43,43 @@ def conv_general_dilated(
         return jax.lax.conv_general_dilated(x, kernel, strides, padding, lhs_dilation=lhs_dilation, **options)
     pads = tuple((int(before), int(after)) for before, after in padding)
     return _conv(x, kernel, stride, pads, dilation, options.get("precision"))
+
+
+def conv_of_nearest_upsampled(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **options: Any
+) -> jax.Array:
+    """Double height and width by repeating pixels, then convolve with a 3x3 kernel, zero padding 1, stride 1.
+
+    The folded form is a transposed convolution: with zeros between the pixels of `x`, the taps of a 4x4 kernel that
+    meet a pixel are the first three of every other row and column summed in pairs.
+
+    Args:
+        x: (N, H, W, I).
+        kernel: (3, 3, I, O).
+        strides: 1, as `nnx.Conv` hands it on.
+        padding: 1 on all sides, as `nnx.Conv` hands it on.
+        options: the remaining arguments, handed on.
+
+    Returns:
+        (N, 2H, 2W, O).
+    """
+    if jax.default_backend() != "cpu":
+        return conv_general_dilated(upsample_nearest(x), kernel, strides, padding, **options)
+    options["lhs_dilation"] = (2, 2)
+    return conv_general_dilated(x, folded_kernel(kernel), (1, 1), ((2, 2), (2, 2)), **options)
+
+
+def folded_kernel(kernel: jax.Array) -> jax.Array:
+    """The (4, 4, I, O) kernel over zero-spaced pixels that equals a (3, 3, I, O) `kernel` over repeated ones."""
+    # Along an axis: an even pixel of the result reads w0 of the pixel before and w1 + w2 of its own, an odd one
+    # w0 + w1 of its own and w2 of the next.
+    fold = jnp.asarray([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]], kernel.dtype)
+    return jnp.einsum("ai,bj,ijxy->abxy", fold, fold, kernel, precision="highest")
+
+
+def upsample_nearest(x: jax.Array) -> jax.Array:
+    """Double height and width of an NHWC array by repeating pixels."""
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
 
 
 def _taps_are_faster(shape: Sequence[int], stride: int, dilation: int) -> bool:

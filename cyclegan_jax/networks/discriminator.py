@@ -1,4 +1,4 @@
-"""The PatchGAN discriminators: the official n-layer one (paper, appendix 7.2) and PyTorch-GAN's (the seed's)."""
+"""The PatchGAN discriminators: the official n-layer one (paper, appendix 7.2) and PyTorch-GAN's."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The ResNet generator (paper, appendix 7.2; the seed's `GeneratorResNet`)."""
+"""The ResNet generator (paper, appendix 7.2; PyTorch-GAN's `GeneratorResNet`)."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from cyclegan_jax.networks.layers import (
     dropout,
     instance_norm,
     reflection_pad,
-    upsample_nearest,
+    upsampling_conv_nearest,
     upsampling_conv_transpose,
 )
 
@@ -66,7 +66,6 @@ class ResNetGenerator(nnx.Module):
         width = config.width
         self.in_channels = in_channels
         self.dtype = dtype
-        self.upsample = config.upsample
         self.stem = conv(in_channels, width, 7, dtype=dtype, rngs=rngs)
         self.down = nnx.List(
             [conv(width * k, width * 2 * k, 3, stride=2, padding=1, dtype=dtype, rngs=rngs) for k in (1, 2)]
@@ -74,12 +73,8 @@ class ResNetGenerator(nnx.Module):
         self.blocks = nnx.List(
             [ResidualBlock(4 * width, config.dropout, dtype=dtype, rngs=rngs) for _ in range(config.blocks)]
         )
-        if config.upsample == "transposed":
-            self.up = nnx.List(
-                [upsampling_conv_transpose(width * 2 * k, width * k, dtype=dtype, rngs=rngs) for k in (2, 1)]
-            )
-        else:
-            self.up = nnx.List([conv(width * 2 * k, width * k, 3, padding=1, dtype=dtype, rngs=rngs) for k in (2, 1)])
+        upsampling = upsampling_conv_transpose if config.upsample == "transposed" else upsampling_conv_nearest
+        self.up = nnx.List([upsampling(width * 2 * k, width * k, dtype=dtype, rngs=rngs) for k in (2, 1)])
         self.head = conv(width, out_channels, 7, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array, dropout_keys: jax.Array | None = None) -> jax.Array:
@@ -96,7 +91,7 @@ class ResNetGenerator(nnx.Module):
             UserError: the shape is not one the network can take.
         """
         check_input(x, "the generator", channels=self.in_channels, multiple=self.size_multiple, minimum=self.min_size)
-        # Padding by 3 keeps the size under a 7x7 kernel. The seed pads by `channels`, which is 3 only for RGB.
+        # Padding by 3 keeps the size under a 7x7 kernel. PyTorch-GAN pads by `channels`, which is 3 only for RGB.
         h = jax.nn.relu(instance_norm(self.stem(reflection_pad(x.astype(self.dtype), 3))))
         for down in self.down:
             h = jax.nn.relu(instance_norm(down(h)))
@@ -104,6 +99,5 @@ class ResNetGenerator(nnx.Module):
             keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, index)
             h = block(h, keys)
         for up in self.up:
-            h = up(h) if self.upsample == "transposed" else up(upsample_nearest(h))
-            h = jax.nn.relu(instance_norm(h))
+            h = jax.nn.relu(instance_norm(up(h)))
         return jnp.tanh(self.head(reflection_pad(h, 3)))

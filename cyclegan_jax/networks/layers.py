@@ -1,11 +1,13 @@
 """The layers that both kinds of network are made of: padding, convolutions, instance norm, dropout. All NHWC."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.networks.convolution import conv_general_dilated
+from cyclegan_jax.networks.convolution import conv_general_dilated, conv_of_nearest_upsampled
 
 # Convolution weights are drawn from N(0, 0.02), biases are 0 (paper, appendix 7.1, and the official code).
 INIT_STD = 0.02
@@ -21,6 +23,7 @@ def conv(
     stride: int = 1,
     padding: int | Padding = 0,
     input_dilation: int = 1,
+    function: Callable[..., jax.Array] = conv_general_dilated,
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
 ) -> nnx.Conv:
@@ -33,6 +36,7 @@ def conv(
         stride: step of the kernel, pixels.
         padding: zeros on every side, or ((top, bottom), (left, right)).
         input_dilation: 2 puts a zero between every two pixels of the input.
+        function: what does the arithmetic.
         dtype: type of the arithmetic; the parameters are float32 at least.
         rngs: source of the initial weights.
     """
@@ -46,7 +50,7 @@ def conv(
         kernel_init=nnx.initializers.normal(INIT_STD),
         dtype=dtype,
         param_dtype=jnp.promote_types(dtype, jnp.float32),
-        conv_general_dilated=conv_general_dilated,
+        conv_general_dilated=function,
         rngs=rngs,
     )
 
@@ -61,14 +65,14 @@ def upsampling_conv_transpose(in_channels: int, out_channels: int, *, dtype: jnp
     return conv(in_channels, out_channels, 3, padding=((1, 2), (1, 2)), input_dilation=2, dtype=dtype, rngs=rngs)
 
 
+def upsampling_conv_nearest(in_channels: int, out_channels: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.Conv:
+    """PyTorch-GAN's upsampling: nearest neighbour to twice the height and width, then a 3x3 convolution."""
+    return conv(in_channels, out_channels, 3, padding=1, function=conv_of_nearest_upsampled, dtype=dtype, rngs=rngs)
+
+
 def reflection_pad(x: jax.Array, pad: int) -> jax.Array:
     """Pad height and width of an NHWC array by mirroring, the border pixel itself not repeated."""
     return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
-
-
-def upsample_nearest(x: jax.Array) -> jax.Array:
-    """Double height and width of an NHWC array by repeating pixels."""
-    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
 
 
 def instance_norm(x: jax.Array, eps: float = 1e-5) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The convolution's weight gradient against its plain form, dropout, and the norm's arithmetic."""
+"""The convolutions' fast forms against their plain ones, dropout, and the norm's arithmetic."""
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +46,30 @@ def test_weight_gradient_by_taps_equals_the_plain_one(case, size):
         jnp.asarray(x), jnp.asarray(grad), jnp.asarray(kernel), stride, pads, dilation
     )
     np.testing.assert_allclose(by_taps, pull_back(grad)[1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("size", [(8, 10), (7, 9), (1, 1)])
+def test_folded_upsampling_equals_the_plain_one(size):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, *size, 3)), rng.normal(size=(3, 3, 3, 5))
+    options = {"lhs_dilation": (1, 1), "dimension_numbers": convolution.NHWC}
+
+    def plain(x, kernel):
+        repeated = convolution.upsample_nearest(jnp.asarray(x))
+        return jax.lax.conv_general_dilated(repeated, kernel, (1, 1), ((1, 1), (1, 1)), **options)
+
+    def folded(x, kernel):
+        return convolution.conv_of_nearest_upsampled(x, kernel, (1, 1), ((1, 1), (1, 1)), **options)
+
+    expected, pull_back = jax.vjp(plain, x, kernel)
+    value, folded_pull_back = jax.vjp(folded, x, kernel)
+    grad = rng.normal(size=expected.shape)
+    for one, other in zip((value, *folded_pull_back(grad)), (expected, *pull_back(grad)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    # The larger image is nowhere made: nothing but the folded form is compared with the plain one.
+    program = str(jax.make_jaxpr(folded)(x, kernel))
+    assert jax.default_backend() != "cpu" or "lhs_dilation=(2, 2)" in program
 
 
 def test_the_fast_form_is_the_one_that_trains_on_cpu():

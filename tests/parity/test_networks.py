@@ -1,5 +1,7 @@
 """Every layer, generator and discriminator against PyTorch, forward and backward."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from torch import nn
 
 from cyclegan_jax.config import GeneratorConfig
 from cyclegan_jax.networks import layers
+from cyclegan_jax.networks.convolution import upsample_nearest
 from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PyTorchGANDiscriminator
 from cyclegan_jax.networks.generator import ResNetGenerator
 from tests.parity import reference_networks as reference
@@ -21,7 +24,7 @@ RELATIVE = 1e-8
 LAYERS = {
     "reflection_pad 3": (lambda x: layers.reflection_pad(x, 3), nn.ReflectionPad2d(3)),
     "reflection_pad 1": (lambda x: layers.reflection_pad(x, 1), nn.ReflectionPad2d(1)),
-    "upsample_nearest": (layers.upsample_nearest, nn.Upsample(scale_factor=2)),
+    "upsample_nearest": (upsample_nearest, nn.Upsample(scale_factor=2)),
     "instance_norm": (layers.instance_norm, nn.InstanceNorm2d(5)),
     "leaky_relu": (lambda x: jax.nn.leaky_relu(x, 0.2), nn.LeakyReLU(0.2)),
 }
@@ -48,17 +51,21 @@ CONVOLUTIONS = {
         {"kernel": 4, "padding": ((2, 1), (2, 1))},
         nn.Sequential(nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(3, 4, 4, padding=1)),
     ),
-    "3x3 transposed": (None, nn.ConvTranspose2d(3, 4, 3, stride=2, padding=1, output_padding=1)),
+    "3x3 transposed": (layers.upsampling_conv_transpose, nn.ConvTranspose2d(3, 4, 3, 2, padding=1, output_padding=1)),
+    "3x3 of nearest": (
+        layers.upsampling_conv_nearest,
+        nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3, padding=1)),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 @pytest.mark.parametrize("size", [(8, 10), (9, 7)])
 def test_convolution(name, size):
-    options, theirs = CONVOLUTIONS[name]
+    ours, theirs = CONVOLUTIONS[name]
     theirs = theirs.double()
-    make = layers.upsampling_conv_transpose if options is None else layers.conv
-    module = make(3, 4, **(options or {}), dtype=jnp.dtype("float64"), rngs=nnx.Rngs(0))
+    make = functools.partial(layers.conv, **ours) if isinstance(ours, dict) else ours
+    module = make(3, 4, dtype=jnp.dtype("float64"), rngs=nnx.Rngs(0))
     compare_network(nn.Sequential(theirs), module, np.random.default_rng(0).normal(size=(2, *size, 3)), RELATIVE)
 
 
