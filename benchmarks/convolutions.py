@@ -1,0 +1,109 @@
+"""Time the CPU forms of the networks' convolutions beside XLA's own, taking turns.
+
+    python -m benchmarks.convolutions
+
+For each kind of layer: the gradient of the weights, tap by tap and as XLA writes it; and nearest upsampling with its
+convolution, forward and backward, folded and as it stands. The last line is JSON.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cyclegan_jax import backend
+
+backend.prepare()
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+
+from cyclegan_jax.networks import convolution  # noqa: E402
+from cyclegan_jax.networks.convolution import NHWC, Pads  # noqa: E402
+
+ROUNDS = 15
+# Of a generator at 128 px, width 64: input side, kernel side, channels in and out, stride, pads, dilation.
+LAYERS: dict[str, tuple[int, int, int, int, int, Pads, int]] = {
+    "3x3 stride 2, 64 to 128": (128, 3, 64, 128, 2, ((1, 1), (1, 1)), 1),
+    "4x4 stride 2, 64 to 128 (D)": (64, 4, 64, 128, 2, ((1, 1), (1, 1)), 1),
+    "3x3 residual, 256": (34, 3, 256, 256, 1, ((0, 0), (0, 0)), 1),
+    "7x7 to RGB, 64": (134, 7, 64, 3, 1, ((0, 0), (0, 0)), 1),
+    "3x3 transposed, 256 to 128": (32, 3, 256, 128, 1, ((1, 2), (1, 2)), 2),
+    "3x3 transposed, 128 to 64": (64, 3, 128, 64, 1, ((1, 2), (1, 2)), 2),
+}
+UPSAMPLED = {"nearest and 3x3, 256 to 128": (32, 256, 128), "nearest and 3x3, 128 to 64": (64, 128, 64)}
+
+
+def main() -> None:
+    print("| layer | ours ms | XLA's form ms | ratio | used |\n|---|---:|---:|---:|---|")
+    results = {}
+    for name, layer in LAYERS.items():
+        _, kernel_side, inputs, outputs, stride, _, dilation = layer
+        used = convolution._taps_are_faster((kernel_side, kernel_side, inputs, outputs), stride, dilation)
+        results[name] = report(f"weight gradient: {name}", *weight_gradients(*layer), used)
+    for name, sizes in UPSAMPLED.items():
+        results[name] = report(f"forward and backward: {name}", *upsampling(*sizes), True)
+    print(json.dumps({name: round(ratio, 2) for name, ratio in results.items()}))
+
+
+def report(name: str, ours: Callable[[], Any], plain: Callable[[], Any], used: bool) -> float:
+    """Print a row and return how many times longer the plain form takes."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for run, taken in zip((ours, plain), times, strict=True):
+            begin = time.perf_counter()
+            jax.block_until_ready(run())
+            taken.append(1000 * (time.perf_counter() - begin))
+    fast, slow = (statistics.median(taken[1:]) for taken in times)
+    print(f"| {name} | {fast:.1f} | {slow:.1f} | {slow / fast:.2f} | {'ours' if used else 'XLA'} |", flush=True)
+    return slow / fast
+
+
+def weight_gradients(
+    side: int, kernel_side: int, inputs: int, outputs: int, stride: int, pads: Pads, dilation: int
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    rng = np.random.default_rng(0)
+    x = jax.device_put(rng.normal(size=(1, side, side, inputs)).astype(np.float32))
+    kernel = jax.device_put(rng.normal(size=(kernel_side, kernel_side, inputs, outputs)).astype(np.float32))
+
+    def convolve(kernel: jax.Array) -> jax.Array:
+        return jax.lax.conv_general_dilated(
+            x, kernel, (stride, stride), pads, (dilation, dilation), dimension_numbers=NHWC
+        )
+
+    grad = jax.device_put(rng.normal(size=jax.eval_shape(convolve, kernel).shape).astype(np.float32))
+    ours = jax.jit(lambda x, grad: convolution.weight_gradient(x, grad, kernel, stride, pads, dilation))
+    plain = jax.jit(lambda grad: jax.vjp(convolve, kernel)[1](grad)[0])
+    return lambda: ours(x, grad), lambda: plain(grad)
+
+
+def upsampling(side: int, inputs: int, outputs: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    rng = np.random.default_rng(0)
+    x = jax.device_put(rng.normal(size=(1, side, side, inputs)).astype(np.float32))
+    kernel = jax.device_put(rng.normal(size=(3, 3, inputs, outputs)).astype(np.float32))
+    grad = jax.device_put(rng.normal(size=(1, 2 * side, 2 * side, outputs)).astype(np.float32))
+    options = {"lhs_dilation": (1, 1), "dimension_numbers": NHWC}
+
+    def folded(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return convolution.conv_of_nearest_upsampled(x, kernel, (1, 1), ((1, 1), (1, 1)), **options)
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        upsampled = convolution.upsample_nearest(x)
+        return convolution.conv_general_dilated(
+            upsampled, kernel, (1, 1), ((1, 1), (1, 1)), lhs_dilation=(1, 1), dimension_numbers=NHWC
+        )
+
+    def both_ways(function: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable[[], Any]:
+        @jax.jit
+        def run(x: jax.Array, kernel: jax.Array, grad: jax.Array) -> Any:
+            value, pull_back = jax.vjp(function, x, kernel)
+            return value, pull_back(grad)
+
+        return lambda: run(x, kernel, grad)
+
+    return both_ways(folded), both_ways(plain)
+
+
+if __name__ == "__main__":
+    main()
