@@ -5,11 +5,13 @@ retypes an architecture to load a model. The field docstrings below are the text
 """
 
 import dataclasses
+import math
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.field_checks import check_types, require
 
 Domain = Literal["A", "B"]
 Direction = Literal["AtoB", "BtoA"]
@@ -18,22 +20,38 @@ Direction = Literal["AtoB", "BtoA"]
 LOAD_RATIO = 286 / 256
 
 
-def _require(condition: bool, name: str, value: object, need: str) -> None:
-    if not condition:
-        raise UserError(f"{name} is {value!r}, but it must be {need}")
-
-
 @dataclass(frozen=True)
 class DataConfig:
     """Where the two image sets come from and how an image becomes a training example."""
 
-    source: Literal["streets", "folder"] = "folder"
-    """`streets`: the scenes that the package draws itself; `folder`: your own, in `data.dir`."""
+    source: Literal["streets", "folder", "cityscapes", "tfds"] = "folder"
+    """`streets`: the scenes that the package draws itself; `folder`: your own images, in `data.dir`; `cityscapes`: the
+    official archives, in `data.dir`; `tfds`: a data set by its name."""
     dir: str | None = None
-    """For `folder`: the folder that holds trainA, trainB, testA and testB. For `streets`: where to keep the prepared
-    set (default: the TFDS data directory)."""
+    """For `folder`: the folder that holds trainA, trainB, testA and testB, or train/A, train/B, test/A and test/B. For
+    `cityscapes`: where the archives are. For the others: where to keep the data (default: the TFDS directory)."""
+    train_A: str | None = None
+    """For `folder`: any folder with training images of domain A, in place of the one in `data.dir`."""
+    train_B: str | None = None
+    """For `folder`: any folder with training images of domain B."""
+    test_A: str | None = None
+    """For `folder`: any folder with test images of domain A."""
+    test_B: str | None = None
+    """For `folder`: any folder with test images of domain B."""
+    name: str | None = None
+    """For `tfds`: one of the paper's sets, such as horse2zebra."""
+    name_A: str | None = None
+    """For `tfds`, in place of `data.name`: the labelled image set that is domain A, such as cifar10:cat for a class."""
+    name_B: str | None = None
+    """For `tfds`, in place of `data.name`: the same for domain B."""
+    preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
+    """How a training image gets its size. `resize_and_crop`: resized to a square of `data.load_size`, then cropped;
+    `crop`: cropped as it is; `scale_width_and_crop`: its width scaled to `data.load_size`, then cropped; `scale_width`:
+    its width scaled to `data.load_size` (default: `data.image_size`); `none`: as it is. The last two round the sides to
+    what the networks take, and need images of one size."""
     image_size: int = 256
-    """Height and width in pixels of the square crop that the networks are trained on, and of test images."""
+    """Height and width in pixels of the square crop that the networks are trained on, and of test images where training
+    images are resized to a square."""
     load_size: int | None = None
     """Training images are resized to this before the random crop; default: image_size * 286 / 256."""
     flip: bool = True
@@ -44,31 +62,65 @@ class DataConfig:
     """Channels of domain A: 1 (gray), 3 (RGB) or 4 (RGBA)."""
     channels_B: Literal[1, 3, 4] = 3
     """Channels of domain B."""
+    range_A: tuple[float, float] | None = None
+    """The lowest and the highest value of domain A, such as 0 4095, where its files hold more than 8 bits (16-bit and
+    float images, .npy arrays): they are scaled to [-1, 1] by it, and nothing is clipped. None: 8-bit images."""
+    range_B: tuple[float, float] | None = None
+    """The same for domain B."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What an unreadable training image does: `stop` training, or `skip` it for the next one, and be counted."""
+    cache_gib: float = 0.0
+    """Memory in GiB for decoded training images, which then need no decoding from the second epoch on; 0 is off."""
     threads: int = 2
     """Threads that read and decode images; any number gives the same order."""
 
     def __post_init__(self) -> None:
         """Check each field alone and the sizes together."""
-        _check_types(self, "data")
-        _require(self.image_size >= 8, "data.image_size", self.image_size, "at least 8")
-        _require(self.threads >= 1, "data.threads", self.threads, "at least 1")
+        check_types(self, "data")
+        require(self.image_size >= 8, "data.image_size", self.image_size, "at least 8")
+        require(self.threads >= 1, "data.threads", self.threads, "at least 1")
         if self.load_size is not None:
             need = f"at least data.image_size ({self.image_size}), since crops are taken from it"
-            _require(self.load_size >= self.image_size, "data.load_size", self.load_size, need)
+            require(self.load_size >= self.image_size, "data.load_size", self.load_size, need)
         if self.labels is not None and self.channels(self.labels) != 3:
             raise UserError(
                 f"data.labels is {self.labels!r}, but label maps are in palette colours, and "
                 f"data.channels_{self.labels} is {self.channels(self.labels)}: set it to 3, or data.labels to None"
             )
+        for domain in typing.get_args(Domain):
+            self._check_range(domain)
+        require(self.cache_gib >= 0, "data.cache_gib", self.cache_gib, "0 or more")
+
+    def _check_range(self, domain: Domain) -> None:
+        limits = self.value_range(domain)
+        if limits is None:
+            return
+        require(-math.inf < limits[0] < limits[1] < math.inf, f"data.range_{domain}", limits, "the lower value first")
+        if self.labels == domain:
+            raise UserError(
+                f"data.range_{domain} is {limits}, but data.labels says that {domain} is a label map, in 8-bit palette "
+                f"colours: set one of them to None"
+            )
 
     @property
     def resolved_load_size(self) -> int:
-        """`load_size`, or the official proportion of `image_size` where it is not given; pixels."""
-        return self.load_size if self.load_size is not None else round(self.image_size * LOAD_RATIO)
+        """`load_size`, or where it is not given the official proportion of `image_size`."""
+        if self.load_size is not None:
+            return self.load_size
+        return self.image_size if self.preprocess == "scale_width" else round(self.image_size * LOAD_RATIO)
+
+    @property
+    def crops(self) -> bool:
+        """Whether training images are crops of `image_size`; otherwise the data give them their size."""
+        return self.preprocess not in ("scale_width", "none")
 
     def channels(self, domain: Domain) -> int:
         """Channels of one domain."""
         return self.channels_A if domain == "A" else self.channels_B
+
+    def value_range(self, domain: Domain) -> tuple[float, float] | None:
+        """The stated lowest and highest value of one domain, or None for 8-bit images."""
+        return self.range_A if domain == "A" else self.range_B
 
 
 @dataclass(frozen=True)
@@ -86,10 +138,10 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         """Check each field."""
-        _check_types(self, "generator")
-        _require(self.blocks >= 0, "generator.blocks", self.blocks, "0 or more")
-        _require(self.width >= 1, "generator.width", self.width, "at least 1")
-        _require(0 <= self.dropout < 1, "generator.dropout", self.dropout, "at least 0 and below 1")
+        check_types(self, "generator")
+        require(self.blocks >= 0, "generator.blocks", self.blocks, "0 or more")
+        require(self.width >= 1, "generator.width", self.width, "at least 1")
+        require(0 <= self.dropout < 1, "generator.dropout", self.dropout, "at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -106,9 +158,9 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         """Check each field."""
-        _check_types(self, "discriminator")
-        _require(1 <= self.n_layers <= 8, "discriminator.n_layers", self.n_layers, "from 1 to 8")
-        _require(self.width >= 1, "discriminator.width", self.width, "at least 1")
+        check_types(self, "discriminator")
+        require(1 <= self.n_layers <= 8, "discriminator.n_layers", self.n_layers, "from 1 to 8")
+        require(self.width >= 1, "discriminator.width", self.width, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -129,9 +181,9 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         """Check each field."""
-        _check_types(self, "loss")
+        check_types(self, "loss")
         for name in ("cycle_weight_A", "cycle_weight_B", "identity_weight"):
-            _require(getattr(self, name) >= 0, f"loss.{name}", getattr(self, name), "0 or more")
+            require(getattr(self, name) >= 0, f"loss.{name}", getattr(self, name), "0 or more")
 
 
 @dataclass(frozen=True)
@@ -156,15 +208,15 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         """Check each field."""
-        _check_types(self, "optimizer")
-        _require(self.learning_rate >= 0, "optimizer.learning_rate", self.learning_rate, "0 or more")
+        check_types(self, "optimizer")
+        require(self.learning_rate >= 0, "optimizer.learning_rate", self.learning_rate, "0 or more")
         for name in ("beta1", "beta2"):
-            _require(0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "at least 0 and below 1")
-        _require(self.eps > 0, "optimizer.eps", self.eps, "above 0")
-        _require(self.constant_epochs >= 0, "optimizer.constant_epochs", self.constant_epochs, "0 or more")
-        _require(self.decay_epochs >= 0, "optimizer.decay_epochs", self.decay_epochs, "0 or more")
+            require(0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "at least 0 and below 1")
+        require(self.eps > 0, "optimizer.eps", self.eps, "above 0")
+        require(self.constant_epochs >= 0, "optimizer.constant_epochs", self.constant_epochs, "0 or more")
+        require(self.decay_epochs >= 0, "optimizer.decay_epochs", self.decay_epochs, "0 or more")
         epochs = self.constant_epochs + self.decay_epochs
-        _require(epochs >= 1, "optimizer.constant_epochs + optimizer.decay_epochs", epochs, "at least 1")
+        require(epochs >= 1, "optimizer.constant_epochs + optimizer.decay_epochs", epochs, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -205,13 +257,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check each field alone and the fields that must fit together."""
-        _check_types(self, "")
+        check_types(self, "")
         for name in ("batch_size", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
-        _require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
-        _require(self.pool_size >= 0, "pool_size", self.pool_size, "0 or more")
-        _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "at least 0 and below 1")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require(self.pool_size >= 0, "pool_size", self.pool_size, "0 or more")
+        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "at least 0 and below 1")
         if self.loss.identity_weight > 0 and self.data.channels_A != self.data.channels_B:
             raise UserError(
                 f"loss.identity_weight is {self.loss.identity_weight}, but the identity loss needs as many channels in "
@@ -219,38 +271,13 @@ class TrainConfig:
                 "set loss.identity_weight to 0 or make the channels equal"
             )
 
+    @property
+    def size_multiple(self) -> int:
+        """Of what the sides of a training image must be for the config's networks."""
+        return 16 if self.discriminator.kind == "pytorch_gan" else 4
+
 
 _Config = TypeVar("_Config")
-
-
-def _check_types(config: Any, prefix: str) -> None:
-    """Refuse a value outside a field's declared choices or of another type: nothing else checks a config file."""
-    hints = typing.get_type_hints(type(config))
-    for item in dataclasses.fields(config):
-        name = f"{prefix}.{item.name}" if prefix else item.name
-        value, hint = getattr(config, item.name), hints[item.name]
-        allowed, need = _allowed(value, hint)
-        _require(allowed, name, value, need)
-
-
-_TYPE_NAMES: dict[Any, str] = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
-
-
-def _allowed(value: object, hint: Any) -> tuple[bool, str]:
-    """Whether `value` fits the type `hint`, and what would."""
-    if typing.get_origin(hint) is Literal:
-        # True == 1 in Python, so that a mere `in` would take a bool for a number.
-        choices = typing.get_args(hint)
-        fits = any(value == choice and type(value) is type(choice) for choice in choices)
-        return fits, "one of " + ", ".join(str(choice) for choice in choices)
-    arms = typing.get_args(hint)
-    if arms:  # an optional field
-        results = [_allowed(value, arm) for arm in arms if arm is not type(None)]
-        return value is None or any(fits for fits, _ in results), " or ".join([need for _, need in results] + ["None"])
-    if hint in (int, float) and isinstance(value, bool):
-        return False, _TYPE_NAMES[hint]
-    accepted = (int, float) if hint is float else hint
-    return isinstance(value, accepted), _TYPE_NAMES.get(hint, f"a {hint.__name__}")
 
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
@@ -275,11 +302,13 @@ def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
             f"the config has a field {prefix}{unknown[0]!s} that this version of cyclegan-jax does not know: "
             "it was written by another version, or the field is misspelt"
         )
-    built = {
-        name: _build(hints[name], value, f"{prefix}{name}.") if dataclasses.is_dataclass(hints[name]) else value
-        for name, value in values.items()
-    }
-    return kind(**built)
+
+    def built(name: str, value: Any) -> Any:
+        if dataclasses.is_dataclass(hints[name]):
+            return _build(hints[name], value, f"{prefix}{name}.")
+        return tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
+
+    return kind(**{name: built(name, value) for name, value in values.items()})
 
 
 def differences(before: TrainConfig, after: TrainConfig) -> list[str]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from cyclegan_jax.errors import UserError
 
 Scalars = dict[str, float]
 
+_WAIT_TOLD: Final = 0.05
+"""The share of the time spent waiting for data from which on the progress line tells it."""
+
 
 class Progress:
     """Speed and time left; the first step, which compiles, and the time of `paused()` do not count."""
@@ -25,6 +28,7 @@ class Progress:
         self._stop = stop
         self._batch_size = batch_size
         self._since: tuple[int, float] | None = None
+        self._waited = 0.0
 
     def done(self, step: int) -> None:
         """Note that a step is done: the clock starts at the first."""
@@ -38,6 +42,18 @@ class Progress:
         yield
         if self._since is not None:
             self._since = (self._since[0], self._since[1] + time.monotonic() - begin)
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time spent inside as waiting for data."""
+        begin = time.monotonic()
+        yield
+        if self._since is not None:
+            self._waited += time.monotonic() - begin
+
+    def waited(self) -> float:
+        """The share of the time since the line before that was spent waiting for data, from 0 to 1."""
+        return 0.0 if self._since is None else min(1.0, self._waited / max(time.monotonic() - self._since[1], 1e-9))
 
     def images_per_second(self, step: int) -> float | None:
         """Image pairs a second since the line before, or None while no step has been timed."""
@@ -53,11 +69,13 @@ class Progress:
         if speed is not None:
             left = duration((self._stop - step) * self._batch_size / speed)
             parts += [f"{speed:.3g} images/s", f"{left} left"]
+            if self.waited() > _WAIT_TOLD:
+                parts.append(f"{self.waited():.0%} waiting for data")
         parts.append(f"G {scalars['generators']:.3f}  D {scalars['discriminators']:.3f}")
         for name, ends in {"gan": ("AtoB", "BtoA"), "cycle": ("A", "B"), "identity": ("A", "B")}.items():
             if f"{name}_{ends[0]}" in scalars:
                 parts.append(f"{name} {scalars[f'{name}_{ends[0]}']:.3f}/{scalars[f'{name}_{ends[1]}']:.3f}")
-        self._since = (step, time.monotonic())
+        self._since, self._waited = (step, time.monotonic()), 0.0
         return "  ".join(parts)
 
 

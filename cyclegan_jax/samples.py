@@ -4,26 +4,23 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import numpy.typing as npt
 
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.data.images import AnyImage, Uint8Image
 from cyclegan_jax.networks.cyclegan import Networks, Params
-
-Images = npt.NDArray[np.uint8]
 
 
 def make_sampler(
-    config: TrainConfig, networks: Networks, images_A: Images, images_B: Images
-) -> Callable[[Params], Images]:
+    config: TrainConfig, networks: Networks, images_A: AnyImage, images_B: AnyImage
+) -> Callable[[Params], Uint8Image]:
     """A function of the generators' parameters that draws the grid of some images.
 
     Args:
         config: the experiment.
         networks: its networks.
-        images_A: (N, H, W, C) uint8.
-        images_B: (N, H, W, C) uint8.
+        images_A: (N, H, W, C) uint8, or floats in [-1, 1].
+        images_B: the same of domain B.
 
     Returns:
         A function to a uint8 RGB picture of N rows: A, AtoB of it, back again; B, BtoA of it, back again.
@@ -39,7 +36,7 @@ def make_sampler(
         cycled_B = networks.generate(generators, "AtoB", fake_A)
         return [real_A, fake_B, cycled_A, real_B, fake_A, cycled_B]
 
-    def sample(generators: Params) -> Images:
+    def sample(generators: Params) -> Uint8Image:
         columns = [images_lib.to_uint8(column) for column in translate(generators)]
         return images_lib.grid(list(zip(*columns, strict=True)))
 

@@ -1,5 +1,6 @@
 """Everything that a training step changes, as one pytree of arrays."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from cyclegan_jax import image_pool
-from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.config import Domain, TrainConfig
 from cyclegan_jax.image_pool import ImagePool
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
@@ -39,16 +40,23 @@ class TrainState(NamedTuple):
     ema: Params | None
 
 
-def create(config: TrainConfig, optimizer: optax.GradientTransformation) -> TrainState:
+def create(
+    config: TrainConfig,
+    optimizer: optax.GradientTransformation,
+    sizes: Mapping[Domain, tuple[int, int]] | None = None,
+) -> TrainState:
     """The state before the first step: fresh weights, empty pools, the average equal to the weights.
 
     Args:
         config: the experiment.
         optimizer: what `make_train_step` is given, for both pairs of networks.
+        sizes: height and width of each domain's training images, where they are not squares of `data.image_size`.
     """
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     params = cyclegan.initialize(config, init_key)
-    size, dtype = config.data.image_size, jnp.promote_types(config.dtype, jnp.float32)
+    dtype = jnp.promote_types(config.dtype, jnp.float32)
+    square = (config.data.image_size, config.data.image_size)
+    size_A, size_B = (sizes["A"], sizes["B"]) if sizes is not None else (square, square)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key_data(step_key),
@@ -56,8 +64,9 @@ def create(config: TrainConfig, optimizer: optax.GradientTransformation) -> Trai
         discriminators=params["discriminators"],
         generator_optimizer=optimizer.init(params["generators"]),
         discriminator_optimizer=optimizer.init(params["discriminators"]),
-        pool_A=image_pool.empty(config.pool_size, (size, size, config.data.channels_A), dtype),
-        pool_B=image_pool.empty(config.pool_size, (size, size, config.data.channels_B), dtype),
+        # A generated image has the size of the image of the other domain that it was made from.
+        pool_A=image_pool.empty(config.pool_size, (*size_B, config.data.channels_A), dtype),
+        pool_B=image_pool.empty(config.pool_size, (*size_A, config.data.channels_B), dtype),
         # A copy: the step donates the state, and one buffer cannot be donated twice.
         ema=jax.tree.map(jnp.copy, params["generators"]) if config.ema_decay > 0 else None,
     )

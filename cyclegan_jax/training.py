@@ -13,7 +13,8 @@ from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax import sharding, state
 from cyclegan_jax.checkpoints import Checkpoints
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.data import pipeline, sources
+from cyclegan_jax.data import pipeline, sources, whole_images
+from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.reports import Progress, Reports, Scalars
@@ -52,30 +53,29 @@ def train(config: TrainConfig, workdir: str | Path, *, say: Callable[[str], None
 
 
 def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> TrainState:
-    networks = cyclegan.define(config)
     mesh = sharding.make_mesh()
     sharding.check_batch_size(config, mesh)
-    data = sources.open_sources(config.data)
+    if config.data.crops:
+        cyclegan.define(config)  # refuses a wrong size before data are downloaded or prepared
+    data = sources.open_sources(config.data, say=say)
+    sizes = None if config.data.crops else train_sizes(data, config)
+    networks = cyclegan.define(config, sizes)
     epoch_images = max(len(data.train_A), len(data.train_B))
     stop = config.steps if config.steps is not None else schedule_steps(config, epoch_images)
 
     optimizer = optimizer_lib.adam(config.optimizer)
-    create = jax.jit(lambda: state.create(config, optimizer), out_shardings=sharding.replicated(mesh))
+    create = jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=sharding.replicated(mesh))
     train_state = create()
     batches = pipeline.train_iterator(
-        data, config, process_index=jax.process_index(), process_count=jax.process_count()
+        data, config, process_index=jax.process_index(), process_count=jax.process_count(), say=say
     )
     train_step = sharding.compile_step(
         lambda spread: make_train_step(config, networks, optimizer, epoch_images=epoch_images, spread=spread),
         config,
         mesh,
     )
-    sample = make_sampler(
-        config,
-        networks,
-        pipeline.spread_images(data.test_A if len(data.test_A) else data.train_A, config.data, "A", SAMPLE_IMAGES),
-        pipeline.spread_images(data.test_B if len(data.test_B) else data.train_B, config.data, "B", SAMPLE_IMAGES),
-    )
+    sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
+    sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
 
     with Checkpoints(workdir, config) as checkpoints:
         start = checkpoints.latest_step() or 0
@@ -104,7 +104,9 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
 
             unseen = None
             for step in range(start + 1, stop + 1):
-                train_state, metrics = train_step(train_state, next(batches))
+                with progress.waiting():
+                    batch = next(batches)
+                train_state, metrics = train_step(train_state, batch)
                 # The device works on this step while the host looks at the one before.
                 if unseen is not None:
                     look_at(*unseen)
@@ -122,6 +124,12 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
                         if samples_due:
                             weights = train_state.generators if train_state.ema is None else train_state.ema
                             reports.picture(step, sample(weights))
+    skipped = len(batches.skipped)
+    if skipped:
+        say(
+            f"{skipped:,} training {'image' if skipped == 1 else 'images'} could not be used and "
+            f"{'was' if skipped == 1 else 'were'} skipped"
+        )
     return train_state
 
 

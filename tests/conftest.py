@@ -1,6 +1,8 @@
 """What every test may use: 64-bit types, and tiny experiments."""
 
 import dataclasses
+import os
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +10,17 @@ import jax
 import pytest
 
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+
+# Many tests train the same tiny experiment: each program is compiled once in a test run, by this process or another.
+_COMPILED = tempfile.TemporaryDirectory(prefix="cyclegan-jax-compiled-")
+_CACHE_SETTINGS = {
+    "jax_compilation_cache_dir": _COMPILED.name,
+    "jax_persistent_cache_min_compile_time_secs": 0.5,
+    "jax_persistent_cache_min_entry_size_bytes": 0,
+}
+for _name, _value in _CACHE_SETTINGS.items():
+    os.environ.setdefault(_name.upper(), str(_value))
+    jax.config.update(_name, _value)
 
 
 @pytest.fixture

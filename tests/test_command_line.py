@@ -125,7 +125,7 @@ def test_no_config_and_no_data(capsys):
     status, said = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.dir=nowhere")
     assert (status, said.count("\n")) == (2, 1)
     assert "nowhere" in said
-    assert "trainA" in said
+    assert "gtFine_trainvaltest.zip" in said
 
 
 def test_help_documents_the_fields(capsys):

@@ -1,7 +1,7 @@
-"""Images between files, uint8 arrays and the range of the networks: the only module that converts them.
+"""Images between files, arrays and the range of the networks.
 
-Outside the networks an image is an array (H, W, C) of uint8 with C of 1 (gray), 3 (RGB) or 4 (RGBA); inside, floats in
-[-1, 1].
+Outside the networks an image is an array (H, W, C) of uint8 with C of 1 (gray), 3 (RGB) or 4 (RGBA), or, where its file
+holds more than 8 bits (`high_depth.py`), of float32 in [-1, 1]; inside they are floats in [-1, 1].
 """
 
 import contextlib
@@ -15,11 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from cyclegan_jax.data import high_depth
 from cyclegan_jax.errors import UserError
 
 Uint8Image = npt.NDArray[np.uint8]
+AnyImage = npt.NDArray[Any]
+"""uint8 in [0, 255], or float32 in [-1, 1]."""
 
 _MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 _GAP: Final = 2
@@ -27,22 +30,29 @@ _GAP: Final = 2
 
 
 def decode(encoded: bytes, channels: int, name: str) -> Uint8Image:
+    """`open_picture` as an array (H, W, channels) uint8."""
+    return _to_array(open_picture(encoded, channels, name))
+
+
+def open_picture(encoded: bytes, channels: int, name: str) -> Image.Image:
     """Decode the bytes of an image file, whatever its colour mode.
 
     An EXIF rotation is applied; of an animation, the first frame is taken; transparency is dropped unless `channels` is
     4. A colour file of 16 bits a channel keeps the upper 8 of them.
 
     Args:
-        encoded: the file's content: PNG, JPEG, WebP, BMP, or what else Pillow reads.
+        encoded: the file's content: PNG, JPEG, WebP, TIFF, BMP, what else Pillow reads, or a .npy array.
         channels: 1 for gray, 3 for RGB, 4 for RGBA.
         name: the file, for messages.
 
     Returns:
-        (H, W, channels) uint8.
+        A picture in memory, of Pillow's mode L, RGB or RGBA.
 
     Raises:
         UserError: the bytes are not a whole image, or one whose gray values do not fit in 8 bits.
     """
+    if encoded.startswith(high_depth.NPY_MAGIC):
+        return _from_array(high_depth.npy_values(encoded, name), channels, name)
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             mode = picture.mode
@@ -50,8 +60,17 @@ def decode(encoded: bytes, channels: int, name: str) -> Uint8Image:
                 ImageOps.exif_transpose(picture, in_place=True)
                 # Pillow has no way from these to gray or RGB that leaves the transparency out without a warning.
                 if mode in ("P", "PA") and picture.has_transparency_data:
-                    return _with_channels(picture.convert("RGBA"), channels)
-                return _with_channels(picture, channels)
+                    return picture.convert("RGBA").convert(_MODES[channels])
+                return picture.convert(_MODES[channels])
+    except Image.DecompressionBombError as error:
+        raise UserError(
+            f"the image {name} cannot be read, as it is too large ({error}): scale it down or cut it into parts"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise UserError(
+            f"the image {name} cannot be read: it is not an image, whatever its name says; replace it or take it out "
+            "of the data set"
+        ) from error
     except Exception as error:  # On damaged files Pillow raises types of many modules.
         raise UserError(
             f"the image {name} cannot be read ({error}): replace it or take it out of the data set"
@@ -59,32 +78,46 @@ def decode(encoded: bytes, channels: int, name: str) -> Uint8Image:
     # Pillow would clip these values to 255, so that most of such a picture turns white.
     raise UserError(
         f"the image {name} holds 16-bit, 32-bit or float gray values (Pillow's mode {mode}), which would be clipped: "
-        "convert it to 8 bits"
+        "state their range, such as --data.range_A 0 65535, or convert it to 8 bits"
     )
 
 
-def _with_channels(picture: Image.Image, channels: int) -> Uint8Image:
-    return np.array(picture.convert(_MODES[channels]), dtype=np.uint8).reshape(picture.height, picture.width, channels)
+def _from_array(array: npt.NDArray[Any], channels: int, name: str) -> Image.Image:
+    if array.dtype != np.uint8:
+        raise UserError(
+            f"the array {name} holds {array.dtype} values: state their range, such as --data.range_A 0 1, or store "
+            "uint8"
+        )
+    return _to_pillow(np.ascontiguousarray(array)).convert(_MODES[channels])
 
 
-def resize(image: Uint8Image, height: int, width: int, *, nearest: bool) -> Uint8Image:
-    """Resize as the official code does, with Pillow.
+def height_width(image: AnyImage | Image.Image) -> tuple[int, int]:
+    """Height and width in pixels of an array or a picture."""
+    return (image.height, image.width) if isinstance(image, Image.Image) else (image.shape[0], image.shape[1])
+
+
+def resize(image: AnyImage | Image.Image, height: int, width: int, *, nearest: bool) -> AnyImage:
+    """Resize as the official code does, with Pillow; floats channel by channel.
 
     Args:
-        image: (H, W, C) uint8; C of 1, 3 or 4.
+        image: (H, W, C) uint8 or float32, C of 1, 3 or 4; or what `open_picture` gave, which saves two copies.
         height: in pixels.
         width: in pixels.
         nearest: take the nearest pixel, which makes no new colours (label maps), in place of bicubic with antialiasing
-            (photos; RGBA colours are weighted by their alpha).
+            (photos; RGBA colours of uint8 are weighted by their alpha).
 
     Returns:
-        (height, width, C) uint8; the image itself if it has that size.
+        (height, width, C) of the same type; the array itself if it has that size.
     """
-    if image.shape[:2] == (height, width):
-        return image
+    if height_width(image) == (height, width):
+        return _to_array(image) if isinstance(image, Image.Image) else image
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
-    resized = _to_pillow(image).resize((width, height), method)
-    return np.asarray(resized, dtype=np.uint8).reshape(height, width, image.shape[2])
+    if isinstance(image, Image.Image):
+        return _to_array(image.resize((width, height), method))
+    if image.dtype == np.uint8:
+        return _to_array(_to_pillow(image).resize((width, height), method))
+    channels = [Image.fromarray(channel).resize((width, height), method) for channel in np.moveaxis(image, 2, 0)]
+    return np.stack([np.asarray(channel, dtype=np.float32) for channel in channels], axis=2)
 
 
 def snap_to_palette(image: Uint8Image, palette: npt.NDArray[np.uint8]) -> Uint8Image:
@@ -201,5 +234,10 @@ def save_png(path: str | Path, image: Uint8Image) -> None:
             partial.unlink()
 
 
-def _to_pillow(image: Uint8Image) -> Image.Image:
+def _to_pillow(image: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+
+
+def _to_array(picture: Image.Image) -> Uint8Image:
+    array = np.asarray(picture, dtype=np.uint8)
+    return array[..., None] if array.ndim == 2 else array

@@ -1,20 +1,18 @@
-"""From sources to uint8 arrays: training batches that Grain shuffles and augments, and test images as they are."""
+"""From sources to arrays: unpaired training batches, made ahead by Grain's threads."""
 
-import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from cyclegan_jax.config import DataConfig, Domain, TrainConfig
-from cyclegan_jax.data import images, palette
-from cyclegan_jax.data.images import Uint8Image
-from cyclegan_jax.data.sources import Example, Source, Sources
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data.images import AnyImage
+from cyclegan_jax.data.sources import Sources
+from cyclegan_jax.data.train_images import TrainImages
 from cyclegan_jax.errors import UserError
 
-Batch = dict[str, npt.NDArray[np.uint8]]
+Batch = dict[str, AnyImage]
 
 _AHEAD: Final = 8
 """Batches that are ready, or being made, before they are asked for."""
@@ -23,9 +21,11 @@ _AHEAD: Final = 8
 class TrainIterator:
     """An endless iterator of training batches that can tell and take its position."""
 
-    def __init__(self, pairs: Any, batch_size: int, process_index: int, process_count: int, threads: int):
-        """Over a `grain.MapDataset` of pairs, from its first; see `train_iterator`."""
-        self._pairs = pairs
+    def __init__(
+        self, domains: list[TrainImages], batch_size: int, process_index: int, process_count: int, threads: int
+    ):
+        """Over pairs of the domains' images, from the first; see `train_iterator`."""
+        self._domains = domains
         self._batch_size = batch_size
         self._process_index = process_index
         self._process_count = process_count
@@ -57,6 +57,11 @@ class TrainIterator:
         self.close()
         self._position = state["pairs"]
 
+    @property
+    def skipped(self) -> list[str]:
+        """Of each image that could not be read so far and was left out, what was wrong with it."""
+        return [message for domain in self._domains for message in domain.unreadable.values()]
+
     def close(self) -> None:
         """Stop the threads; the next batch starts new ones."""
         if self._batches is not None:
@@ -64,17 +69,45 @@ class TrainIterator:
             self._batches = None
 
     def _batches_from(self, position: int) -> Any:
-        import grain
+        import grain  # takes over half a second
 
-        # Small batches in a row: every process_count-th of them, from this process's, is its part of the global batch.
-        parts = self._pairs[position:].batch(self._batch_size // self._process_count, drop_remainder=True)
-        mine = parts[self._process_index :: self._process_count]
+        size = self._batch_size // self._process_count
+        batches = _Batches(self._domains, position + self._process_index * size, size, self._batch_size)
         options = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=max(_AHEAD, 2 * self._threads))
-        return iter(mine.to_iter_dataset(options))
+        return iter(grain.MapDataset.source(batches).to_iter_dataset(options))
+
+
+class _Batches:
+    """The endless sequence of batches from a position on, as a random-access source for Grain."""
+
+    def __init__(self, domains: list[TrainImages], start: int, size: int, stride: int):
+        """Batches of `size` pairs that begin at `start`, `start + stride` and so on."""
+        self._domains = domains
+        self._start = start
+        self._size = size
+        self._stride = stride
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, index: int) -> Batch:
+        first = self._start + index * self._stride
+        batch = {}
+        for name, domain in zip(("A", "B"), self._domains, strict=True):
+            # Written in place: for decoded images in memory, another copy is most of the time.
+            batch[name] = np.empty((self._size, *domain.shape), domain.dtype)
+            for row in range(self._size):
+                domain.write(first + row, batch[name][row])
+        return batch
 
 
 def train_iterator(
-    sources: Sources, config: TrainConfig, *, process_index: int = 0, process_count: int = 1
+    sources: Sources,
+    config: TrainConfig,
+    *,
+    process_index: int = 0,
+    process_count: int = 1,
+    say: Callable[[str], None] = print,
 ) -> TrainIterator:
     """Unpaired training batches, as in the official code: resize, random crop, random flip.
 
@@ -87,100 +120,23 @@ def train_iterator(
         process_index: this process, from 0.
         process_count: processes that share each global batch of `config.batch_size` pairs: each gets the rows at its
             index, so that the parts in a row are the batch of a single process.
+        say: where lines for the user go: images that are skipped, a cache that is full.
 
     Returns:
-        An iterator of {"A": images, "B": images}, each (batch_size / process_count, image_size, image_size, channels)
-        uint8. `next` raises a `UserError` that names the file where an image cannot be read.
+        An iterator of {"A": images, "B": images}, each (batch_size / process_count, H, W, channels) uint8, or float32
+        in [-1, 1] where the domain's value range is stated; H and W are `image_size`, or `train_sizes` of the data.
+        `next` raises a `UserError` that names the file where an image cannot be read, unless it is to be skipped.
 
     Raises:
-        UserError: the processes cannot share the batch evenly.
+        UserError: the processes cannot share the batch evenly, or the first image cannot be read.
     """
-    import grain  # takes over half a second
-
     if config.batch_size % process_count:
         raise UserError(
             f"batch_size is {config.batch_size}, but it is shared by {process_count} processes: take a multiple of "
             f"{process_count}"
         )
     domains = [
-        _train_images(sources.train_A, config.data, "A", config.seed),
-        _train_images(sources.train_B, config.data, "B", config.seed),
+        TrainImages(sources.train_A, config, "A", say),
+        TrainImages(sources.train_B, config, "B", say),
     ]
-    pairs = grain.experimental.ZipMapDataset(domains).map(lambda pair: {"A": pair[0], "B": pair[1]})
-    return TrainIterator(pairs, config.batch_size, process_index, process_count, config.data.threads)
-
-
-def _train_images(source: Source, config: DataConfig, domain: Domain, seed: int) -> Any:
-    """The endless `grain.MapDataset` of one domain's augmented images."""
-    import grain
-
-    order, augmentation = np.random.SeedSequence([seed, "AB".index(domain)]).generate_state(2)
-    size, load_size = config.image_size, config.resolved_load_size
-    channels, nearest = config.channels(domain), config.labels == domain
-
-    def augment(example: Example, rng: np.random.Generator) -> Uint8Image:
-        image = images.decode(example.encoded, channels, example.name)
-        image = images.resize(image, load_size, load_size, nearest=nearest)
-        top, left = rng.integers(0, load_size - size, size=2, endpoint=True)
-        image = image[top : top + size, left : left + size]
-        return image[:, ::-1] if config.flip and rng.random() < 0.5 else image
-
-    # Grain draws what is random from the seed and the position alone.
-    return grain.MapDataset.source(_Shuffled(source, int(order))).random_map(augment, seed=int(augmentation))
-
-
-class _Shuffled:
-    """A source without end: all images in a random order, then all in another.
-
-    Grain's own shuffle costs milliseconds an image where there are only tens of images.
-    """
-
-    def __init__(self, source: Source, seed: int):
-        self._source = source
-        # Positions near the end of an epoch are read by several threads at once, so that two epochs are in use.
-        self._order = functools.lru_cache(maxsize=4)(
-            lambda epoch: np.random.default_rng([seed, epoch]).permutation(len(source))
-        )
-
-    def __len__(self) -> int:
-        return sys.maxsize
-
-    def __getitem__(self, position: int) -> Example:
-        epoch, place = divmod(position, len(self._source))
-        return self._source[int(self._order(epoch)[place])]
-
-
-def test_image(example: Example, config: DataConfig, domain: Domain) -> Uint8Image:
-    """An image for testing: resized straight to `config.image_size`, without crop or flip.
-
-    A label map is resized by nearest neighbour, and its pixels are moved to the nearest colours of the Cityscapes
-    palette (black included), as its file may be a JPEG.
-
-    Returns:
-        (image_size, image_size, channels) uint8.
-
-    Raises:
-        UserError: the image cannot be read.
-    """
-    is_labels = config.labels == domain
-    image = images.decode(example.encoded, config.channels(domain), example.name)
-    image = images.resize(image, config.image_size, config.image_size, nearest=is_labels)
-    if is_labels and image.shape[2] == 3:
-        return images.snap_to_palette(image, palette.color_array(unlabelled=True))
-    return image
-
-
-def test_images(source: Source, config: DataConfig, domain: Domain) -> Iterator[tuple[str, Uint8Image]]:
-    """The name and the `test_image` of each image of a source, in its order."""
-    for index in range(len(source)):
-        example = source[index]
-        yield example.name, test_image(example, config, domain)
-
-
-def spread_images(source: Source, config: DataConfig, domain: Domain, number: int) -> Uint8Image:
-    """At most `number` test images from all over a source: (N, image_size, image_size, channels) uint8.
-
-    The first ones in a row would often be frames of one film.
-    """
-    number = min(number, len(source))
-    return np.stack([test_image(source[index * len(source) // number], config, domain) for index in range(number)])
+    return TrainIterator(domains, config.batch_size, process_index, process_count, config.data.threads)

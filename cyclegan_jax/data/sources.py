@@ -1,7 +1,7 @@
 """Where encoded images come from: random access to the four splits of a data set."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
@@ -9,8 +9,10 @@ from typing import Any, Final, NoReturn, Protocol
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.errors import UserError
 
-EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".npy")
 """Files of a folder that count as images; upper or lower case."""
+
+SPLITS: Final = ("trainA", "trainB", "testA", "testB")
 
 
 @dataclass(frozen=True)
@@ -46,27 +48,104 @@ class Sources:
     test_B: Source
 
 
-def open_sources(config: DataConfig) -> Sources:
-    """Open the data set that a config names.
+def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> Sources:
+    """Open the data set that a config names, preparing it first where that is needed.
 
-    `folder`: `config.dir` holds trainA and trainB, and for evaluation testA and testB. All files below them with one of
-    `EXTENSIONS` are images, sorted by path; hidden files and folders are left out. `streets`: the embedded scenes.
+    `folder`: `config.dir` holds trainA and trainB, and for evaluation testA and testB, or train/A and so on; or
+    `config.train_A` and its like name any folders. All files below them with one of `EXTENSIONS` are images, sorted by
+    path; hidden files and folders are left out. `streets`: the embedded scenes. `cityscapes`: the official archives in
+    `config.dir`, prepared beside them, or a folder as above. `tfds`: a data set by its name.
+
+    Args:
+        config: the data.
+        say: where lines about a preparation go.
 
     Raises:
-        UserError: a folder is missing or holds no image, or the street scenes cannot be kept in `config.dir`.
+        UserError: data are missing, hold no image, or cannot be prepared.
     """
-    if config.source == "streets":
-        from cyclegan_jax.data.streets import open_streets  # imports tensorflow_datasets
+    if config.source == "folder":
+        return _open_folders(config)
+    _check_no_folders(config)
+    if config.source == "cityscapes":
+        return _open_cityscapes(config, say)
+    if config.source == "tfds":
+        return _records(_open_tfds(config, say))
+    from cyclegan_jax.data.streets import open_streets  # imports tensorflow_datasets
 
-        splits = open_streets(config.dir)
-        return Sources(*(_Records(splits[split]) for split in ("trainA", "trainB", "testA", "testB")))
-    root = _data_folder(config.dir)
-    return Sources(
-        _Files.of_split(root / "trainA"),
-        _Files.of_split(root / "trainB"),
-        _Files.of_split(root / "testA", optional=True),
-        _Files.of_split(root / "testB", optional=True),
+    return _records(open_streets(config.dir))
+
+
+def _open_folders(config: DataConfig) -> Sources:
+    given = {"trainA": config.train_A, "trainB": config.train_B, "testA": config.test_A, "testB": config.test_B}
+    # Of data.dir nothing is asked that single folders already answer.
+    needs_root = config.dir is not None or config.train_A is None or config.train_B is None
+    root = _data_folder(config.dir) if needs_root else None
+
+    def split(name: str) -> _Files:
+        optional = name.startswith("test")
+        own = given[name]
+        if own is not None:
+            field = f"data.{name[:-1]}_{name[-1]}"
+            folder = Path(own).expanduser()
+            if not folder.is_dir():
+                raise UserError(f"{field} is {own!r}, but there is no such folder: name one that holds images")
+            return _Files.of_folder(folder, name, optional=False)
+        if root is None:
+            return _Files(())
+        # trainA, or train/A
+        folder = next((folder for folder in (root / name, root / name[:-1] / name[-1]) if folder.is_dir()), root / name)
+        return _Files.of_folder(folder, name, optional=optional)
+
+    return Sources(*(split(name) for name in SPLITS))
+
+
+def _check_no_folders(config: DataConfig) -> None:
+    for name in ("train_A", "train_B", "test_A", "test_B"):
+        if getattr(config, name) is not None:
+            raise UserError(
+                f"data.{name} is given, but data.source is {config.source}: add --data.source=folder, or leave it out"
+            )
+
+
+def _open_cityscapes(config: DataConfig, say: Callable[[str], None]) -> Sources:
+    from cyclegan_jax.data import cityscapes
+
+    root = _data_folder(
+        config.dir, "with the official archives gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip"
     )
+    if (root / "trainA").is_dir() or (root / "train" / "A").is_dir():
+        return _open_folders(config)
+    prepared = cityscapes.prepare(root, _cityscapes_size(config), say=say)
+    return Sources(*(_Files.of_folder(prepared / name, name, optional=name.startswith("test")) for name in SPLITS))
+
+
+def _cityscapes_size(config: DataConfig) -> tuple[int, int] | None:
+    """The size in which Cityscapes is kept: as in the official preparation 256x256, unless more is asked for."""
+    least = max(256, config.resolved_load_size)
+    if config.preprocess == "resize_and_crop":
+        return least, least
+    if config.preprocess in ("scale_width", "scale_width_and_crop"):
+        return least // 2, least // 2 * 2
+    return None
+
+
+def _open_tfds(config: DataConfig, say: Callable[[str], None]) -> Mapping[str, Sequence[dict[str, Any]]]:
+    if config.name is not None and config.name_A is None and config.name_B is None:
+        from cyclegan_jax.data import tfds_sets  # imports tensorflow_datasets
+
+        return tfds_sets.open_tfds(config.name, config.dir, say=say)
+    if config.name is None and config.name_A is not None and config.name_B is not None:
+        from cyclegan_jax.data import tfds_labelled  # imports tensorflow_datasets
+
+        return tfds_labelled.open_labelled(config.name_A, config.name_B, config.dir, say=say)
+    raise UserError(
+        "data.source is tfds, but no data set is named: give --data.name=horse2zebra (or another of the paper's sets), "
+        "or for any two image sets or classes both --data.name_A=cifar10:cat and --data.name_B=cifar10:dog"
+    )
+
+
+def _records(splits: Mapping[str, Sequence[dict[str, Any]]]) -> Sources:
+    return Sources(*(_Records(splits[split]) for split in SPLITS))
 
 
 def paired(test_A: Source, test_B: Source) -> list[tuple[int, int]]:
@@ -114,21 +193,22 @@ class _Files:
     paths: tuple[Path, ...]
 
     @classmethod
-    def of_split(cls, folder: Path, *, optional: bool = False) -> "_Files":
-        """The images below `folder`; one that is `optional` may be missing or empty."""
+    def of_folder(cls, folder: Path, split: str, *, optional: bool) -> "_Files":
+        """The images below `folder`, which are those of `split`; one that is `optional` may be missing or empty."""
+        domain = split[-1]
         if not folder.is_dir():
             if optional:
                 return cls(())
             raise UserError(
-                f"data.dir holds no folder {folder.name} ({folder} is missing): put the training images of domain "
-                f"{folder.name[-1]} there, or name by --data.dir=... the folder that holds trainA and trainB"
+                f"data.dir holds no folder {split} ({folder} is missing): put the training images of domain {domain} "
+                f"there, name another folder by --data.train_{domain}=..., or by --data.dir=... the folder that holds "
+                "trainA and trainB"
             )
         # By parts, so that a folder's files stay together whatever sorts around the separator.
         paths = sorted(_image_paths(folder), key=lambda path: path.relative_to(folder).parts)
         if not paths and not optional:
             raise UserError(
-                f"{folder} holds no images: put the training images of domain {folder.name[-1]} there "
-                f"({', '.join(EXTENSIONS)})"
+                f"{folder} holds no images: put the images of domain {domain} there ({', '.join(EXTENSIONS)})"
             )
         return cls(tuple(paths))
 
@@ -157,8 +237,10 @@ class _Records:
         return Example(record["image"], record["filename"])
 
 
-def _data_folder(given: str | None) -> Path:
-    layout = "with the training images in its sub-folders trainA and trainB, and test images in testA and testB"
+def _data_folder(
+    given: str | None,
+    layout: str = "with the training images in its sub-folders trainA and trainB, and test images in testA and testB",
+) -> Path:
     if given is None:
         raise UserError(f"data.dir is not given: make a folder {layout}, and name it by --data.dir=...")
     root = Path(given).expanduser()

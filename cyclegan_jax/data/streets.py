@@ -5,18 +5,16 @@ of B are different ones (unpaired); `testA` and `testB` show the same scenes, in
 names. This module imports `tensorflow_datasets`: import it only where the data set is wanted.
 """
 
-import contextlib
 import io
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, cast, overload
+from typing import Any, ClassVar, Final, cast
 
 import tensorflow_datasets as tfds
 from PIL import Image
-from tensorflow_datasets.core.utils import tqdm_utils
 
+from cyclegan_jax.data import tfds_store
 from cyclegan_jax.data.streets_scene import draw_labels, draw_scene
 from cyclegan_jax.errors import UserError
 
@@ -39,7 +37,7 @@ class StreetsConfig(tfds.core.BuilderConfig):
     size: int = 128
 
 
-class Streets(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class Streets(tfds_store.SilentBuilder, skip_registration=True):
     """Drawn street scenes: label pictures (A) and photos (B).
 
     Each example has `image`, an RGB PNG of [size, size, 3], and `filename`, such as `street_0007.png`.
@@ -53,12 +51,7 @@ class Streets(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         info: tfds.core.DatasetInfo = self.dataset_info_from_configs(
             description=__doc__,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
-                    "filename": tfds.features.Text(),
-                }
-            ),
+            features=tfds_store.image_features("png"),
             disable_shuffling=True,
         )
         return info
@@ -75,35 +68,6 @@ class Streets(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             Image.fromarray(pixels).save(encoded, "PNG", compress_level=3)
             encoded.seek(0)
             yield index, {"image": encoded, "filename": f"street_{index:04d}.png"}
-
-    # TFDS announces a download of unknown size on standard output; `open_streets` says what happens instead.
-    def _log_download_bytes(self) -> None:
-        pass
-
-    def _log_download_done(self) -> None:
-        pass
-
-
-class _Examples(Sequence[dict[str, Any]]):
-    """One split, with the file names as text."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> "list[dict[str, Any]]": ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} of a split of {len(self)} street scenes")
-        example = self._source[int(index) % len(self)]
-        return {"image": example["image"], "filename": example["filename"].decode()}
 
 
 def open_streets(
@@ -132,7 +96,7 @@ def open_streets(
     config: StreetsConfig = Streets.BUILDER_CONFIGS[0]
     if (train, test, size) != (config.train, config.test, config.size):
         config = StreetsConfig(name=f"{size}px_{train}_{test}", train=train, test=test, size=size)
-    root = tfds.core.Path(data_dir if data_dir is not None else tfds.core.constants.DATA_DIR).expanduser()
+    root = tfds_store.root(data_dir)
     folder = root / Streets.name / config.name / str(Streets.VERSION)
     try:
         if not folder.exists():
@@ -143,13 +107,9 @@ def open_streets(
             f"the street scenes cannot be kept in data_dir {str(root)!r} ({error}): name another"
         ) from error
     try:
-        with _quiet():
-            skip: Any = tfds.decode.SkipDecoding()
-            sources: Any = _builder(root, config).as_data_source(decoders={"image": skip})  # type: ignore[arg-type]
-        splits = {split: _Examples(sources[split]) for split in _FIRST_SEED}
-        for examples in splits.values():
-            examples[0], examples[-1]
-        return dict(splits)
+        with tfds_store.quiet():
+            builder = _builder(root, config)
+        return dict(tfds_store.open_splits(builder, tuple(_FIRST_SEED)))
     except Exception as error:  # what TFDS and ArrayRecord raise for a data set they cannot read has no common type
         raise UserError(f"the street scenes in {folder} are damaged: delete that folder to draw them again") from error
 
@@ -162,7 +122,7 @@ def _builder(root: tfds.core.Path, config: StreetsConfig) -> Streets:
 
 def _prepare(root: tfds.core.Path, config: StreetsConfig) -> None:
     """Draw the data set, or leave it to another process that was faster."""
-    with _quiet():
+    with tfds_store.quiet():
         builder = _builder(root, config)
         try:
             builder.download_and_prepare()
@@ -170,17 +130,3 @@ def _prepare(root: tfds.core.Path, config: StreetsConfig) -> None:
             # Of preparations at the same time the first to end stays; the others cannot replace it and need not.
             if not builder.data_path.exists():
                 raise
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back TFDS's progress bars, and its warning about a config that is not in its list."""
-    bars, log = getattr(tqdm_utils, "_active", True), logging.getLogger("absl")
-    level = log.level
-    tfds.display_progress_bar(enable=False)
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        tfds.display_progress_bar(enable=bars)

@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cyclegan_jax import checkpoints
 from cyclegan_jax.config import DataConfig, Direction, Domain
-from cyclegan_jax.data import palette, pipeline, sources
+from cyclegan_jax.data import palette, sources, whole_images
+from cyclegan_jax.data.images import AnyImage
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import segmentation
 from cyclegan_jax.inference import load_generator
@@ -53,11 +53,19 @@ def evaluate_run(run: str | Path, *, step: int | None = None, data_dir: str | No
     return segmentation.evaluate_photo_to_labels(
         np.concatenate(predicted),
         test_images[labels],
-        (pipeline.test_image(train_labels[index], data_config, labels) for index in range(len(train_labels))),
+        (whole_images.test_image(train_labels[index], data_config, labels) for index in range(len(train_labels))),
         palette.COLORS,
         palette.NAMES,
     )
 
 
-def _images(source: sources.Source, places: list[int], config: DataConfig, domain: Domain) -> npt.NDArray[np.uint8]:
-    return np.stack([pipeline.test_image(source[place], config, domain) for place in places])
+def _images(source: sources.Source, places: list[int], config: DataConfig, domain: Domain) -> AnyImage:
+    images = [whole_images.test_image(source[place], config, domain) for place in places]
+    sizes = sorted({image.shape[:2] for image in images})
+    if len(sizes) > 1:
+        raise UserError(
+            f"the test images of domain {domain} have {len(sizes)} sizes, from {sizes[0][1]}x{sizes[0][0]} to "
+            f"{sizes[-1][1]}x{sizes[-1][0]} pixels, but the scores need one, for the constant map: evaluate a run with "
+            "data.preprocess=resize_and_crop, or make the test images of one size"
+        )
+    return np.stack(images)

@@ -1,6 +1,6 @@
 """The four networks of a CycleGAN together: definitions from a config, parameters, and how to apply them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,16 +57,20 @@ def make_discriminator(config: TrainConfig, domain: Domain, rngs: nnx.Rngs) -> P
     return NLayerDiscriminator(channels, width, config.discriminator.n_layers, dtype=dtype, rngs=rngs)
 
 
-def define(config: TrainConfig) -> Networks:
+def define(config: TrainConfig, sizes: Mapping[Domain, tuple[int, int]] | None = None) -> Networks:
     """The definitions of the config's four networks.
 
+    Args:
+        config: the experiment.
+        sizes: height and width of each domain's training images, where they are not squares of `data.image_size`.
+
     Raises:
-        UserError: `data.image_size` is not a size that they take.
+        UserError: the size of the training images is not one that they take.
     """
 
     def shapes(make: Any, name: str) -> Any:
         network = nnx.eval_shape(lambda: make(config, name, nnx.Rngs(0)))
-        _check_image_size(config, network)
+        _check_image_size(config, network, sizes)
         return nnx.graphdef(network)
 
     return Networks(
@@ -118,8 +122,21 @@ def _domains(direction: Direction) -> tuple[Domain, Domain]:
     return ("A", "B") if direction == "AtoB" else ("B", "A")
 
 
-def _check_image_size(config: TrainConfig, network: ResNetGenerator | PatchGAN) -> None:
-    size, multiple, minimum = config.data.image_size, network.size_multiple, network.min_size
+def _check_image_size(
+    config: TrainConfig, network: ResNetGenerator | PatchGAN, sizes: Mapping[Domain, tuple[int, int]] | None
+) -> None:
+    multiple, minimum = network.size_multiple, network.min_size
+    if sizes is not None:
+        for domain, (height, width) in sizes.items():
+            if min(height, width) < minimum or height % multiple or width % multiple:
+                raise UserError(
+                    f"the training images of domain {domain} are {width}x{height} pixels, but {type(network).__name__} "
+                    f"needs multiples of {multiple} that are at least {minimum}: choose another data.preprocess"
+                )
+        return
+    size = config.data.image_size
+    if not config.data.crops:
+        return  # the data decide
     if size % multiple or size < minimum:
         nearest = max(-(-minimum // multiple) * multiple, round(size / multiple) * multiple)
         raise UserError(

@@ -1,45 +1,21 @@
 """Training batches and test images."""
 
-import dataclasses
-import io
 import json
 import subprocess
 import sys
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from cyclegan_jax.config import DataConfig, TrainConfig
-from cyclegan_jax.data import images, palette, pipeline, sources
+from cyclegan_jax.data import images, pipeline, sources
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.data.pipeline import Batch, TrainIterator
 from cyclegan_jax.data.sources import Example, Sources
 from cyclegan_jax.errors import UserError
-
-
-def example(pixels: Uint8Image, name: str, kind: str = "PNG", **options: Any) -> Example:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, kind, **options)
-    return Example(stream.getvalue(), name)
-
-
-def numbered(count: int) -> tuple[Example, ...]:
-    """Images that are nothing but their number."""
-    return tuple(example(np.full((10, 10, 3), i, np.uint8), f"{i}.png") for i in range(count))
-
-
-def noisy(count: int, seed: int) -> tuple[Example, ...]:
-    rng = np.random.default_rng(seed)
-    return tuple(example(rng.integers(0, 256, (12, 15, 3), dtype=np.uint8), f"{i}.png") for i in range(count))
-
-
-def config(batch_size: int = 1, seed: int = 0, image_size: int = 8, **data: Any) -> TrainConfig:
-    return TrainConfig(data=DataConfig(image_size=image_size, **data), batch_size=batch_size, seed=seed)
+from tests.data.examples import config, label_pictures, noisy, numbered, only_palette
 
 
 def take(iterator: TrainIterator, number: int) -> Batch:
@@ -206,17 +182,6 @@ def test_without_room_the_crop_is_the_image() -> None:
     np.testing.assert_array_equal(batch["A"], [resized, resized])
 
 
-def label_pictures(kind: str = "PNG", **options: Any) -> tuple[Example, ...]:
-    rng = np.random.default_rng(0)
-    maps = palette.color_array()[rng.integers(0, 19, (4, 5, 5))].repeat(6, axis=1).repeat(6, axis=2)
-    return tuple(example(pixels, f"{i}.x", kind, **options) for i, pixels in enumerate(maps))
-
-
-def only_palette(pixels: Uint8Image) -> bool:
-    known = {tuple(color) for color in palette.color_array(unlabelled=True).tolist()}
-    return {tuple(color) for color in pixels.reshape(-1, 3).tolist()} <= known
-
-
 def test_labels_keep_their_colours_in_training() -> None:
     data = Sources(label_pictures(), label_pictures(), (), ())
     batch = next(pipeline.train_iterator(data, config(batch_size=8, image_size=16, labels="A")))
@@ -248,40 +213,6 @@ def test_close_ends_the_threads_and_keeps_the_position(noise: Sources) -> None:
     fresh = pipeline.train_iterator(noise, config())
     fresh.set_state(state)
     assert_same(next(iterator), next(fresh))
-
-
-def test_test_images_are_the_whole_images_in_order() -> None:
-    source = noisy(3, seed=1)
-    got = list(pipeline.test_images(source, config().data, "A"))
-    assert [name for name, _ in got] == ["0.png", "1.png", "2.png"]
-    for item, (_, image) in zip(source, got, strict=True):
-        decoded = images.decode(item.encoded, 3, "")
-        np.testing.assert_array_equal(image, images.resize(decoded, 8, 8, nearest=False))
-    gray = pipeline.test_image(source[0], config(channels_A=1).data, "A")
-    assert gray.shape == (8, 8, 1)
-
-
-def test_test_labels_are_snapped_to_the_palette() -> None:
-    source = label_pictures("JPEG", quality=95, subsampling=0)
-    data = config(labels="A", image_size=30).data
-    truth = [pipeline.test_image(item, data, "A") for item in label_pictures()]
-    for (_, image), expected in zip(pipeline.test_images(source, data, "A"), truth, strict=True):
-        assert only_palette(image)
-        assert np.mean(np.any(image != expected, axis=-1)) < 0.05
-    assert not only_palette(pipeline.test_image(source[0], dataclasses.replace(data, labels="B"), "A"))
-    shrunk = [image for _, image in pipeline.test_images(label_pictures(), config(labels="A").data, "A")]
-    assert only_palette(np.stack(shrunk))
-
-
-def test_black_labels_stay_black() -> None:
-    black = example(np.zeros((8, 8, 3), np.uint8), "black.png")
-    assert not pipeline.test_image(black, config(labels="A").data, "A").any()
-
-
-def test_spread_images_come_from_all_over_the_source() -> None:
-    found = pipeline.spread_images(numbered(9), config().data, "A", 3)
-    assert [int(i) for i in found[:, 0, 0, 0]] == [0, 3, 6]
-    assert pipeline.spread_images(numbered(3), config().data, "A", 9).shape == (3, 8, 8, 3)
 
 
 def test_importing_it_leaves_grain_and_tfds_out() -> None:

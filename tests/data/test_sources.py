@@ -1,8 +1,12 @@
 """Finding the images of a data set."""
 
+import contextlib
 import os
 import re
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,20 +89,90 @@ def test_training_splits_must_exist(tmp_path: Path, split: str) -> None:
 @pytest.mark.parametrize("split", ["trainA", "trainB"])
 def test_training_splits_must_hold_images(tmp_path: Path, split: str) -> None:
     write(tmp_path, "trainA/a.png", "trainB/b.png")
-    next((tmp_path / split).iterdir()).rename(tmp_path / split / "a.tiff")
+    next((tmp_path / split).iterdir()).rename(tmp_path / split / "a.txt")
     with pytest.raises(UserError, match=rf"{re.escape(str(tmp_path / split))} holds no images: .*\.png"):
         sources.open_sources(DataConfig(dir=str(tmp_path)))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every folder")
-def test_folders_must_be_readable(tmp_path: Path) -> None:
-    write(tmp_path, "trainA/locked/a.png", "trainB/b.png")
-    (tmp_path / "trainA/locked").chmod(0)
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that any user may reach; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def not_the_superuser() -> Iterator[None]:
+    """The superuser may read everything: be nobody for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
     try:
-        with pytest.raises(UserError, match=r"the folder .*locked cannot be read \(Permission denied\)"):
-            sources.open_sources(DataConfig(dir=str(tmp_path)))
+        yield
     finally:
-        (tmp_path / "trainA/locked").chmod(0o700)
+        os.seteuid(user)
+
+
+def test_folders_must_be_readable(open_folder: Path) -> None:
+    write(open_folder, "trainA/locked/a.png", "trainB/b.png")
+    (open_folder / "trainA/locked").chmod(0)
+    with (
+        not_the_superuser(),
+        pytest.raises(UserError, match=r"the folder .*locked cannot be read \(Permission denied\): change its perm"),
+    ):
+        sources.open_sources(DataConfig(dir=str(open_folder)))
+    (open_folder / "trainA/locked").chmod(0o700)
+
+
+def test_files_must_be_readable(open_folder: Path) -> None:
+    write(open_folder, "trainA/a.png", "trainB/b.png")
+    (open_folder / "trainA/a.png").chmod(0)
+    opened = sources.open_sources(DataConfig(dir=str(open_folder)))
+    with not_the_superuser(), pytest.raises(UserError, match=r"the image .*a\.png cannot be read \(Permission denied"):
+        opened.train_A[0]
+
+
+def test_splits_may_be_folders_of_folders(tmp_path: Path) -> None:
+    write(tmp_path, "train/A/a.png", "train/B/b.png", "test/A/c.png", "testB/d.png")
+    opened = sources.open_sources(DataConfig(dir=str(tmp_path)))
+    assert contents(opened.train_A) == ["train/A/a.png"]
+    assert contents(opened.train_B) == ["train/B/b.png"]
+    assert contents(opened.test_A) == ["test/A/c.png"]
+    assert contents(opened.test_B) == ["testB/d.png"]
+
+
+def test_any_folder_may_be_a_split(tmp_path: Path) -> None:
+    write(tmp_path, "horses/1.png", "more/zebras/2.png", "set/trainA/3.png", "set/testA/4.png", "set/trainB/5.png")
+    own: dict[str, Any] = {"train_A": str(tmp_path / "horses"), "train_B": str(tmp_path / "more")}
+    opened = sources.open_sources(DataConfig(**own))
+    assert contents(opened.train_A) == ["horses/1.png"]
+    assert contents(opened.train_B) == ["more/zebras/2.png"]
+    assert len(opened.test_A) == len(opened.test_B) == 0
+    # One of them beside a whole set.
+    opened = sources.open_sources(DataConfig(dir=str(tmp_path / "set"), train_B=str(tmp_path / "more")))
+    assert contents(opened.train_A) == ["set/trainA/3.png"]
+    assert contents(opened.train_B) == ["more/zebras/2.png"]
+    assert contents(opened.test_A) == ["set/testA/4.png"]
+
+
+def test_a_split_that_is_named_must_be_there(tmp_path: Path) -> None:
+    write(tmp_path, "trainA/1.png", "trainB/2.png", "empty/notes.txt")
+    with pytest.raises(UserError, match=r"data\.test_B is '.*nowhere', but there is no such folder"):
+        sources.open_sources(DataConfig(dir=str(tmp_path), test_B=str(tmp_path / "nowhere")))
+    with pytest.raises(UserError, match=r"empty holds no images"):
+        sources.open_sources(DataConfig(dir=str(tmp_path), train_A=str(tmp_path / "empty")))
+    with pytest.raises(UserError, match=r"data\.dir is not given"):
+        sources.open_sources(DataConfig(train_A=str(tmp_path / "trainA")))
+    with pytest.raises(UserError, match=r"data\.train_A is given, but data\.source is streets"):
+        sources.open_sources(DataConfig(source="streets", train_A=str(tmp_path / "trainA")))
+
+
+def test_a_tfds_set_must_be_named() -> None:
+    wrong: list[dict[str, Any]] = [{}, {"name_A": "mnist"}, {"name": "maps", "name_B": "mnist"}]
+    for names in wrong:
+        with pytest.raises(UserError, match=r"no data set is named: give --data\.name=horse2zebra"):
+            sources.open_sources(DataConfig(source="tfds", **names))
 
 
 def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,247 @@
+"""Cityscapes from its official archives to a folder of trainA, trainB, testA and testB, once.
+
+Domain A holds label maps and domain B photos; the official split `val` becomes the test split, as in the paper. The
+archives are read as they are, without unpacking them.
+"""
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from cyclegan_jax.data import images, palette
+from cyclegan_jax.errors import UserError
+
+_SPLITS: Final = {"train": "train", "val": "test"}
+_EVERY_SECONDS: Final = 10.0
+# The ids of the label files that the 19 evaluated classes have, in the order of the palette.
+_IDS: Final = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+
+
+@dataclass(frozen=True)
+class _Package:
+    """One of the two official downloads, as an archive or unpacked.
+
+    Attributes:
+        name: what its paths begin with.
+        suffix: what the files that are used end with.
+        archive: what the download is called.
+    """
+
+    name: str
+    suffix: str
+
+    @property
+    def archive(self) -> str:
+        return f"{self.name}_trainvaltest.zip"
+
+
+_LABELS: Final = _Package("gtFine", "_gtFine_labelIds.png")
+_PHOTOS: Final = _Package("leftImg8bit", "_leftImg8bit.png")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of a package: how it is called, for messages, and its content."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+Files = dict[tuple[str, str], _File]
+"""By split (`train`, `val`) and scene, such as `aachen_000000_000019`."""
+
+
+def prepare(folder: str | Path, size: tuple[int, int] | None, *, say: Callable[[str], None] = print) -> Path:
+    """Make the training folder from the official downloads, or find the one that was made before.
+
+    Label maps are made of the label ids: the 19 evaluated classes in their official colours and everything else black,
+    which no score counts. (The official colour files show more classes, some of them in the colour of another.) They
+    are resized by nearest neighbour, photos with antialiasing. Everything is kept as PNG, without loss.
+
+    It goes on where it was stopped: files are written one by one into a hidden folder, which gets its name at the end.
+
+    Args:
+        folder: holds `gtFine_trainvaltest.zip` and `leftImg8bit_trainvaltest.zip`, or what they unpack to.
+        size: height and width in pixels; None keeps the original 1024x2048.
+        say: where progress goes.
+
+    Returns:
+        `<folder>/cyclegan_<width>x<height>`, or `<folder>/cyclegan_original`, with trainA, trainB, testA and testB. The
+        two images of a scene have the same name.
+
+    Raises:
+        UserError: a download is missing, damaged or another one, or the folder cannot be written to.
+    """
+    folder = Path(folder).expanduser()
+    if size is not None and min(size) < 1:
+        raise UserError(f"the size for Cityscapes is {size}, but height and width must be at least 1")
+    name = "cyclegan_original" if size is None else f"cyclegan_{size[1]}x{size[0]}"
+    target, partial = folder / name, folder / f".{name}.partial"
+    if target.is_dir():
+        return target
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}: make it, and put the official Cityscapes archives there")
+    labels, photos = _find(folder, _LABELS), _find(folder, _PHOTOS)
+    scenes = _whole_scenes(labels, photos, say)
+    try:
+        for split in _SPLITS.values():
+            for domain in "AB":
+                (partial / f"{split}{domain}").mkdir(parents=True, exist_ok=True)
+        say(f"preparing {len(scenes):,} Cityscapes scenes in {target} (once; it goes on where it is stopped)")
+        _make_all(scenes, labels, photos, partial, size, say)
+        partial.rename(target)
+    except OSError as error:
+        if target.is_dir():  # Another process was faster.
+            shutil.rmtree(partial, ignore_errors=True)
+            return target
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror}): make room, or put the archives into another folder"
+        ) from error
+    say(f"Cityscapes is ready in {target}")
+    return target
+
+
+def _find(folder: Path, package: _Package) -> Files:
+    """The files of a package in any of its forms."""
+    archive = folder / package.archive
+    for unpacked in (folder / package.name, folder / archive.stem / package.name):
+        if unpacked.is_dir():
+            return _checked(_in_folder(unpacked, package), package, unpacked)
+    if archive.is_file():
+        return _checked(_in_archive(archive, package), package, archive)
+    raise UserError(
+        f"{folder} holds neither {package.archive} nor its unpacked folder {package.name}: download it from "
+        "cityscapes-dataset.com, where it is free for research after registration; a folder that is prepared already, "
+        "with trainA and trainB, goes by --data.source=folder"
+    )
+
+
+def _in_folder(unpacked: Path, package: _Package) -> Files:
+    return {
+        (split, path.name.removesuffix(package.suffix)): _File(str(path), path.read_bytes)
+        for split in _SPLITS
+        for path in sorted((unpacked / split).glob(f"*/*{package.suffix}"))
+    }
+
+
+def _in_archive(archive: Path, package: _Package) -> Files:
+    try:
+        opened = zipfile.ZipFile(archive)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UserError(
+            f"{archive} is not a whole zip archive ({error}): compare its size with that on the site, and download it "
+            "again"
+        ) from error
+    form = re.compile(rf"(?:.*/)?{package.name}/(train|val)/[^/]+/([^/]+){re.escape(package.suffix)}")
+    matches = [match for match in map(form.fullmatch, sorted(opened.namelist())) if match]
+    return {
+        (match[1], match[2]): _File(f"{match[0]} in {archive}", functools.partial(opened.read, match[0]))
+        for match in matches
+    }
+
+
+def _checked(files: Files, package: _Package, place: Path) -> Files:
+    missing = [split for split in _SPLITS if not any(split == of for of, _ in files)]
+    if missing:
+        raise UserError(
+            f"{place} holds no files {package.name}/{missing[0]}/CITY/*{package.suffix}: it is not the official "
+            f"{package.archive}, or not all of it; download that one from cityscapes-dataset.com"
+        )
+    return files
+
+
+def _whole_scenes(
+    labels: Mapping[tuple[str, str], _File], photos: Mapping[tuple[str, str], _File], say: Callable[[str], None]
+) -> list[tuple[str, str]]:
+    scenes = [scene for scene in photos if scene in labels]
+    for split in _SPLITS:
+        if not any(split == of for of, _ in scenes):
+            raise UserError(
+                f"no photo of {split} has label maps: {_PHOTOS.archive} and {_LABELS.archive} do not belong together; "
+                "download both again"
+            )
+    for of, other, what in (
+        (photos, labels, "photos have no label maps"),
+        (labels, photos, "label maps have no photo"),
+    ):
+        alone = sum(scene not in other for scene in of)
+        if alone:
+            say(f"{alone:,} {what} and are left out")
+    return scenes
+
+
+def _make_all(
+    scenes: list[tuple[str, str]],
+    labels: Files,
+    photos: Files,
+    partial: Path,
+    size: tuple[int, int] | None,
+    say: Callable[[str], None],
+) -> None:
+    def make(scene: tuple[str, str]) -> None:
+        split, name = _SPLITS[scene[0]], f"{scene[1]}.png"
+        for domain, file, write in (("A", labels[scene], _write_labels), ("B", photos[scene], _write_photo)):
+            path = partial / f"{split}{domain}" / name
+            if not path.exists():
+                write(file, path, size)
+
+    executor = ThreadPoolExecutor(os.cpu_count())
+    told = time.monotonic()
+    try:
+        futures = [executor.submit(make, scene) for scene in scenes]
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            if time.monotonic() - told > _EVERY_SECONDS:
+                told = time.monotonic()
+                say(f"  {done:,} of {len(scenes):,} scenes")
+    finally:
+        # After a failure or an interrupt nothing more is begun, and what was begun is ended before anyone goes on.
+        executor.shutdown(cancel_futures=True)
+
+
+def _content(file: _File) -> bytes:
+    try:
+        return file.read()
+    except Exception as error:  # zlib, zipfile and the file system raise types of their own for damage.
+        raise UserError(f"{file.name} cannot be read ({error}): download the archive again") from error
+
+
+def _write_labels(file: _File, path: Path, size: tuple[int, int] | None) -> None:
+    ids = images.decode(_content(file), 1, file.name)
+    if size is not None:
+        ids = images.resize(ids, *size, nearest=True)
+    images.save_png(path, _colors_of_ids()[ids[..., 0]])
+
+
+def _write_photo(file: _File, path: Path, size: tuple[int, int] | None) -> None:
+    content = _content(file)
+    picture = images.open_picture(content, 3, file.name)
+    if size is not None:
+        images.save_png(path, images.resize(picture, *size, nearest=False))
+        return
+    # As it is: to encode two megapixels again takes a second.
+    new = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink()
+
+
+@functools.cache
+def _colors_of_ids() -> images.Uint8Image:
+    colors = np.zeros((256, 3), np.uint8)
+    colors[list(_IDS)] = palette.color_array()
+    return colors
