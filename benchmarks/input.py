@@ -55,7 +55,7 @@ def main() -> None:
         }
         counted = dict.fromkeys(runs, args.images // args.batch)
         for name, batches in runs.items():
-            take(batches, 2 * counted[name] if name == "ours, cached" else args.workers * 2)
+            take(batches, 4 * counted[name] if name == "ours, cached" else args.workers * 2)
         rates: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(args.rounds):
             for name, batches in runs.items():

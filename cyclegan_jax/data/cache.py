@@ -24,8 +24,11 @@ class ImageCache:
         self._full = False
         self._lock = threading.Lock()
 
-    def get(self, key: object, make: Callable[[], AnyImage]) -> AnyImage:
-        """The image of a key, which `make` makes when it is not there; not to be written to."""
+    def get(self, key: object, make: Callable[[], AnyImage], *, needed: bool = True) -> AnyImage:
+        """The image of a key, which `make` makes when it is not there; not to be written to.
+
+        One that is not `needed` is quickly made again: it is no news that it has no room.
+        """
         found = self._images.get(key)
         if found is not None:
             return found
@@ -36,7 +39,7 @@ class ImageCache:
                 # Two threads may have made the same image; the second replaces the first.
                 self._left -= 0 if key in self._images else image.nbytes
                 self._images[key] = image
-            elif not self._full:
+            elif needed and not self._full:
                 self._full = announce = True
         if announce:
             self._say(

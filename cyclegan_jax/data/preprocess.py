@@ -4,6 +4,8 @@ The modes are those of the official code (`data.preprocess`). Arrays of a fixed 
 where images keep sizes of their own, without a crop, all of a domain must have the same.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cyclegan_jax.config import DataConfig
@@ -69,27 +71,45 @@ def check_crop(size: Size, config: DataConfig, name: str) -> None:
         )
 
 
-def augment(image: AnyImage, config: DataConfig, rng: np.random.Generator, out: AnyImage) -> None:
-    """Copy a random crop of `image_size`, if the mode has one, mirrored at random.
+@dataclass(frozen=True)
+class Cut:
+    """A part of an image: its upper left corner, its size, and whether it is mirrored left to right."""
 
-    Args:
-        image: (H, W, C), at least as large as the crop.
-        config: its data.
-        rng: what decides.
-        out: where it goes, of the size of the crop.
-    """
-    if config.crops:
-        height, width = image.shape[:2]
-        side = config.image_size
-        top = int(rng.integers(0, height - side, endpoint=True))
-        left = int(rng.integers(0, width - side, endpoint=True))
-        image = image[top : top + side, left : left + side]
-    if config.flip and rng.random() < 0.5:
+    top: int
+    left: int
+    size: Size
+    mirror: bool
+
+    def of_mirrored(self, width: int) -> "Cut":
+        """The same pixels, cut out of the mirror image of an image of that width."""
+        return Cut(self.top, width - self.left - self.size[1], self.size, not self.mirror)
+
+    def write(self, image: AnyImage, out: AnyImage) -> None:
+        """Copy the part of `image` (H, W, C) to `out`, which has its size."""
+        part = image[self.top : self.top + self.size[0], self.left : self.left + self.size[1]]
+        if not self.mirror:
+            out[:] = part
+            return
         # All channels in one statement would be copied pixel by pixel, three bytes at a time: five times as long.
         for channel in range(image.shape[2]):
-            out[..., channel] = image[:, ::-1, channel]
-    else:
-        out[:] = image
+            out[..., channel] = part[:, ::-1, channel]
+
+
+def draw_cut(size: Size, config: DataConfig, rng: np.random.Generator) -> Cut:
+    """A random crop of `image_size`, if the mode has one, mirrored at random if `config.flip` is on.
+
+    Args:
+        size: height and width of the image, at least those of the crop.
+        config: its data.
+        rng: what decides.
+    """
+    top = left = 0
+    if config.crops:
+        height, width = size
+        size = config.image_size, config.image_size
+        top = int(rng.integers(0, height - size[0], endpoint=True))
+        left = int(rng.integers(0, width - size[1], endpoint=True))
+    return Cut(top, left, size, mirror=config.flip and bool(rng.random() < 0.5))
 
 
 def center_crop(image: AnyImage, size: Size) -> AnyImage:

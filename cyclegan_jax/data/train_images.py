@@ -74,12 +74,20 @@ class TrainImages:
         for ahead in range(len(order)):
             index = int(order[(place + ahead) % len(order)])
             try:
-                preprocess.augment(self._prepared(index), self._config, rng, out)
-                return
+                image = self._prepared(index)
             except UserError as error:
                 if self._config.on_error == "stop":
                     raise
                 self._skip(index, str(error))
+                continue
+            cut = preprocess.draw_cut(images.height_width(image), self._config, rng)
+            if cut.mirror and self._cache is not None and epoch > 0:
+                # Mirroring takes ten times as long as copying. What the first epoch left free of the cache holds mirror
+                # images too.
+                image = self._cache.get((index, "mirrored"), functools.partial(_mirrored, image), needed=False)
+                cut = cut.of_mirrored(image.shape[1])
+            cut.write(image, out)
+            return
         raise UserError(
             f"none of the {len(order):,} training images of domain {self._domain} can be used; of the first, "
             f"{self.unreadable[min(self.unreadable)]}"
@@ -143,6 +151,10 @@ class TrainImages:
             self._say(f"skipped: {message}")
         elif number == _NAMED + 1:
             self._say(f"skipped more images of domain {self._domain}; their number is told at the end")
+
+
+def _mirrored(image: AnyImage) -> AnyImage:
+    return np.ascontiguousarray(image[:, ::-1])
 
 
 def train_sizes(sources: Sources, config: TrainConfig) -> dict[Domain, Size]:

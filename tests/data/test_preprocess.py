@@ -189,8 +189,19 @@ def test_half_of_the_images_are_mirrored_left_to_right() -> None:
     found = []
     for seed in range(40):
         out = np.empty_like(pixels)
-        preprocess.augment(pixels, DataConfig(preprocess="none"), np.random.default_rng(seed), out)
-        is_mirrored = np.array_equal(out, pixels[:, ::-1])
-        assert is_mirrored or np.array_equal(out, pixels)
-        found.append(is_mirrored)
+        cut = preprocess.draw_cut((5, 7), DataConfig(preprocess="none"), np.random.default_rng(seed))
+        cut.write(pixels, out)
+        np.testing.assert_array_equal(out, pixels[:, ::-1] if cut.mirror else pixels)
+        found.append(cut.mirror)
     assert 10 < sum(found) < 30
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_a_cut_of_the_mirror_image_has_the_same_pixels(mirror: bool) -> None:
+    pixels = noise(9, 12)
+    cut = preprocess.Cut(1, 2, (4, 6), mirror)
+    one, other = np.empty((2, 4, 6, 3), np.uint8)
+    cut.write(pixels, one)
+    cut.of_mirrored(12).write(pixels[:, ::-1], other)
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(one, pixels[1:5, 2:8][:, :: -1 if mirror else 1])
