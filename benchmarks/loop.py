@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from cyclegan_jax import backend
 
@@ -24,16 +25,16 @@ backend.prepare()
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from cyclegan_jax import optimizer, state  # noqa: E402
+from cyclegan_jax import optimizer, state, training  # noqa: E402
 from cyclegan_jax.command_line import load_config_file  # noqa: E402
 from cyclegan_jax.config import TrainConfig  # noqa: E402
 from cyclegan_jax.data.streets import open_streets  # noqa: E402
 from cyclegan_jax.networks import cyclegan  # noqa: E402
+from cyclegan_jax.reports import Progress, Scalars  # noqa: E402
 from cyclegan_jax.train_step import make_train_step  # noqa: E402
-from cyclegan_jax.training import train  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-ROUNDS = 5
+ROUNDS = 3
 STEPS = 110
 EVERY = 10
 
@@ -48,10 +49,12 @@ def main() -> None:
         config = load_config_file(ROOT / "configs" / "streets.py")
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=f"{folder}/data"))
         bare_rounds = bare(config)
-        bare_ms, loop_ms = [], []
+        bare_ms, loop_ms, waited = [], [], []
         for i in range(ROUNDS):
             bare_ms.append(next(bare_rounds))
-            loop_ms.append(loop(config, f"{folder}/run{i}"))
+            milliseconds, share = loop(config, f"{folder}/run{i}")
+            loop_ms.append(milliseconds)
+            waited.append(share)
     ratio = statistics.median(loop_ms) / statistics.median(bare_ms)
     result = {
         "prepare_s": round(prepare, 1),
@@ -59,12 +62,14 @@ def main() -> None:
         "loop_ms": [round(value, 1) for value in loop_ms],
         "bare_ms": [round(value, 1) for value in bare_ms],
         "loop_over_bare": round(ratio, 3),
+        "waiting_for_data": round(statistics.median(waited), 4),
     }
     print(f"streets drawn in {prepare:.1f} s; first step done {first:.1f} s after the command")
     print(
         f"a step takes {statistics.median(loop_ms):.1f} ms in the loop and {statistics.median(bare_ms):.1f} ms bare: "
         f"{ratio - 1:+.1%}"
     )
+    print(f"{statistics.median(waited):.2%} of the loop's time is waiting for data")
     print(json.dumps(result))
 
 
@@ -80,17 +85,29 @@ def first_step(folder: str) -> float:
     return stamps[0]
 
 
-def loop(config: TrainConfig, workdir: str) -> float:
-    """Median milliseconds a step of a short run, over the stretches between its lines but the last, which saves."""
-    stamps = []
+def loop(config: TrainConfig, workdir: str) -> tuple[float, float]:
+    """Of a short run, the median milliseconds a step and share of waiting for data.
+
+    Over the stretches between its lines, but the last, which saves.
+    """
+    stamps, shares = [], []
+
+    class Watched(Progress):
+        """Tells its share of waiting, which the progress line keeps to itself while it is small."""
+
+        def line(self, step: int, scalars: Scalars) -> str:
+            """The line as it is."""
+            shares.append(self.waited())
+            return super().line(step, scalars)
 
     def say(line: str) -> None:
         if line.startswith("step "):
             stamps.append(time.perf_counter())
 
-    train(dataclasses.replace(config, steps=STEPS, log_every=EVERY), workdir, say=say)
+    with mock.patch.object(training, "Progress", Watched):
+        training.train(dataclasses.replace(config, steps=STEPS, log_every=EVERY), workdir, say=say)
     gaps = [after - before for before, after in itertools.pairwise(stamps[:-1])]
-    return 1000 * statistics.median(gaps) / EVERY
+    return 1000 * statistics.median(gaps) / EVERY, statistics.median(shares[1:-1])
 
 
 def bare(config: TrainConfig) -> Iterator[float]:

@@ -116,12 +116,14 @@ class Reports:
         """Write what is still buffered."""
         self._writer.close()
 
-    def scalars(self, step: int, values: Scalars, images_per_second: float | None) -> None:
-        """Log losses, the learning rate and speed."""
+    def scalars(self, step: int, values: Scalars, progress: Progress) -> None:
+        """Log losses, the learning rate, speed and the share of the time spent waiting for data."""
+        images_per_second = progress.images_per_second(step)
         for name, value in values.items():
             self._writer.add_scalar(name if name == "learning_rate" else f"loss/{name}", value, step)
         if images_per_second is not None:
             self._writer.add_scalar("images_per_second", images_per_second, step)
+            self._writer.add_scalar("waiting_for_data", progress.waited(), step)
 
     def picture(self, step: int, grid: npt.NDArray[np.uint8]) -> Path:
         """Log a grid (H, W, 3) uint8 and write it to `samples/step_NNNNNNN.png`, whose path is returned."""

@@ -99,7 +99,7 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
                 _check_finite(scalars, step, checkpoints.latest_step())
                 progress.done(step)
                 if step % config.log_every == 0 or step == stop:
-                    reports.scalars(step, scalars, progress.images_per_second(step))
+                    reports.scalars(step, scalars, progress)
                     say(progress.line(step, scalars))
 
             unseen = None

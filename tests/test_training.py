@@ -54,6 +54,7 @@ def test_writes_pictures_logs_and_checkpoints(run):
     assert [event.step for event in losses] == [2, 4, 6]
     assert all(math.isfinite(event.value) and event.value > 0 for event in losses)
     assert [event.step for event in events.Images("samples")] == [4, 6]
+    assert all(0 <= event.value <= 1 for event in events.Scalars("waiting_for_data"))
 
     assert lines[0] == "A: 3 images, B: 3 images, 1 CPU device, 6 steps"
     assert lines[-1].startswith("step 6/6  ")
