@@ -1,21 +1,36 @@
-"""Everything that knows Orbax: saving a run's state with its config inside, and loading all of it or one generator."""
+"""The checkpoints of a run: saving its state with its config inside, and loading all of it or one generator."""
 
-import re
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import jax
-from orbax.checkpoint import v1 as ocp
 
+from cyclegan_jax import checkpoint_scores, optimizer, resume
+from cyclegan_jax import checkpoint_store as store
 from cyclegan_jax import config as config_lib
-from cyclegan_jax import optimizer
 from cyclegan_jax import state as state_lib
+from cyclegan_jax.checkpoint_store import DamagedError
 from cyclegan_jax.config import Direction, TrainConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
+
+
+class Restored(NamedTuple):
+    """What a run goes on from.
+
+    Attributes:
+        state: the state after `state.step` steps.
+        data_position: the data iterator's state.
+        changed: the fields, as `name old -> new`, in which the config now differs from the one it was saved with.
+    """
+
+    state: TrainState
+    data_position: dict[str, Any]
+    changed: list[str]
 
 
 def directory(workdir: str | Path) -> Path:
@@ -24,27 +39,30 @@ def directory(workdir: str | Path) -> Path:
 
 
 class Checkpoints:
-    """The checkpoints of one run, for writing; a context manager that waits for the last save to be on disk."""
+    """The checkpoints of one run, for writing; a context manager that waits for the last save to be on disk.
+
+    One save is under way at a time. When it is on disk, checkpoints that are neither among the newest
+    `config.keep_checkpoints` nor the best by a score (see `checkpoint_scores`) are deleted.
+    """
 
     def __init__(self, workdir: str | Path, config: TrainConfig):
-        """Open, and create if need be, the checkpoints of the run in `workdir`.
+        """Open, and create if need be, the checkpoints of the run in `workdir`, which no other process may be using.
 
         Raises:
             UserError: the folder cannot be made or written.
         """
+        self._workdir = Path(workdir)
+        self._folder = directory(workdir)
         self._config = config
+        self._saving: store.Saving | None = None
         try:
-            directory(workdir).mkdir(parents=True, exist_ok=True)
-            newest: Any = ocp.training.preservation_policies.LatestN(config.keep_checkpoints)
-            self._checkpointer = ocp.training.Checkpointer(
-                directory(workdir),
-                preservation_policy=newest,
-                cleanup_tmp_directories=True,
-            )
+            self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): give another by --workdir"
             ) from error
+        if jax.process_index() == 0:
+            store.remove_unfinished(self._folder)
 
     def __enter__(self) -> Self:
         """The object itself."""
@@ -53,60 +71,128 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for saves in flight and let go of the folder."""
-        self._checkpointer.close()
+        """Wait for the save under way; its failure is raised unless another error is on its way already."""
+        try:
+            self.wait()
+        except store.SaveError:
+            if kind is None:
+                raise
 
     def latest_step(self) -> int | None:
-        """The newest step saved, or None."""
-        latest = self._checkpointer.latest
-        return None if latest is None else latest.step
+        """The newest step on disk, whole or damaged, or None."""
+        steps = store.steps(self._folder)
+        return steps[-1] if steps else None
 
     def save(self, state: TrainState, data_position: dict[str, Any]) -> None:
-        """Start writing the state and return; the arrays are copied first, so the caller may donate them.
+        """Wait for the save before, start writing the state, and return; the caller may donate its arrays.
 
         Args:
             state: what to save; its step names the checkpoint.
             data_position: the data iterator's state, JSON values.
-        """
-        self._checkpointer.wait()
-        self._checkpointer.save_async(
-            int(state.step),
-            _as_dict(state),
-            # The loop decides when to save; Orbax's own policy would skip saves.
-            force=True,
-            custom_metadata={"config": config_lib.to_dict(self._config), "data_position": data_position},
-        )
-
-    def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any], TrainConfig]:
-        """The newest state, with the types and placement of `like`, the data position, and the config it ran with.
 
         Raises:
-            UserError: there is no checkpoint, or its state is of another shape.
+            SaveError: this save could not begin, or the one before has failed.
         """
-        step = self.latest_step()
-        if step is None:
-            raise UserError(f"there is no checkpoint in {self._checkpointer.directory}")
-        metadata: Any = self._checkpointer.metadata(step).custom_metadata
-        saved_config = config_lib.from_dict(metadata["config"])
-        if _shapes(like) != _shapes(_saved_shapes(saved_config)):
+        self.wait()
+        path = self._folder / str(int(state.step))
+        if path.exists() and jax.process_index() == 0:
+            store.set_aside(path)
+        metadata = {"config": config_lib.to_dict(self._config), "data_position": data_position}
+        self._saving = store.save(path, _as_dict(state), metadata)
+
+    def poll(self) -> None:
+        """Look whether the save under way is on disk, without waiting.
+
+        Raises:
+            SaveError: it has failed.
+        """
+        self._settle(lambda saving: saving.done())
+
+    def wait(self) -> None:
+        """Return when nothing is being saved any more.
+
+        Raises:
+            SaveError: the save under way has failed.
+        """
+        self._settle(lambda saving: saving.wait() is saving)
+
+    def _settle(self, is_done: Callable[[store.Saving], bool]) -> None:
+        saving = self._saving
+        if saving is None:
+            return
+        # A save that has failed is over as well: its error is raised once.
+        self._saving = None
+        if not is_done(saving):
+            self._saving = saving
+        elif jax.process_index() == 0:
+            self._delete_old()
+
+    def _delete_old(self) -> None:
+        steps = store.steps(self._folder)
+        keep = {*steps[-self._config.keep_checkpoints :], *_best_steps(self._workdir, steps)}
+        for step in steps:
+            if step not in keep:
+                store.remove(self._folder / str(step))
+
+    def restore(self, like: TrainState, say: Callable[[str], None] = print) -> Restored | None:
+        """The newest state that is whole, with the types and placement of `like`; None where there is no checkpoint.
+
+        Damaged checkpoints that are newer are named and set aside, so that the run can write theirs anew.
+
+        Args:
+            like: a state of the run's config.
+            say: where the sentence about a damaged checkpoint goes.
+
+        Raises:
+            UserError: the config has changed in what a run keeps, or all checkpoints are damaged.
+        """
+        damaged: list[DamagedError] = []
+        for step in reversed(store.steps(self._folder)):
+            path = self._folder / str(step)
+            try:
+                metadata = store.read_metadata(path)
+                saved_config = config_lib.from_dict(metadata["config"])
+                changed = resume.changes(saved_config, self._config, self._workdir)
+                _check_shapes(like, _saved_shapes(saved_config, metadata), path)
+                values = store.load(path, _as_dict(jax.tree.map(_abstract, like)), metadata)
+            except DamagedError as error:
+                damaged.append(error)
+                continue
+            for newer in damaged:
+                say(f"{newer}: going on from step {step:,} instead")
+                if jax.process_index() == 0:
+                    store.set_aside(newer.path)
+            return Restored(like._replace(**values), metadata["data_position"], changed)
+        if damaged:
             raise UserError(
-                f"the checkpoint of step {step} in {self._checkpointer.directory} is of another architecture than the "
-                f"config ({', '.join(config_lib.differences(saved_config, self._config))}): use the run's own config, "
-                "or another --workdir for a new run"
+                f"{damaged[0]}, and none before it is whole: start anew by another --workdir, or bring back a copy"
             )
-        values = self._checkpointer.load(step, _as_dict(jax.tree.map(_abstract, like)))
-        return like._replace(**values), metadata["data_position"], saved_config
+        return None
 
 
 def load_config(run: str | Path, step: int | None = None) -> tuple[TrainConfig, int]:
     """The config of a run's checkpoint, by default the newest, and its step.
 
     Raises:
-        UserError: `run` holds no checkpoint, or not that one.
+        UserError: `run` holds no checkpoint, or not that one, or it is damaged.
     """
     step, path = _find(run, step)
-    metadata: Any = ocp.metadata(path).custom_metadata
-    return config_lib.from_dict(metadata["config"]), step
+    with _naming_others(run, step):
+        return config_lib.from_dict(store.read_metadata(path)["config"]), step
+
+
+def load_state(run: str | Path, step: int | None = None) -> tuple[dict[str, Any], TrainConfig, int]:
+    """All that a checkpoint holds, by field of `TrainState`, on the first device; its config and its step.
+
+    Raises:
+        UserError: `run` holds no checkpoint, or not that one, or it is damaged.
+    """
+    step, path = _find(run, step)
+    metadata = store.read_metadata(path)
+    config = config_lib.from_dict(metadata["config"])
+    with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
+        like = _as_dict(jax.tree.map(_on_first_device, _saved_shapes(config, metadata)))
+        return store.load(path, like, metadata), config, step
 
 
 def load_generator_params(run: str | Path, direction: Direction, step: int | None = None, *, ema: bool) -> Params:
@@ -119,27 +205,68 @@ def load_generator_params(run: str | Path, direction: Direction, step: int | Non
         ema: the moving average of the weights in place of the weights.
 
     Raises:
-        UserError: there is no such checkpoint.
+        UserError: there is no such checkpoint, or what is read of it is damaged.
     """
     config, step = load_config(run, step)
     _, path = _find(run, step)
-    shapes = jax.eval_shape(lambda key: cyclegan.initialize(config, key), jax.random.key(0))
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    wanted = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes["generators"][direction]
-    )
     field = "ema" if ema else "generators"
-    context = ocp.Context()
-    context.pytree_options.loading.partial_load = True
-    with context:
-        return ocp.load(path, {field: {direction: wanted}}, checkpointable_name="state")[field][direction]
+    wanted = _saved_shapes(config, {}).generators[direction]
+    with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
+        as_saved = jax.tree.map(_on_first_device, _saved_shapes(config, {}).generators[direction])
+        with _naming_others(run, step):
+            metadata = store.read_metadata(path)
+            tree = store.load(path, {field: {direction: as_saved}}, metadata, partial=True)
+        # A caller without 64-bit types gets the types that it can use.
+        return jax.tree.map(lambda leaf, want: leaf.astype(want.dtype), tree[field][direction], wanted)
+
+
+def verify(run: str | Path, step: int) -> None:
+    """Read a whole checkpoint and compare it with its checksums.
+
+    Raises:
+        DamagedError: it is not what was saved.
+    """
+    load_state(run, step)
+
+
+def mark_best(run: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
+    """Write down the score of a run's checkpoint: the best of each metric outlives newer ones.
+
+    Args:
+        run: the work directory of the run.
+        step: which checkpoint.
+        metric: its name, such as `fid`.
+        value: finite.
+        better: `lower` or `higher`.
+
+    Raises:
+        UserError: there is no such checkpoint, or the score is not finite or of the other sense than those before.
+    """
+    _find(run, step)
+    checkpoint_scores.record(run, step, metric, value, better=better)
+
+
+def _best_steps(workdir: Path, steps: list[int]) -> list[int]:
+    try:
+        return list(checkpoint_scores.best_steps(workdir, steps).values())
+    except UserError:
+        # No score is worth ending a run for; while they cannot be read, nothing is deleted.
+        return steps
+
+
+@contextlib.contextmanager
+def _naming_others(run: str | Path, step: int) -> Iterator[None]:
+    try:
+        yield
+    except DamagedError as error:
+        others = [str(other) for other in store.steps(directory(run)) if other != step]
+        instead = f"name another step ({', '.join(others)})" if others else "there is no other"
+        raise UserError(f"{error}: {instead}") from error
 
 
 def _find(run: str | Path, step: int | None) -> tuple[int, Path]:
     folder = directory(run)
-    # A folder that was made but never finished has a number for its name, too.
-    numbered = (path for path in folder.glob("*") if re.fullmatch(r"\d+", path.name))
-    steps = sorted(int(path.name) for path in numbered if ocp.is_orbax_checkpoint(path))
+    steps = store.steps(folder)
     if not steps:
         raise UserError(f"{run} holds no checkpoint: name the work directory of a run, such as runs/streets")
     if step is not None and step not in steps:
@@ -153,15 +280,34 @@ def _as_dict(state: TrainState) -> dict[str, Any]:
     return {name: value for name, value in state._asdict().items() if value is not None}
 
 
-def _saved_shapes(config: TrainConfig) -> TrainState:
-    """The state that a run of this config saves, without its values."""
-    return jax.eval_shape(lambda: state_lib.create(config, optimizer.adam(config.optimizer)))
+def _saved_shapes(config: TrainConfig, metadata: dict[str, Any]) -> TrainState:
+    """The state that a run of this config saves, without its values; the sizes of pools may be the data's."""
+    state = jax.eval_shape(lambda: state_lib.create(config, optimizer.adam(config.optimizer)))
+    arrays = metadata.get("arrays", {})
+
+    def as_saved(name: str, leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(tuple(arrays[name]["shape"]), leaf.dtype) if name in arrays else leaf
+
+    fields = _as_dict(state)
+    leaves = [as_saved(name, leaf) for name, leaf in zip(store.names(fields), jax.tree.leaves(fields), strict=True)]
+    return state._replace(**jax.tree.unflatten(jax.tree.structure(fields), leaves))
 
 
-def _shapes(state: TrainState) -> Any:
-    leaves, structure = jax.tree.flatten(state)
-    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
+def _check_shapes(now: TrainState, saved: TrainState, path: Path) -> None:
+    """The config's checks name the field; what is left is the data's own sizes."""
+    fields = _as_dict(now), _as_dict(saved)
+    for name, new, old in zip(store.names(fields[0]), *map(jax.tree.leaves, fields), strict=True):
+        if (new.shape, new.dtype) != (old.shape, old.dtype):
+            raise UserError(
+                f"the checkpoint {path} is of images of another size ({name} is {old.shape} in it, and {new.shape} "
+                "with the data now): use the run's own data, or another --workdir for a new run"
+            )
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def _on_first_device(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)

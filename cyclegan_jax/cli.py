@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +11,14 @@ import tyro
 
 from cyclegan_jax import backend
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.interruption import Interruption, StoppedError, exit_status
 
+DAMAGED = 1
+"""Exit status of `cyclegan-jax checkpoints` where one is damaged."""
 MISTAKE = 2
 """Exit status of a user's mistake, as of a wrong flag."""
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells count it."""
+"""Exit status after Ctrl-C, as shells count it; 143 after SIGTERM. The same command goes on."""
 
 
 def train(args: Sequence[str]) -> int:
@@ -26,7 +30,7 @@ def train(args: Sequence[str]) -> int:
         config, workdir = parse_train(args)
         from cyclegan_jax import training  # JAX reads the flags that `_run` has set when it starts
 
-        training.train(config, workdir, say=lambda line: print(line, flush=True))
+        training.train(config, workdir, say=lambda line: print(line, flush=True), interruption=Interruption())
 
     return _run(run)
 
@@ -46,22 +50,44 @@ def evaluate(run: Path, step: int | None = None, data_dir: str | None = None) ->
     print(json.dumps(result.to_json()))
 
 
+def checkpoints(run: Path) -> None:
+    """List the checkpoints of a run: steps, sizes, scores, and whether each is what was saved.
+
+    The exit status is 1 where one is damaged.
+
+    Args:
+        run: the work directory of a run.
+    """
+    # A training on the accelerator, perhaps this very run's, needs all of its memory.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from cyclegan_jax import checkpoint_health
+
+    healths = checkpoint_health.examine(run)
+    print(checkpoint_health.table(healths))
+    if any(health.damage is not None for health in healths):
+        raise SystemExit(DAMAGED)
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """`cyclegan-jax`: run a subcommand and return the exit status."""
-    commands: dict[str, Callable[..., None]] = {"evaluate": evaluate}
+    commands: dict[str, Callable[..., None]] = {"evaluate": evaluate, "checkpoints": checkpoints}
     return _run(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="cyclegan-jax", args=args))
 
 
 def _run(command: Callable[[], None]) -> int:
     """Run a command; a user's mistake becomes its one sentence on the error stream."""
     backend.prepare()
-    # Orbax logs its timings as warnings, through absl; what a user should know of a run is said by the run.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # Orbax logs its timings as warnings and its failures with tracebacks, through absl; what a user should know of a
+    # run is said by the run.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
         command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
+    except StoppedError as stopped:
+        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
+        return exit_status(stopped.signal_number)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return INTERRUPTED
