@@ -196,7 +196,7 @@ def remove_unfinished(folder: Path) -> None:
 def set_aside(path: Path) -> Path:
     """Rename a folder that must not be taken for a checkpoint; nothing is deleted."""
     for number in range(1, 1000):
-        aside = path.with_name(f"{path.name}.damaged" + (f".{number}" if number > 1 else ""))
+        aside = path.with_name(f"{path.name}.set-aside" + (f".{number}" if number > 1 else ""))
         if not aside.exists():
             break
     return path.rename(aside)

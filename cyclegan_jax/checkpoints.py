@@ -159,7 +159,7 @@ class Checkpoints:
                 damaged.append(error)
                 continue
             for newer in damaged:
-                say(f"{newer}: going on from step {step:,} instead")
+                say(f"{newer} and set aside: going on from step {step:,} instead")
                 if jax.process_index() == 0:
                     store.set_aside(newer.path)
             return Restored(like._replace(**values), metadata["data_position"], changed)

@@ -61,7 +61,7 @@ class Interruption:
         reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self._fd_before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
-        self._thread = threading.Thread(target=self._watch, args=(reading,), daemon=True)
+        self._thread = threading.Thread(target=self._watch, args=(reading,), daemon=True, name="interruption")
         self._thread.start()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._on_signal)
