@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import time
 import zlib
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,7 @@ Tree = Any
 """A pytree of nested dictionaries and optax's named tuples, with arrays or `jax.ShapeDtypeStruct` for leaves."""
 
 _CONTENT = ("_CHECKPOINT_METADATA", "orbax.checkpoint", "state")
+_SETTLE_SECONDS = 5.0
 _UNFINISHED = re.compile(r"\d+\.(orbax-checkpoint-tmp.*|deleted)")
 
 
@@ -77,7 +79,7 @@ class Saving:
         except TimeoutError:
             return False
         except Exception as error:
-            remove_unfinished(self.path.parent)
+            _remove_failed(self.path.parent)
             raise SaveError(_not_written(self.path, error)) from error
         return True
 
@@ -94,10 +96,14 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> Saving:
         SaveError: the folder cannot be made.
     """
     signed = _signed(metadata | {"arrays": describe(jax.device_get(tree))})
+    context = ocp.Context()
+    # Made in the background, a folder that cannot be made leaves Orbax's threads waiting for it for minutes.
+    context.async_options.create_directories_asynchronously = False
     try:
-        return Saving(path, ocp.save_async(path, tree, custom_metadata=signed))
+        with context:
+            return Saving(path, ocp.save_async(path, tree, custom_metadata=signed))
     except Exception as error:
-        remove_unfinished(path.parent)
+        _remove_failed(path.parent)
         raise SaveError(_not_written(path, error)) from error
 
 
@@ -191,6 +197,16 @@ def remove_unfinished(folder: Path) -> None:
     for path in folder.glob("*"):
         if _UNFINISHED.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_failed(folder: Path) -> None:
+    """After one array's failure others are still being written, into folders that are made again for them."""
+    end = time.monotonic() + _SETTLE_SECONDS
+    gone = 0
+    while gone < 3 and time.monotonic() < end:
+        remove_unfinished(folder)
+        time.sleep(0.1)
+        gone = 0 if any(_UNFINISHED.fullmatch(path.name) for path in folder.glob("*")) else gone + 1
 
 
 def set_aside(path: Path) -> Path:
