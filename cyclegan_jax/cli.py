@@ -80,6 +80,14 @@ def _run(command: Callable[[], None]) -> int:
     # Orbax logs its timings as warnings and its failures with tracebacks, through absl; what a user should know of a
     # run is said by the run.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
+    before = sys.unraisablehook
+
+    def unraisable(error: "sys.UnraisableHookArgs") -> None:
+        # When one array cannot be read or written, Orbax leaves; the others of TensorStore's find nobody to tell.
+        if str(error.exc_value) != "Event loop is closed":
+            before(error)
+
+    sys.unraisablehook = unraisable
     try:
         command()
     except UserError as error:
@@ -91,4 +99,6 @@ def _run(command: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        sys.unraisablehook = before
     return 0

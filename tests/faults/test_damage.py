@@ -16,6 +16,9 @@ from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig
 from cyclegan_jax.errors import UserError
 from tests.faults.summary import SUMMARY
 
+# When one array cannot be read Orbax leaves, and TensorStore's other threads find nobody to tell: noise, in any thread.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 CONFIG = TrainConfig(
     data=DataConfig(image_size=16, load_size=18),
     generator=GeneratorConfig(blocks=0, width=2),
