@@ -10,11 +10,14 @@ import tyro
 
 from cyclegan_jax import backend
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.interruption import InterruptedRunError
 
 MISTAKE = 2
 """Exit status of a user's mistake, as of a wrong flag."""
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells count it."""
+"""Exit status after Ctrl-C, as shells count it; 143 after SIGTERM."""
+DAMAGED = 1
+"""Exit status of `cyclegan-jax checkpoints` where one is damaged."""
 
 
 def train(args: Sequence[str]) -> int:
@@ -46,23 +49,43 @@ def evaluate(run: Path, step: int | None = None, data_dir: str | None = None) ->
     print(json.dumps(result.to_json()))
 
 
+def checkpoints(run: Path) -> int:
+    """List the checkpoints of a run, and read each to see whether it is whole.
+
+    Args:
+        run: the work directory of a run.
+    """
+    from cyclegan_jax.checkpoints import health
+
+    found = list(health(run))
+    print(f"{'step':>10}  {'size':>10}  health")
+    for one in found:
+        told = "whole" if one.damage is None else f"damaged: {one.damage}"
+        print(f"{one.step:>10,}  {one.size / 1e6:>7,.1f} MB  {told}")
+    return DAMAGED if any(one.damage is not None for one in found) else 0
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """`cyclegan-jax`: run a subcommand and return the exit status."""
-    commands: dict[str, Callable[..., None]] = {"evaluate": evaluate}
+    commands: dict[str, Callable[..., int | None]] = {"evaluate": evaluate, "checkpoints": checkpoints}
     return _run(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="cyclegan-jax", args=args))
 
 
-def _run(command: Callable[[], None]) -> int:
+def _run(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes its one sentence on the error stream."""
     backend.prepare()
-    # Orbax logs its timings as warnings, through absl; what a user should know of a run is said by the run.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # Orbax logs its timings as warnings, and a failed save as a thousand lines of tracebacks, through absl; of a
+    # damaged checkpoint it leaves many reads that failed to asyncio. What a user should know of a run is said by the run.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
-        command()
+        return command() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
+    except InterruptedRunError as stop:
+        print(stop, file=sys.stderr)
+        return 128 + stop.signal
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         return INTERRUPTED
-    return 0

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 
 from cyclegan_jax import config as config_lib
 from cyclegan_jax import optimizer as optimizer_lib
-from cyclegan_jax import sharding, state
+from cyclegan_jax import sharding, state, workdir_lock
 from cyclegan_jax.checkpoints import Checkpoints
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import pipeline, sources, whole_images
 from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.interruption import InterruptedRunError, Interruption, watched
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.reports import Progress, Reports, Scalars
 from cyclegan_jax.samples import make_sampler
@@ -44,15 +45,24 @@ def train(config: TrainConfig, workdir: str | Path, *, say: Callable[[str], None
         The state after the last step.
 
     Raises:
-        UserError: data, config and work directory do not fit together.
+        UserError: data, config and work directory do not fit together; another run is at work there; or a checkpoint
+            cannot be written.
         DivergedError: a loss or a parameter is no longer finite.
+        InterruptedRunError: SIGTERM or SIGINT asked to stop; the state is saved.
     """
+    with workdir_lock.held(Path(workdir)), watched() as interruption:
+        return _train_alone(config, Path(workdir), say, interruption)
+
+
+def _train_alone(
+    config: TrainConfig, workdir: Path, say: Callable[[str], None], interruption: Interruption
+) -> TrainState:
     # Only float64 asks for 64-bit types; a caller who has them on keeps them.
     with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
-        return _train(config, Path(workdir), say)
+        return _train(config, workdir, say, interruption)
 
 
-def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> TrainState:
+def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None], interruption: Interruption) -> TrainState:
     mesh = sharding.make_mesh()
     sharding.check_batch_size(config, mesh)
     if config.data.crops:
@@ -77,10 +87,11 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
     sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
 
-    with Checkpoints(workdir, config) as checkpoints:
-        start = checkpoints.latest_step() or 0
-        if start:
+    with Checkpoints(workdir, config, sizes, say=say) as checkpoints:
+        start = 0
+        if checkpoints.latest_step() is not None:
             train_state, position, before = checkpoints.restore(train_state)
+            start = int(train_state.step)
             batches.set_state(position)
             changed = config_lib.differences(before, config)
             say(f"continuing {workdir} from step {start:,}" + (f", with {', '.join(changed)}" if changed else ""))
@@ -89,6 +100,8 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
         if start >= stop:
             say(f"{workdir} is at step {start:,} already: raise --steps to train on")
             return train_state
+        if stop > schedule_steps(config, epoch_images):
+            say("past the end of the schedule, the learning rate stays that of its last epoch")
         _write_config(config, workdir)
 
         with Reports(workdir, start) as reports:
@@ -113,7 +126,8 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
                 unseen = (step, metrics)
 
                 samples_due = step % config.sample_every == 0 or step == stop
-                checkpoint_due = step % config.checkpoint_every == 0 or step == stop
+                interrupted = interruption.asked_by
+                checkpoint_due = step % config.checkpoint_every == 0 or step == stop or interrupted is not None
                 if samples_due or checkpoint_due:
                     look_at(*unseen)
                     unseen = None
@@ -124,6 +138,8 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None]) -> Tr
                         if samples_due:
                             weights = train_state.generators if train_state.ema is None else train_state.ema
                             reports.picture(step, sample(weights))
+                if interrupted is not None and step < stop:
+                    raise InterruptedRunError(interrupted, step)
     skipped = len(batches.skipped)
     if skipped:
         say(

@@ -116,7 +116,9 @@ def test_a_finished_run_says_so(run):
 def test_another_architecture_is_refused(run):
     workdir, config, _ = run
     wider = dataclasses.replace(config, generator=dataclasses.replace(config.generator, width=8))
-    with pytest.raises(UserError, match=r"another architecture than the config \(generator\.width 4 -> 8\)"):
+    with pytest.raises(
+        UserError, match=r"of another run than the config \(generator\.width 4 -> 8\): use the run's own"
+    ):
         training.train(wider, workdir, say=lambda line: None)
 
 
