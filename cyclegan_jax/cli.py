@@ -74,8 +74,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes its one sentence on the error stream."""
     backend.prepare()
-    # Orbax logs its timings as warnings, and a failed save as a thousand lines of tracebacks, through absl; of a
-    # damaged checkpoint it leaves many reads that failed to asyncio. What a user should know of a run is said by the run.
+    # What a user should know of a run is said by the run. Orbax logs its timings as warnings, through absl, a save that
+    # fails as a thousand lines of tracebacks, and leaves the failed reads of a damaged checkpoint to asyncio.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
