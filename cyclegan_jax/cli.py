@@ -50,7 +50,7 @@ def evaluate(run: Path, step: int | None = None, data_dir: str | None = None) ->
     print(json.dumps(result.to_json()))
 
 
-def checkpoints(run: Path) -> None:
+def checkpoints(run: Path) -> int:
     """List the checkpoints of a run: steps, sizes, scores, and whether each is what was saved.
 
     The exit status is 1 where one is damaged.
@@ -64,22 +64,22 @@ def checkpoints(run: Path) -> None:
 
     healths = checkpoint_health.examine(run)
     print(checkpoint_health.table(healths))
-    if any(health.damage is not None for health in healths):
-        raise SystemExit(DAMAGED)
+    return DAMAGED if any(health.damage is not None for health in healths) else 0
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """`cyclegan-jax`: run a subcommand and return the exit status."""
-    commands: dict[str, Callable[..., None]] = {"evaluate": evaluate, "checkpoints": checkpoints}
+    commands: dict[str, Callable[..., int | None]] = {"evaluate": evaluate, "checkpoints": checkpoints}
     return _run(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="cyclegan-jax", args=args))
 
 
-def _run(command: Callable[[], None]) -> int:
+def _run(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes its one sentence on the error stream."""
     backend.prepare()
     # Orbax logs its timings as warnings and its failures with tracebacks, through absl; what a user should know of a
     # run is said by the run.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     before = sys.unraisablehook
 
     def unraisable(error: "sys.UnraisableHookArgs") -> None:
@@ -89,7 +89,7 @@ def _run(command: Callable[[], None]) -> int:
 
     sys.unraisablehook = unraisable
     try:
-        command()
+        return command() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
@@ -101,4 +101,3 @@ def _run(command: Callable[[], None]) -> int:
         return INTERRUPTED
     finally:
         sys.unraisablehook = before
-    return 0

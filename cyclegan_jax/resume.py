@@ -13,6 +13,10 @@ _FIXED = {
     "data.channels_B",
     "data.range_A",
     "data.range_B",
+    "data.name",
+    "data.name_A",
+    "data.name_B",
+    "data.preprocess",
     "pool_size",
     "dtype",
     # The schedule counts epochs by steps times the batch size: the past would be counted anew.

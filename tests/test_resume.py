@@ -45,6 +45,8 @@ REFUSED: dict[str, Any] = {
     "seed": 1,
     "data.image_size": 32,
     "data.labels": "A",
+    "data.name": "horse2zebra",
+    "data.preprocess": "crop",
     "data.range_A": (0.0, 4095.0),
     "init_from": "runs/other",
 }

@@ -46,7 +46,9 @@ def test_float_arrays_and_images_of_their_own_size_are_trained_on_whole(tmp_path
     assert state.pool_A.images.shape[1:] == (32, 28, 1)
     assert state.pool_B.images.shape[1:] == (24, 40, 3)
     assert lines[-1].startswith("step 2/2")
-    generator = inference.load_generator(tmp_path / "run", "BtoA")
+    training.train(dataclasses.replace(config, steps=3), tmp_path / "run", say=lines.append)
+    assert f"continuing {tmp_path / 'run'} from step 2, with steps 2 -> 3" in lines
+    generator = inference.load_generator(tmp_path / "run", "BtoA", 2)
     assert generator.config == config
     assert generator.translate_uint8(tall[None, :32]).shape == (1, 32, 28, 1)
 

@@ -69,7 +69,7 @@ def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> S
     if config.source == "cityscapes":
         return _open_cityscapes(config, say)
     if config.source == "tfds":
-        return _records(_open_tfds(config, say))
+        return _records(_open_tfds(config))
     from cyclegan_jax.data.streets import open_streets  # imports tensorflow_datasets
 
     return _records(open_streets(config.dir))
@@ -129,15 +129,15 @@ def _cityscapes_size(config: DataConfig) -> tuple[int, int] | None:
     return None
 
 
-def _open_tfds(config: DataConfig, say: Callable[[str], None]) -> Mapping[str, Sequence[dict[str, Any]]]:
+def _open_tfds(config: DataConfig) -> Mapping[str, Sequence[dict[str, Any]]]:
     if config.name is not None and config.name_A is None and config.name_B is None:
         from cyclegan_jax.data import tfds_sets  # imports tensorflow_datasets
 
-        return tfds_sets.open_tfds(config.name, config.dir, say=say)
+        return tfds_sets.open_tfds(config.name, config.dir)
     if config.name is None and config.name_A is not None and config.name_B is not None:
         from cyclegan_jax.data import tfds_labelled  # imports tensorflow_datasets
 
-        return tfds_labelled.open_labelled(config.name_A, config.name_B, config.dir, say=say)
+        return tfds_labelled.open_labelled(config.name_A, config.name_B, config.dir)
     raise UserError(
         "data.source is tfds, but no data set is named: give --data.name=horse2zebra (or another of the paper's sets), "
         "or for any two image sets or classes both --data.name_A=cifar10:cat and --data.name_B=cifar10:dog"

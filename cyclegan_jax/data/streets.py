@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Final, cast
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from cyclegan_jax.data import tfds_store
 from cyclegan_jax.data.streets_scene import draw_labels, draw_scene
+from cyclegan_jax.data.tfds_store import QuietBuilder, open_stored, prepare, quiet, store_root
 from cyclegan_jax.errors import UserError
 
 # Each split draws the seeds from its own start on, so no scene is in two of them except the pairs of the test splits.
@@ -37,7 +37,7 @@ class StreetsConfig(tfds.core.BuilderConfig):
     size: int = 128
 
 
-class Streets(tfds_store.SilentBuilder, skip_registration=True):
+class Streets(QuietBuilder, skip_registration=True):
     """Drawn street scenes: label pictures (A) and photos (B).
 
     Each example has `image`, an RGB PNG of [size, size, 3], and `filename`, such as `street_0007.png`.
@@ -49,12 +49,7 @@ class Streets(tfds_store.SilentBuilder, skip_registration=True):
     BUILDER_CONFIGS: ClassVar[list[StreetsConfig]] = [StreetsConfig(name="default")]  # type: ignore[misc]
 
     def _info(self) -> tfds.core.DatasetInfo:
-        info: tfds.core.DatasetInfo = self.dataset_info_from_configs(
-            description=__doc__,
-            features=tfds_store.image_features("png"),
-            disable_shuffling=True,
-        )
-        return info
+        return self._image_info(tfds.features.Image(shape=(None, None, 3), encoding_format="png"))
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, Any]]]:
         return {split: self._generate_examples(split) for split in _FIRST_SEED}
@@ -96,37 +91,24 @@ def open_streets(
     config: StreetsConfig = Streets.BUILDER_CONFIGS[0]
     if (train, test, size) != (config.train, config.test, config.size):
         config = StreetsConfig(name=f"{size}px_{train}_{test}", train=train, test=test, size=size)
-    root = tfds_store.root(data_dir)
+    root = store_root(data_dir)
     folder = root / Streets.name / config.name / str(Streets.VERSION)
     try:
         if not folder.exists():
             print(f"Drawing the street scenes into {folder} (once)", file=sys.stderr, flush=True)
-            _prepare(root, config)
+            prepare(_builder(root, config))
     except OSError as error:
         raise UserError(
             f"the street scenes cannot be kept in data_dir {str(root)!r} ({error}): name another"
         ) from error
     try:
-        with tfds_store.quiet():
-            builder = _builder(root, config)
-        return dict(tfds_store.open_splits(builder, tuple(_FIRST_SEED)))
+        return open_stored(_builder(root, config))
     except Exception as error:  # what TFDS and ArrayRecord raise for a data set they cannot read has no common type
         raise UserError(f"the street scenes in {folder} are damaged: delete that folder to draw them again") from error
 
 
 def _builder(root: tfds.core.Path, config: StreetsConfig) -> Streets:
     known = any(config is one for one in Streets.BUILDER_CONFIGS)
-    builder: Streets = Streets(data_dir=root, config=config.name if known else config, file_format="array_record")
+    with quiet():
+        builder: Streets = Streets(data_dir=root, config=config.name if known else config, file_format="array_record")
     return builder
-
-
-def _prepare(root: tfds.core.Path, config: StreetsConfig) -> None:
-    """Draw the data set, or leave it to another process that was faster."""
-    with tfds_store.quiet():
-        builder = _builder(root, config)
-        try:
-            builder.download_and_prepare()
-        except OSError:
-            # Of preparations at the same time the first to end stays; the others cannot replace it and need not.
-            if not builder.data_path.exists():
-                raise

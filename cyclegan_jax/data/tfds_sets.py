@@ -1,22 +1,24 @@
-"""The paper's data sets by name, as TFDS has them, without TensorFlow.
+"""The unpaired data sets of the paper, by the names that TFDS gives them, without TensorFlow.
 
-TFDS knows where `cycle_gan/horse2zebra` and the others lie and what their archives must be; its own preparation of them
-needs TensorFlow. This one reads the archive itself and keeps the files as they are, with their names. This module
-imports `tensorflow_datasets`: import it only where a set is wanted.
+Addresses and checksums are those of the installed TFDS's `cycle_gan`, whose own preparation needs TensorFlow and drops
+the file names. This module imports `tensorflow_datasets`: import it only where such a set is wanted.
 """
 
 import difflib
-import functools
-import hashlib
 import io
+import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
 import tensorflow_datasets as tfds
 
-from cyclegan_jax.data import download, tfds_store
+from cyclegan_jax.data import downloads
+from cyclegan_jax.data.downloads import Archive
+from cyclegan_jax.data.sources import EXTENSIONS
+from cyclegan_jax.data.tfds_store import SPLITS, QuietBuilder, open_stored, prepare, quiet, store_root
 from cyclegan_jax.errors import UserError
 
 NAMES: Final = (
@@ -31,137 +33,154 @@ NAMES: Final = (
     "facades",
     "iphone2dslr_flower",
 )
-_SPLITS: Final = ("trainA", "trainB", "testA", "testB")
+"""The sets that `open_tfds` knows."""
+# What `zipfile` raises for an archive that is cut, altered, encrypted or packed in a way of its own.
+_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
-class CycleGANFiles(tfds_store.SilentBuilder, skip_registration=True):
-    """The files of one of the paper's archives, each with its name."""
+class PaperSet(QuietBuilder, skip_registration=True):
+    """A data set of the CycleGAN paper: the image files of its archive as they are, with their names."""
 
-    name = "cycle_gan_files"
+    name = "cyclegan_jax"
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "The archives' files as they are."}
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Image files and their names."}
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [  # type: ignore[misc]
         tfds.core.BuilderConfig(name=name) for name in NAMES
     ]
-    archive: Path
+    archive: Path | None = None
+    """The zip file to prepare from."""
 
     def _info(self) -> tfds.core.DatasetInfo:
-        info: tfds.core.DatasetInfo = self.dataset_info_from_configs(
-            description=__doc__,
-            features=tfds_store.image_features(),
-            homepage="https://junyanz.github.io/CycleGAN/",
-            disable_shuffling=True,
-        )
-        return info
+        return self._image_info(tfds.features.Image(shape=(None, None, 3)))
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, Any]]]:
-        with zipfile.ZipFile(self.archive) as opened:
-            names = sorted(entry.filename for entry in opened.infolist() if not entry.is_dir())
-        splits = {split: [name for name in names if PurePosixPath(name).parent.name == split] for split in _SPLITS}
-        for split, members in splits.items():
-            if not members:
-                raise UserError(f"{self.archive} holds no folder {split}: download it again")
-        return {split: self._generate_examples(members) for split, members in splits.items()}
+        assert self.archive is not None
+        members = _members(self.archive)
+        return {split: self._generate_examples(members[split]) for split in SPLITS}
 
-    def _generate_examples(self, members: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        with zipfile.ZipFile(self.archive) as opened:
-            for index, member in enumerate(members):
-                yield index, {"image": io.BytesIO(opened.read(member)), "filename": PurePosixPath(member).name}
+    def _generate_examples(self, members: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any]]]:
+        assert self.archive is not None
+        with zipfile.ZipFile(self.archive) as archive:
+            for index, (filename, member) in enumerate(members.items()):
+                try:
+                    content = archive.read(member)
+                except _UNREADABLE as error:
+                    raise _damaged(self.archive, error) from error
+                yield index, {"image": io.BytesIO(content), "filename": filename}
 
 
-def open_tfds(
-    name: str, data_dir: str | None, *, say: Callable[[str], None] = print
-) -> dict[str, Sequence[dict[str, Any]]]:
-    """Open one of the paper's sets, downloading and preparing it first if `data_dir` does not hold it yet.
+def open_tfds(name: str, data_dir: str | None = None) -> dict[str, Sequence[dict[str, Any]]]:
+    """Open a data set of the paper, preparing it first if `data_dir` does not hold it yet.
 
-    An archive that is there already is taken: `<name>.zip` in `data_dir`, or in `downloads` or `downloads/manual` below
-    it, if its size and checksum are those that TFDS knows.
+    Its archive is taken from `data_dir`, its folder `downloads/manual` or `downloads`, under the name NAME.zip, or else
+    downloaded into `downloads`, where it may be deleted afterwards. A preparation that is stopped half way leaves
+    nothing that a later call would take for the data set.
 
     Args:
-        name: one of `NAMES`; `cycle_gan/` may stand before it.
-        data_dir: the TFDS directory; default: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
-        say: where progress goes.
+        name: one of `NAMES`, also as `cycle_gan/NAME`.
+        data_dir: the TFDS directory to keep the data set in; default: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
 
     Returns:
-        For each of trainA, trainB, testA and testB a sequence of dicts of `image` (an encoded image, bytes) and
-        `filename` (str).
+        For each of trainA, trainB, testA and testB a sequence with `len()` and `[i]`, sorted by file name, which gives
+        a dict of `image` (the content of the image file, bytes) and `filename` (str). An ending _A or _B that all names
+        of a split have is left out, so that the two images of a pair have the same name.
 
     Raises:
-        UserError: there is no such set; it is neither there nor to be had; its archive is another; or the directory
-            cannot be written to.
+        UserError: there is no such data set; its archive is neither there nor to be downloaded, or is damaged; the
+            directory cannot be written to, or what it holds is damaged.
     """
     name = _known(name)
-    root = tfds_store.root(data_dir)
-    folder = root / CycleGANFiles.name / name / str(CycleGANFiles.VERSION)
+    root = store_root(data_dir)
+    folder = root / PaperSet.name / name / str(PaperSet.VERSION)
+    if not folder.exists():
+        _prepare(name, Path(root), folder)
     try:
-        if not folder.exists():
-            _prepare(name, Path(str(root)), say)
-    except OSError as error:
-        raise UserError(f"{name} cannot be kept in {root} ({error}): name another folder by --data.dir=...") from error
-    try:
-        return dict(tfds_store.open_splits(_builder(root, name), _SPLITS))
-    except Exception as error:
-        raise UserError(f"the data set in {folder} is damaged: delete that folder to prepare it again") from error
+        return open_stored(_builder(name, root))
+    except Exception as error:  # what TFDS and ArrayRecord raise for a data set they cannot read has no common type
+        raise UserError(
+            f"the data set {name} in {folder} is damaged: delete that folder to prepare it again"
+        ) from error
+
+
+def archive_of(name: str) -> Archive:
+    """Where a data set was published, and how to know it, according to the installed TFDS."""
+    for url, info in (tfds.builder_cls("cycle_gan").url_infos or {}).items():
+        if PurePosixPath(url).stem == name:
+            return Archive(url, int(info.size), info.checksum)
+    raise UserError(
+        f"the installed tensorflow-datasets {tfds.__version__} does not know {name}: install another version"
+    )
 
 
 def _known(name: str) -> str:
-    name = name.removeprefix("cycle_gan/")
-    if name == "cityscapes":
+    short = name.removeprefix("cycle_gan/")
+    if short in NAMES:
+        return short
+    if short == "cityscapes":
         raise UserError(
-            "TFDS had to remove cityscapes for its licence: download the official archives, and use "
-            "--config configs/cityscapes.py --data.dir=..."
+            "the data set cityscapes may not be passed on, so that it cannot be had by name: get the official archives "
+            "and use --data.source=cityscapes"
         )
-    if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, 1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise UserError(
-            f"data.name is {name!r}, which is none of the paper's sets: {meant}They are {', '.join(NAMES)}. For other "
-            "image sets of TFDS give data.name_A and data.name_B"
-        )
-    return name
+    close = difflib.get_close_matches(short, NAMES, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise UserError(f"there is no data set {name!r} of the paper: {hint}the names are {', '.join(NAMES)}")
 
 
-def _builder(root: Any, name: str) -> CycleGANFiles:
-    builder: CycleGANFiles = CycleGANFiles(data_dir=root, config=name, file_format="array_record")
-    return builder
-
-
-def _prepare(name: str, root: Path, say: Callable[[str], None]) -> None:
-    url, size, checksum = known_archive(name)
-    places = [root / f"{name}.zip", root / "downloads" / "manual" / f"{name}.zip", root / "downloads" / f"{name}.zip"]
-    archive = next((place for place in places if place.is_file()), None)
-    if archive is None:
-        archive = download.fetch(url, places[-1], size, by_hand=places[0], say=say)
-    _check(archive, size, checksum)
-    say(f"preparing {name} in {root} (once)")
-    with tfds_store.quiet():
-        builder = _builder(root, name)
+def _prepare(name: str, root: Path, folder: tfds.core.Path) -> None:
+    archive = _archive(name, root)
+    try:
+        print(f"Preparing {name} from {archive} into {folder} (once)", file=sys.stderr, flush=True)
+        _members(archive)  # TFDS would wrap what is wrong with them in words of its own
+        builder = _builder(name, root)
         builder.archive = archive
-        try:
-            builder.download_and_prepare()
-        except zipfile.BadZipFile as error:
-            raise UserError(f"{archive} is damaged ({error}): delete it, and it is downloaded again") from error
-        except OSError:
-            # Of preparations at the same time the first to end stays; the others cannot replace it and need not.
-            if not builder.data_path.exists():
-                raise
+        prepare(builder)
+    except OSError as error:
+        raise UserError(
+            f"the data set {name} cannot be kept in data_dir {str(root)!r} ({error}): name another"
+        ) from error
 
 
-@functools.cache
-def known_archive(name: str) -> tuple[str, int, str]:
-    """URL, size in bytes and SHA-256 of a set's archive, as TFDS has them."""
-    infos = tfds.builder_cls("cycle_gan").url_infos
-    url, info = next((url, info) for url, info in infos.items() if url.endswith(f"/{name}.zip"))
-    return url, int(info.size), info.checksum
+def _archive(name: str, root: Path) -> Path:
+    """The data set's zip file, whole: one that is there, or else downloaded."""
+    published = archive_of(name)
+    by_hand = root / "downloads" / "manual" / f"{name}.zip"
+    places = (root / by_hand.name, by_hand, root / "downloads" / by_hand.name)
+    found = next((place for place in places if place.is_file()), None)
+    if found is not None:
+        downloads.check(published, found)
+        return found
+    downloads.fetch(published, places[-1], by_hand)
+    return places[-1]
 
 
-def _check(archive: Path, size: int, checksum: str) -> None:
-    found = archive.stat().st_size
-    if found == size:
-        with archive.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == checksum:
-                return
-        what = "its content is another"
-    else:
-        what = f"it has {found:,} bytes in place of {size:,}"
-    raise UserError(f"{archive} is not the archive that TFDS knows ({what}): delete it, and download it again")
+def _members(archive: Path) -> dict[str, dict[str, str]]:
+    """For each split the images in a zip file: file name to member, sorted."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            paths = [PurePosixPath(member) for member in opened.namelist() if member.lower().endswith(EXTENSIONS)]
+    except _UNREADABLE as error:
+        raise _damaged(archive, error) from error
+    paths = [path for path in paths if not path.name.startswith(".")]
+    splits = {split: _named([path for path in paths if path.parent.name == split], split) for split in SPLITS}
+    for split, members in splits.items():
+        if not members:
+            raise UserError(f"the archive {archive} holds no images in a folder {split}: put the published one there")
+    return splits
+
+
+def _damaged(archive: Path, error: Exception) -> UserError:
+    return UserError(f"the archive {archive} is damaged ({error}): delete it, or put a whole copy there")
+
+
+def _named(paths: Sequence[PurePosixPath], split: str) -> dict[str, str]:
+    """File names of a split, without an ending such as _A where all have it, which would tell the pairs apart."""
+    ending = f"_{split[-1]}"
+    paired = all(path.stem.endswith(ending) for path in paths)
+    names = {path.stem.removesuffix(ending) + path.suffix if paired else path.name: str(path) for path in paths}
+    return dict(sorted(names.items()))
+
+
+def _builder(name: str, root: tfds.core.Path | Path) -> PaperSet:
+    with quiet():
+        builder: PaperSet = PaperSet(data_dir=root, config=name, file_format="array_record")
+    return builder

@@ -1,158 +1,250 @@
-"""Classes of labelled TFDS sets as domains, from sets that TFDS prepares here."""
+"""Classes of labelled TFDS sets as domains, from small sets with builders of their own."""
 
 import io
+import json
+import pickle
+import shutil
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from PIL import Image
 
-from cyclegan_jax.config import DataConfig
-from cyclegan_jax.data import images, sources, tfds_labelled
+from cyclegan_jax.data import tfds_labelled
+from cyclegan_jax.data.tfds_labelled import open_labelled
 from cyclegan_jax.errors import UserError
 
-CLASSES = ["cat", "dog", "snail"]
+CLASSES = ["cat", "dog", "ship"]
+CATS, DOGS = "cyclegan_tiny:cat", "cyclegan_tiny:dog"
 
 
-def nothing(line: str) -> None:
-    pass
+class Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Splits whose images say their place, which no decoder would take; their labels go round from `FIRST` on."""
 
-
-class Pets(tfds.core.GeneratorBasedBuilder):
-    """Images whose colour is their class and whose number is their place."""
-
-    name = "cyclegan_jax_test_pets"
     VERSION = tfds.core.Version("1.0.0")
-    SPLITS: ClassVar[dict[str, int]] = {"train": 8, "test": 5}
-    FEATURES: ClassVar[dict[str, Any]] = {
-        "image": tfds.features.Image(shape=(None, None, 3)),
+    SIZES: dict[str, int] = {"train": 7, "test": 4}  # noqa: RUF012
+    FIRST = 0
+    FEATURES: dict[str, Any] = {  # noqa: RUF012
+        "image": tfds.features.Image(shape=(4, 4, 3)),
         "label": tfds.features.ClassLabel(names=CLASSES),
+        "mask": tfds.features.Image(shape=(4, 4, 1)),
     }
 
-    def _info(self) -> Any:
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(self.FEATURES), disable_shuffling=True
-        )
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = tfds.features.FeaturesDict(self.FEATURES)
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
 
-    def _split_generators(self, dl_manager: Any) -> Any:
-        return {split: self._generate_examples(count) for split, count in self.SPLITS.items()}
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        return {split: self._generate_examples(size) for split, size in self.SIZES.items()}
 
-    def _generate_examples(self, count: int) -> Iterator[Any]:
-        for index in range(count):
-            stream = io.BytesIO()
-            Image.fromarray(np.full((4, 4, 3), 10 * (index % 2) + index, np.uint8)).save(stream, "PNG")
-            stream.seek(0)
-            yield index, {"image": stream, "label": CLASSES[index % 2]}
+    def _generate_examples(self, size: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in range(size):
+            label = (self.FIRST + index) % 3
+            example = {"image": io.BytesIO(b"%d" % index), "label": label, "mask": io.BytesIO(b"mask")}
+            yield index, {key: value for key, value in example.items() if key in self.FEATURES}
 
 
-class Plain(Pets):
-    """A set without labels, with its test images in the split validation."""
-
-    name = "cyclegan_jax_test_plain"
-    SPLITS: ClassVar[dict[str, int]] = {"train": 3, "validation": 2}
-    FEATURES: ClassVar[dict[str, Any]] = {"image": Pets.FEATURES["image"]}
-
-    def _generate_examples(self, count: int) -> Iterator[Any]:
-        for index, example in super()._generate_examples(count):
-            yield index, {"image": example["image"]}
+class CycleganTiny(Tiny):
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="plain"), tfds.core.BuilderConfig(name="other")]  # noqa: RUF012
 
 
-class NoTest(Pets):
-    """A set with a single split."""
-
-    name = "cyclegan_jax_test_no_test"
-    SPLITS: ClassVar[dict[str, int]] = {"train": 3}
+class CycleganOther(Tiny):
+    SIZES = {"train": 3, "validation": 2}  # noqa: RUF012
+    FIRST = 1
 
 
-class OnlyTest(Pets):
-    """A set without training images."""
-
-    name = "cyclegan_jax_test_only_test"
-    SPLITS: ClassVar[dict[str, int]] = {"test": 3}
+class CycleganTrainOnly(Tiny):
+    SIZES = {"train": 3}  # noqa: RUF012
 
 
-class Sounds(Pets):
-    """A set without images."""
-
-    name = "cyclegan_jax_test_sounds"
-    FEATURES: ClassVar[dict[str, Any]] = {"label": Pets.FEATURES["label"]}
-
-    def _generate_examples(self, count: int) -> Iterator[Any]:
-        for index in range(count):
-            yield index, {"label": CLASSES[0]}
+class CycleganNoTrain(Tiny):
+    SIZES = {"test": 3}  # noqa: RUF012
 
 
-class NeedsTensorFlow(Pets):
-    """A set whose preparation fails."""
-
-    name = "cyclegan_jax_test_needs"
-
-    def _split_generators(self, dl_manager: Any) -> Any:
-        raise ImportError("Failed importing tensorflow.\nMore words.")
+class CycleganNoImage(Tiny):
+    FEATURES = {"label": Tiny.FEATURES["label"]}  # noqa: RUF012
 
 
-def colors(source: sources.Source) -> list[int]:
-    return [int(images.decode(source[i].encoded, 3, "")[0, 0, 0]) for i in range(len(source))]
+class CycleganNoLabel(Tiny):
+    FEATURES = {"image": Tiny.FEATURES["image"]}  # noqa: RUF012
 
 
-def test_two_classes_of_one_set(tmp_path: Path) -> None:
-    config = DataConfig(source="tfds", dir=str(tmp_path), name_A=f"{Pets.name}:cat", name_B=f"{Pets.name}:dog")
-    said: list[str] = []
-    opened = sources.open_sources(config, say=said.append)
-    assert colors(opened.train_A) == [0, 2, 4, 6]
-    assert colors(opened.train_B) == [11, 13, 15, 17]
-    assert colors(opened.test_A) == [0, 2, 4]
-    assert colors(opened.test_B) == [11, 13]
-    assert opened.train_B[1].name == f"{Pets.name}/train/000003"
-    assert said == [f"preparing {Pets.name} in {tmp_path} (once)"]
+class CycleganNeedsTensorflow(Tiny):
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        from tensorflow_datasets.core.utils.lazy_imports_utils import tensorflow
+
+        return {"train": tensorflow.io.gfile.listdir("nowhere")}
 
 
-def test_two_sets_one_without_labels_one_without_a_test_split(tmp_path: Path) -> None:
-    opened = tfds_labelled.open_labelled(Plain.name, f"{NoTest.name}:cat", str(tmp_path), say=nothing)
-    assert {split: len(source) for split, source in opened.items()} == {
-        "trainA": 3, "testA": 2, "trainB": 2, "testB": 0,
+class CycleganFar(Tiny):
+    url_infos: dict[str, Any] = {}  # noqa: RUF012
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data_dir: Path = tmp_path_factory.mktemp("tfds")
+    for name in ("cyclegan_tiny", "cyclegan_other", "cyclegan_train_only"):
+        tfds.builder(name, data_dir=data_dir, file_format="array_record").download_and_prepare()
+    return data_dir
+
+
+def contents(examples: Any) -> list[tuple[bytes, str]]:
+    return [(one["image"], one["filename"]) for one in examples]
+
+
+def numbered(folder: str, *places: int) -> list[tuple[bytes, str]]:
+    return [(b"%d" % place, f"{folder}/{place:06d}") for place in places]
+
+
+def test_two_classes_of_one_set(kept, capfd):
+    opened = open_labelled(CATS, DOGS, str(kept))
+    assert list(opened) == ["trainA", "testA", "trainB", "testB"]
+    assert contents(opened["trainA"]) == numbered("cyclegan_tiny/train", 0, 3, 6)
+    assert contents(opened["trainB"]) == numbered("cyclegan_tiny/train", 1, 4)
+    assert contents(opened["testA"]) == numbered("cyclegan_tiny/test", 0, 3)
+    assert contents(opened["testB"]) == numbered("cyclegan_tiny/test", 1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_two_sets_one_of_them_whole_and_with_a_validation_split(kept):
+    opened = open_labelled("cyclegan_tiny/plain:ship", "cyclegan_other", str(kept))
+    assert contents(opened["trainA"]) == numbered("cyclegan_tiny/plain/train", 2, 5)
+    assert contents(opened["testA"]) == numbered("cyclegan_tiny/plain/test", 2)
+    assert contents(opened["trainB"]) == numbered("cyclegan_other/train", 0, 1, 2)
+    assert contents(opened["testB"]) == numbered("cyclegan_other/validation", 0, 1)
+
+
+def test_a_missing_test_split_is_empty(kept):
+    opened = open_labelled("cyclegan_train_only", CATS, str(kept))
+    assert len(opened["testA"]) == 0
+    assert len(opened["trainA"]) == 3
+    assert len(opened["testB"]) == 2
+
+
+def test_a_split_is_a_sequence_that_can_be_sent_to_another_process(kept):
+    examples = open_labelled(CATS, DOGS, str(kept))["trainA"]
+    assert examples[-1] == examples[2] == examples[1:][1] == pickle.loads(pickle.dumps(examples))[2]
+    with pytest.raises(IndexError, match="index 3 of a split of 3"):
+        examples[3]
+
+
+def test_labels_are_read_once(kept, monkeypatch):
+    labels: dict[Any, Any] = {}
+    monkeypatch.setattr(tfds_labelled, "_LABELS", labels)
+    open_labelled(CATS, DOGS, str(kept))
+    assert {split: found.tolist() for (_, split, _), found in labels.items()} == {
+        "train": [0, 1, 2, 0, 1, 2, 0], "test": [0, 1, 2, 0],
     }  # fmt: skip
-    assert opened["testA"][1]["filename"] == f"{Plain.name}/validation/000001"
+    for found in labels.values():
+        found[:] = 2
+    assert len(open_labelled("cyclegan_tiny:ship", "cyclegan_other", str(kept))["trainA"]) == 7
+
+
+def test_a_set_is_prepared_once_with_one_line_said(tmp_path, capfd):
+    opened = open_labelled("cyclegan_train_only:cat", "cyclegan_train_only:dog", str(tmp_path))
+    assert contents(opened["trainB"]) == numbered("cyclegan_train_only/train", 1)
+    folder = tmp_path / "cyclegan_train_only" / "1.0.0"
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"Preparing cyclegan_train_only into {folder} (once)\n")
+    assert said.err.count("Preparing") == 1
+    assert "array_record" in (folder / "dataset_info.json").read_text()
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
+        ("cyclegan_tny", r"TFDS has no data set 'cyclegan_tny': did you mean cyclegan_tiny\?$"),
+        ("", r"TFDS has no data set '': name one of its catalog, such as cifar10 or mnist$"),
+        (":cat", r"TFDS has no data set ''"),
+        ("cyclegan_tiny/othr", r"cyclegan_tiny has no config 'othr': did you mean other\? there are plain, other$"),
+        ("cyclegan_tiny:cats", r"cyclegan_tiny has no class 'cats': did you mean cat\? there are cat, dog, ship$"),
+        ("cyclegan_no_image", "the set has no image: its features are label; name a set for image classification"),
+        ("cyclegan_no_label:cat", "the set has no label: its features are image; name a set for image classification"),
+        ("cyclegan_no_train:cat", "there are no such training images: the splits of the set are test$"),
+        ("coco", r"TFDS cannot open that set in .* \(ModuleNotFoundError: .*tensorflow.*\): name another$"),
         (
-            "cyclegan_jax_test_petz",
-            r"data\.name_A is 'cyclegan_jax_test_petz', which TFDS does not have .*did you mean",
-        ),
-        (f"{Pets.name}:cta", r"data\.name_A names the class 'cta', .*none of that name: take one such as cat$"),
-        (f"{Pets.name}:snail", r"has no training images of that class"),
-        (f"{Plain.name}:cat", r"names the class 'cat', but cyclegan_jax_test_plain has no labels: leave the class out"),
-        (OnlyTest.name, r"has no split train \(it has test\): name another"),
-        (Sounds.name, r"has no feature `image` \(it has label\): name a set of images"),
-        (
-            NeedsTensorFlow.name,
-            r"cannot be prepared here \(Failed importing tensorflow\.\): prepare it once .*`tfds build "
-            r"cyclegan_jax_test_needs --file_format=array_record --data_dir=",
+            "cyclegan_needs_tensorflow",
+            r"cannot be prepared here \(.*\): prepare it once by `tfds build cyclegan_needs_",
         ),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path: Path, name: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        tfds_labelled.open_labelled(name, Plain.name, str(tmp_path), say=nothing)
+def test_a_set_or_class_that_cannot_be_had_is_refused(kept, name, said):
+    with pytest.raises(UserError, match=said) as refusal:
+        open_labelled(CATS, name, str(kept))
+    assert str(refusal.value).startswith(f"data.name_B is {name!r}, but ")
+    assert "\n" not in str(refusal.value)
 
 
-def test_without_a_network_it_fails_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pets, "url_infos", {"https://nobody.invalid/pets.zip": None})
-    with pytest.raises(UserError, match=r"is not in .*, and nobody\.invalid cannot be reached: prepare it once where"):
-        tfds_labelled.open_labelled(Pets.name, Plain.name, str(tmp_path), say=nothing)
+def test_many_classes_are_not_all_listed():
+    assert tfds_labelled._some([str(number) for number in range(100)], "x") == (
+        "there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 90 more"
+    )
 
 
-def test_a_damaged_set_is_named(tmp_path: Path) -> None:
-    tfds_labelled.open_labelled(Pets.name, Pets.name, str(tmp_path), say=nothing)
-    for record in tmp_path.rglob("*array_record*"):
-        record.write_bytes(record.read_bytes()[:100])
+def test_a_set_with_no_label_may_be_taken_whole(kept):
+    assert len(open_labelled("cyclegan_no_label", CATS, str(kept))["trainA"]) == 7
+
+
+def test_the_domains_must_differ(kept):
+    with pytest.raises(UserError, match=r"data\.name_B is 'cyclegan_tiny:cat', but data\.name_A is the same"):
+        open_labelled(CATS, CATS, str(kept))
+
+
+def test_the_command_to_prepare_it_elsewhere_is_told(tmp_path):
+    command = rf"`tfds build cyclegan_needs_tensorflow --file_format=array_record --data_dir={tmp_path}`"
+    with pytest.raises(UserError, match=command):
+        open_labelled("cyclegan_needs_tensorflow:cat", CATS, str(tmp_path))
+    assert not (tmp_path / "cyclegan_needs_tensorflow" / "1.0.0").exists()
+
+
+def far(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let a set come from a server that is not there."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{unused.getsockname()[1]}"
+    info = tfds.download.checksums.UrlInfo(tfds.core.utils.Size(5), "0" * 64, "tiny.zip")
+    monkeypatch.setattr(CycleganFar, "url_infos", {f"http://{place}/tiny.zip": info})
+    return place
+
+
+def test_no_network_is_one_sentence_at_once(tmp_path, monkeypatch):
+    place, before = far(monkeypatch), time.monotonic()
     with pytest.raises(
-        UserError, match=r"cannot be read \(.*\): delete that folder and prepare it again as array_record"
+        UserError, match=rf"not in {tmp_path} and {place} cannot be reached: .*`tfds build cyclegan_far "
     ):
-        tfds_labelled.open_labelled(f"{Pets.name}:cat", Pets.name, str(tmp_path), say=nothing)
+        open_labelled("cyclegan_far:cat", CATS, str(tmp_path))
+    assert time.monotonic() - before < 5
+
+
+def test_files_that_are_downloaded_need_no_network(tmp_path, monkeypatch):
+    far(monkeypatch)
+    (tmp_path / "downloads" / "manual").mkdir(parents=True)
+    (tmp_path / "downloads" / "manual" / "tiny.zip").write_bytes(b"")
+    assert len(open_labelled("cyclegan_far:cat", "cyclegan_far:dog", str(tmp_path))["trainA"]) == 3
+
+
+def test_a_set_prepared_for_tensorflow_is_refused(kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "sets")
+    description = tmp_path / "sets" / "cyclegan_other" / "1.0.0" / "dataset_info.json"
+    description.write_text(json.dumps(json.loads(description.read_text()) | {"fileFormat": "tfrecord"}))
+    said = r"prepared in .*cyclegan_other/1\.0\.0 as tfrecord, which needs .* `tfds build cyclegan_other --file_format="
+    with pytest.raises(UserError, match=said):
+        open_labelled("cyclegan_other", CATS, str(tmp_path / "sets"))
+
+
+def test_a_damaged_set_is_refused(kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "sets")
+    (shard,) = (tmp_path / "sets" / "cyclegan_other").glob("**/*validation*")
+    shard.write_bytes(shard.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"the set in .*cyclegan_other/1\.0\.0 is damaged: delete that folder"):
+        open_labelled("cyclegan_other", CATS, str(tmp_path / "sets"))
+
+
+def test_a_directory_that_cannot_be_written_to_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"cannot be prepared here \(NotADirectoryError: "):
+        open_labelled(CATS, DOGS, str(tmp_path / "file" / "sets"))
