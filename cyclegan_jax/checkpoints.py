@@ -1,27 +1,36 @@
-"""Everything that knows Orbax: saving a run's state with its config inside, and loading all of it or one generator."""
+"""The checkpoints of a run: saving its state with its config inside, and loading all of it or one generator."""
 
 import contextlib
-import itertools
-import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import jax
-from orbax.checkpoint import v1 as ocp
 
-from cyclegan_jax import checksums
+from cyclegan_jax import checkpoint_scores, optimizer, resume
+from cyclegan_jax import checkpoint_store as store
 from cyclegan_jax import config as config_lib
-from cyclegan_jax.config import Direction, Domain, TrainConfig
+from cyclegan_jax import state as state_lib
+from cyclegan_jax.checkpoint_store import DamagedError
+from cyclegan_jax.config import Direction, TrainConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
 
-T = TypeVar("T")
+
+class Restored(NamedTuple):
+    """What a run goes on from.
+
+    Attributes:
+        state: the state after `state.step` steps.
+        data_position: the data iterator's state.
+        changed: the fields, as `name old -> new`, in which the config now differs from the one it was saved with.
+    """
+
+    state: TrainState
+    data_position: dict[str, Any]
+    changed: list[str]
 
 
 def directory(workdir: str | Path) -> Path:
@@ -30,44 +39,30 @@ def directory(workdir: str | Path) -> Path:
 
 
 class Checkpoints:
-    """The checkpoints of one run, for writing; a context manager that waits for the last save to be on disk."""
+    """The checkpoints of one run, for writing; a context manager that waits for the last save to be on disk.
 
-    def __init__(
-        self,
-        workdir: str | Path,
-        config: TrainConfig,
-        sizes: Mapping[Domain, tuple[int, int]] | None = None,
-        *,
-        say: Callable[[str], None] = print,
-    ):
-        """Open, and create if need be, the checkpoints of the run in `workdir`.
+    One save is under way at a time. When it is on disk, checkpoints that are neither among the newest
+    `config.keep_checkpoints` nor the best by a score (see `checkpoint_scores`) are deleted.
+    """
 
-        Args:
-            workdir: the work directory of the run.
-            config: its experiment.
-            sizes: of its training images, where they are not squares of `data.image_size`.
-            say: where lines about damaged checkpoints go.
+    def __init__(self, workdir: str | Path, config: TrainConfig):
+        """Open, and create if need be, the checkpoints of the run in `workdir`, which no other process may be using.
 
         Raises:
             UserError: the folder cannot be made or written.
         """
-        self._config = config
-        self._sizes = sizes
-        self._say = say
+        self._workdir = Path(workdir)
         self._folder = directory(workdir)
-        self._saving: int | None = None
+        self._config = config
+        self._saving: store.Saving | None = None
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._set_aside_foreign()
-            self._checkpointer = self._open()
         except OSError as error:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): give another by --workdir"
             ) from error
-
-    def _open(self) -> Any:
-        newest: Any = ocp.training.preservation_policies.LatestN(self._config.keep_checkpoints)
-        return ocp.training.Checkpointer(self._folder, preservation_policy=newest, cleanup_tmp_directories=True)
+        if jax.process_index() == 0:
+            store.remove_unfinished(self._folder)
 
     def __enter__(self) -> Self:
         """The object itself."""
@@ -76,169 +71,128 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for saves in flight and let go of the folder."""
+        """Wait for the save under way; its failure is raised unless another error is on its way already."""
         try:
-            self._wait()
-        except UserError:
-            if error is None:
+            self.wait()
+        except store.SaveError:
+            if kind is None:
                 raise
-        finally:
-            with contextlib.suppress(Exception):  # of a save that failed, told above
-                self._checkpointer.close()
 
     def latest_step(self) -> int | None:
-        """The newest step saved, or None."""
-        latest = self._checkpointer.latest
-        return None if latest is None else latest.step
+        """The newest step on disk, whole or damaged, or None."""
+        steps = store.steps(self._folder)
+        return steps[-1] if steps else None
 
     def save(self, state: TrainState, data_position: dict[str, Any]) -> None:
-        """Start writing the state and return; the arrays are copied first, so the caller may donate them.
+        """Wait for the save before, start writing the state, and return; the caller may donate its arrays.
 
         Args:
             state: what to save; its step names the checkpoint.
             data_position: the data iterator's state, JSON values.
 
         Raises:
-            UserError: this save, or the one before, cannot be written.
+            SaveError: this save could not begin, or the one before has failed.
         """
-        self._wait()
-        values = _as_dict(state)
-        metadata = {
-            "config": config_lib.to_dict(self._config),
-            "data_position": data_position,
-            "sizes": None if self._sizes is None else {domain: list(size) for domain, size in self._sizes.items()},
-            "checksums": checksums.of_tree(values),
-        }
-        self._saving = int(state.step)
-        with self._told_if_it_fails():
-            self._checkpointer.save_async(
-                self._saving,
-                values,
-                # The loop decides when to save; Orbax's own policy would skip saves.
-                force=True,
-                custom_metadata=checksums.seal(metadata),
-            )
+        self.wait()
+        path = self._folder / str(int(state.step))
+        if path.exists() and jax.process_index() == 0:
+            store.set_aside(path)
+        metadata = {"config": config_lib.to_dict(self._config), "data_position": data_position}
+        self._saving = store.save(path, _as_dict(state), metadata)
 
-    def _wait(self) -> None:
-        with self._told_if_it_fails():
-            self._checkpointer.wait()
-
-    @contextlib.contextmanager
-    def _told_if_it_fails(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # Orbax and its storage raise types of their own for a full or read-only disk.
-            kept = [step for step in steps_of(self._folder.parent) if step != self._saving]
-            rest = f"the one of step {kept[-1]:,} is kept" if kept else "there is no earlier one"
-            raise UserError(
-                f"the checkpoint of step {self._saving:,} cannot be written to {self._folder} ({_first_line(error)}); "
-                f"{rest}: make room, and run the same command again"
-            ) from error
-
-    def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any], TrainConfig]:
-        """The newest state that is whole, with the types and placement of `like`.
-
-        A damaged checkpoint is set aside, and the one before is taken.
-
-        Returns:
-            The state, the data position, and the config it ran with.
+    def poll(self) -> None:
+        """Look whether the save under way is on disk, without waiting.
 
         Raises:
-            UserError: there is no checkpoint, or none that is whole, or its run is another than the config's.
+            SaveError: it has failed.
         """
-        while (step := self.latest_step()) is not None:
+        self._settle(lambda saving: saving.done())
+
+    def wait(self) -> None:
+        """Return when nothing is being saved any more.
+
+        Raises:
+            SaveError: the save under way has failed.
+        """
+        self._settle(lambda saving: saving.wait() is saving)
+
+    def _settle(self, is_done: Callable[[store.Saving], bool]) -> None:
+        saving = self._saving
+        if saving is None:
+            return
+        # A save that has failed is over as well: its error is raised once.
+        self._saving = None
+        if not is_done(saving):
+            self._saving = saving
+        elif jax.process_index() == 0:
+            self._delete_old()
+
+    def _delete_old(self) -> None:
+        steps = store.steps(self._folder)
+        keep = {*steps[-self._config.keep_checkpoints :], *_best_steps(self._workdir, steps)}
+        for step in steps:
+            if step not in keep:
+                store.remove(self._folder / str(step))
+
+    def restore(self, like: TrainState, say: Callable[[str], None] = print) -> Restored | None:
+        """The newest state that is whole, with the types and placement of `like`; None where there is no checkpoint.
+
+        Damaged checkpoints that are newer are named and set aside, so that the run can write theirs anew.
+
+        Args:
+            like: a state of the run's config.
+            say: where the sentence about a damaged checkpoint goes.
+
+        Raises:
+            UserError: the config has changed in what a run keeps, or all checkpoints are damaged.
+        """
+        damaged: list[DamagedError] = []
+        for step in reversed(store.steps(self._folder)):
+            path = self._folder / str(step)
             try:
-                return self._restore(step, like)
-            except UserError:
-                raise
-            except Exception as error:  # Of damaged files Orbax raises types of many modules.
-                aside = _free_name(self._folder / f"damaged-{step}")
-                self._say(
-                    f"the checkpoint of step {step:,} is damaged ({_first_line(error)}): it is kept as {aside.name}, "
-                    "and the one before is taken"
-                )
-                self._checkpointer.close()
-                (self._folder / str(step)).rename(aside)
-                self._checkpointer = self._open()
-        raise UserError(
-            f"there is no checkpoint that is whole in {self._folder}: restore it from a copy, or begin anew in another "
-            "--workdir"
-        )
-
-    def _restore(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any], TrainConfig]:
-        metadata = checksums.unseal(self._checkpointer.metadata(step).custom_metadata)
-        before = config_lib.from_dict(metadata["config"])
-        _check_same_run(before, self._config, f"step {step} in {self._folder}")
-        sizes = None if metadata["sizes"] is None else {key: tuple(size) for key, size in metadata["sizes"].items()}
-        if sizes != (None if self._sizes is None else dict(self._sizes)):
+                metadata = store.read_metadata(path)
+                saved_config = config_lib.from_dict(metadata["config"])
+                changed = resume.changes(saved_config, self._config, self._workdir)
+                _check_shapes(like, _saved_shapes(saved_config, metadata), path)
+                values = store.load(path, _as_dict(jax.tree.map(_abstract, like)), metadata)
+            except DamagedError as error:
+                damaged.append(error)
+                continue
+            for newer in damaged:
+                say(f"{newer} and set aside: going on from step {step:,} instead")
+                if jax.process_index() == 0:
+                    store.set_aside(newer.path)
+            return Restored(like._replace(**values), metadata["data_position"], changed)
+        if damaged:
             raise UserError(
-                f"the checkpoint of step {step} in {self._folder} was trained on images of the sizes {sizes}, but "
-                f"those of the data are now {self._sizes} (height, width): use the data of that run, or another "
-                "--workdir"
+                f"{damaged[0]}, and none before it is whole: start anew by another --workdir, or bring back a copy"
             )
-        values = self._checkpointer.load(step, _as_dict(jax.tree.map(_abstract, like)))
-        checksums.check_tree(values, metadata["checksums"])
-        return like._replace(**values), metadata["data_position"], before
-
-    def _set_aside_foreign(self) -> None:
-        """Move what is called like a checkpoint but is none out of the way: Orbax would count it, and delete it."""
-        for path in self._folder.glob("*"):
-            if re.fullmatch(r"\d+", path.name) and not _is_checkpoint(path):
-                aside = _free_name(self._folder / f"foreign-{path.name}")
-                path.rename(aside)
-                self._say(f"{path} is no checkpoint: it is kept as {aside.name}")
-
-
-def steps_of(run: str | Path) -> list[int]:
-    """The steps of a run's checkpoints, in order; folders that are none do not count."""
-    numbered = (path for path in directory(run).glob("*") if re.fullmatch(r"\d+", path.name))
-    return sorted(int(path.name) for path in numbered if _is_checkpoint(path))
-
-
-@dataclass(frozen=True)
-class Health:
-    """How one checkpoint is.
-
-    Attributes:
-        step: of which step.
-        size: of its files in bytes.
-        damage: what is wrong with it; None where it is whole.
-    """
-
-    step: int
-    size: int
-    damage: str | None
-
-
-def health(run: str | Path) -> Iterator[Health]:
-    """Read every checkpoint of a run, in order, and compare it with what was saved.
-
-    Raises:
-        UserError: `run` holds no checkpoint.
-    """
-    _find(run, None)
-    for step in steps_of(run):
-        path = directory(run) / str(step)
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        try:
-            metadata = _metadata(path)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it is told no placement, which is of no matter for reading
-                checksums.check_tree(ocp.load(path, checkpointable_name="state"), metadata["checksums"])
-            damage = None
-        except Exception as error:  # Of damaged files Orbax raises types of many modules.
-            damage = _first_line(error)
-        yield Health(step, size, damage)
+        return None
 
 
 def load_config(run: str | Path, step: int | None = None) -> tuple[TrainConfig, int]:
     """The config of a run's checkpoint, by default the newest, and its step.
 
     Raises:
-        UserError: `run` holds no checkpoint, or not that one.
+        UserError: `run` holds no checkpoint, or not that one, or it is damaged.
     """
     step, path = _find(run, step)
-    return config_lib.from_dict(_whole(path, lambda: _metadata(path))["config"]), step
+    with _naming_others(run, step):
+        return config_lib.from_dict(store.read_metadata(path)["config"]), step
+
+
+def load_state(run: str | Path, step: int | None = None) -> tuple[dict[str, Any], TrainConfig, int]:
+    """All that a checkpoint holds, by field of `TrainState`, on the first device; its config and its step.
+
+    Raises:
+        UserError: `run` holds no checkpoint, or not that one, or it is damaged.
+    """
+    step, path = _find(run, step)
+    metadata = store.read_metadata(path)
+    config = config_lib.from_dict(metadata["config"])
+    with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
+        like = _as_dict(jax.tree.map(_on_first_device, _saved_shapes(config, metadata)))
+        return store.load(path, like, metadata), config, step
 
 
 def load_generator_params(run: str | Path, direction: Direction, step: int | None = None, *, ema: bool) -> Params:
@@ -251,52 +205,74 @@ def load_generator_params(run: str | Path, direction: Direction, step: int | Non
         ema: the moving average of the weights in place of the weights.
 
     Raises:
-        UserError: there is no such checkpoint.
+        UserError: there is no such checkpoint, or what is read of it is damaged.
     """
     config, step = load_config(run, step)
     _, path = _find(run, step)
-    shapes = jax.eval_shape(lambda key: cyclegan.initialize(config, key), jax.random.key(0))
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    wanted = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes["generators"][direction]
-    )
     field = "ema" if ema else "generators"
-    context = ocp.Context()
-    context.pytree_options.loading.partial_load = True
-
-    def load() -> Params:
-        with context:
-            loaded = ocp.load(path, {field: {direction: wanted}}, checkpointable_name="state")
-        checksums.check_tree(loaded, _metadata(path)["checksums"])
-        params: Params = loaded[field][direction]
-        return params
-
-    return _whole(path, load)
+    wanted = _saved_shapes(config, {}).generators[direction]
+    with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
+        as_saved = jax.tree.map(_on_first_device, _saved_shapes(config, {}).generators[direction])
+        with _naming_others(run, step):
+            metadata = store.read_metadata(path)
+            tree = store.load(path, {field: {direction: as_saved}}, metadata, partial=True)
+        # A caller without 64-bit types gets the types that it can use.
+        return jax.tree.map(lambda leaf, want: leaf.astype(want.dtype), tree[field][direction], wanted)
 
 
-def _whole(path: Path, read: Callable[[], T]) -> T:
-    """What `read` gives; a damaged checkpoint becomes a sentence."""
+def verify(run: str | Path, step: int) -> None:
+    """Read a whole checkpoint and compare it with its checksums.
+
+    Raises:
+        DamagedError: it is not what was saved.
+    """
+    load_state(run, step)
+
+
+def mark_best(run: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
+    """Write down the score of a run's checkpoint: the best of each metric outlives newer ones.
+
+    Args:
+        run: the work directory of the run.
+        step: which checkpoint.
+        metric: its name, such as `fid`.
+        value: finite.
+        better: `lower` or `higher`.
+
+    Raises:
+        UserError: there is no such checkpoint, or the score is not finite or of the other sense than those before.
+    """
+    _find(run, step)
+    checkpoint_scores.record(run, step, metric, value, better=better)
+
+
+def _best_steps(workdir: Path, steps: list[int]) -> list[int]:
     try:
-        return read()
-    except Exception as error:  # Of damaged files Orbax raises types of many modules.
-        raise UserError(
-            f"the checkpoint {path} is damaged ({_first_line(error)}): name another step (`cyclegan-jax checkpoints` "
-            "tells which are whole)"
-        ) from error
+        return list(checkpoint_scores.best_steps(workdir, steps).values())
+    except UserError:
+        # No score is worth ending a run for; while they cannot be read, nothing is deleted.
+        return steps
 
 
-def _metadata(path: Path) -> dict[str, Any]:
-    return checksums.unseal(ocp.metadata(path).custom_metadata)
+@contextlib.contextmanager
+def _naming_others(run: str | Path, step: int) -> Iterator[None]:
+    try:
+        yield
+    except DamagedError as error:
+        others = [str(other) for other in store.steps(directory(run)) if other != step]
+        instead = f"name another step ({', '.join(others)})" if others else "there is no other"
+        raise UserError(f"{error}: {instead}") from error
 
 
 def _find(run: str | Path, step: int | None) -> tuple[int, Path]:
-    steps = steps_of(run)
+    folder = directory(run)
+    steps = store.steps(folder)
     if not steps:
         raise UserError(f"{run} holds no checkpoint: name the work directory of a run, such as runs/streets")
     if step is not None and step not in steps:
         raise UserError(f"{run} holds no checkpoint of step {step}; it has {', '.join(map(str, steps))}")
     step = steps[-1] if step is None else step
-    return step, directory(run) / str(step)
+    return step, folder / str(step)
 
 
 def _as_dict(state: TrainState) -> dict[str, Any]:
@@ -304,45 +280,34 @@ def _as_dict(state: TrainState) -> dict[str, Any]:
     return {name: value for name, value in state._asdict().items() if value is not None}
 
 
-def _is_checkpoint(path: Path) -> bool:
-    """Whether a folder was saved as one; Orbax itself takes any folder with a number for its name."""
-    return (path / "state").is_dir() and (path / "_CHECKPOINT_METADATA").is_file()
+def _saved_shapes(config: TrainConfig, metadata: dict[str, Any]) -> TrainState:
+    """The state that a run of this config saves, without its values; the sizes of pools may be the data's."""
+    state = jax.eval_shape(lambda: state_lib.create(config, optimizer.adam(config.optimizer)))
+    arrays = metadata.get("arrays", {})
+
+    def as_saved(name: str, leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(tuple(arrays[name]["shape"]), leaf.dtype) if name in arrays else leaf
+
+    fields = _as_dict(state)
+    leaves = [as_saved(name, leaf) for name, leaf in zip(store.names(fields), jax.tree.leaves(fields), strict=True)]
+    return state._replace(**jax.tree.unflatten(jax.tree.structure(fields), leaves))
 
 
-_KEPT_FIELDS: Final = (
-    "generator.",
-    "discriminator.",
-    "pool_size",
-    "ema_decay",
-    "dtype",
-    "seed",
-    *(f"data.{name}" for name in ("source", "name", "name_A", "name_B", "image_size", "preprocess", "labels")),
-    *(f"data.{name}" for name in ("channels_A", "channels_B", "range_A", "range_B")),
-)
-"""What a run keeps to its end: its networks, what its state is made of, and what its images are."""
-
-
-def _check_same_run(before: TrainConfig, after: TrainConfig, which: str) -> None:
-    changed = [change for change in config_lib.differences(before, after) if change.startswith(_KEPT_FIELDS)]
-    # Its exact value may change; only whether there is an average decides what the state holds.
-    if (before.ema_decay > 0) == (after.ema_decay > 0):
-        changed = [change for change in changed if not change.startswith("ema_decay")]
-    if changed:
-        raise UserError(
-            f"the checkpoint of {which} is of another run than the config ({', '.join(changed)}): use the run's own "
-            "values, or another --workdir for a new run"
-        )
-
-
-def _free_name(path: Path) -> Path:
-    """A path that is not taken: `path`, or it with a number."""
-    others = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
-    return next(one for one in itertools.chain([path], others) if not one.exists())
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _check_shapes(now: TrainState, saved: TrainState, path: Path) -> None:
+    """The config's checks name the field; what is left is the data's own sizes."""
+    fields = _as_dict(now), _as_dict(saved)
+    for name, new, old in zip(store.names(fields[0]), *map(jax.tree.leaves, fields), strict=True):
+        if (new.shape, new.dtype) != (old.shape, old.dtype):
+            raise UserError(
+                f"the checkpoint {path} is of images of another size ({name} is {old.shape} in it, and {new.shape} "
+                "with the data now): use the run's own data, or another --workdir for a new run"
+            )
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def _on_first_device(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,14 +11,14 @@ import tyro
 
 from cyclegan_jax import backend
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.interruption import InterruptedRunError
+from cyclegan_jax.interruption import Interruption, StoppedError, exit_status
 
+DAMAGED = 1
+"""Exit status of `cyclegan-jax checkpoints` where one is damaged."""
 MISTAKE = 2
 """Exit status of a user's mistake, as of a wrong flag."""
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells count it; 143 after SIGTERM."""
-DAMAGED = 1
-"""Exit status of `cyclegan-jax checkpoints` where one is damaged."""
+"""Exit status after Ctrl-C, as shells count it; 143 after SIGTERM. The same command goes on."""
 
 
 def train(args: Sequence[str]) -> int:
@@ -29,7 +30,7 @@ def train(args: Sequence[str]) -> int:
         config, workdir = parse_train(args)
         from cyclegan_jax import training  # JAX reads the flags that `_run` has set when it starts
 
-        training.train(config, workdir, say=lambda line: print(line, flush=True))
+        training.train(config, workdir, say=lambda line: print(line, flush=True), interruption=Interruption())
 
     return _run(run)
 
@@ -49,43 +50,55 @@ def evaluate(run: Path, step: int | None = None, data_dir: str | None = None) ->
     print(json.dumps(result.to_json()))
 
 
-def checkpoints(run: Path) -> int:
-    """List the checkpoints of a run, and read each to see whether it is whole.
+def checkpoints(run: Path) -> None:
+    """List the checkpoints of a run: steps, sizes, scores, and whether each is what was saved.
+
+    The exit status is 1 where one is damaged.
 
     Args:
         run: the work directory of a run.
     """
-    from cyclegan_jax.checkpoints import health
+    # A training on the accelerator, perhaps this very run's, needs all of its memory.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from cyclegan_jax import checkpoint_health
 
-    found = list(health(run))
-    print(f"{'step':>10}  {'size':>10}  health")
-    for one in found:
-        told = "whole" if one.damage is None else f"damaged: {one.damage}"
-        print(f"{one.step:>10,}  {one.size / 1e6:>7,.1f} MB  {told}")
-    return DAMAGED if any(one.damage is not None for one in found) else 0
+    healths = checkpoint_health.examine(run)
+    print(checkpoint_health.table(healths))
+    if any(health.damage is not None for health in healths):
+        raise SystemExit(DAMAGED)
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """`cyclegan-jax`: run a subcommand and return the exit status."""
-    commands: dict[str, Callable[..., int | None]] = {"evaluate": evaluate, "checkpoints": checkpoints}
+    commands: dict[str, Callable[..., None]] = {"evaluate": evaluate, "checkpoints": checkpoints}
     return _run(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="cyclegan-jax", args=args))
 
 
-def _run(command: Callable[[], int | None]) -> int:
+def _run(command: Callable[[], None]) -> int:
     """Run a command; a user's mistake becomes its one sentence on the error stream."""
     backend.prepare()
-    # What a user should know of a run is said by the run. Orbax logs its timings as warnings, through absl, a save that
-    # fails as a thousand lines of tracebacks, and leaves the failed reads of a damaged checkpoint to asyncio.
+    # Orbax logs its timings as warnings and its failures with tracebacks, through absl; what a user should know of a
+    # run is said by the run.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    before = sys.unraisablehook
+
+    def unraisable(error: "sys.UnraisableHookArgs") -> None:
+        # When one array cannot be read or written, Orbax leaves; the others of TensorStore's find nobody to tell.
+        if str(error.exc_value) != "Event loop is closed":
+            before(error)
+
+    sys.unraisablehook = unraisable
     try:
-        return command() or 0
+        command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
-    except InterruptedRunError as stop:
-        print(stop, file=sys.stderr)
-        return 128 + stop.signal
+    except StoppedError as stopped:
+        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
+        return exit_status(stopped.signal_number)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        sys.unraisablehook = before
+    return 0

@@ -253,7 +253,9 @@ class TrainConfig:
     checkpoint_every: int = 1000
     """Steps between checkpoints."""
     keep_checkpoints: int = 3
-    """How many of the newest checkpoints stay."""
+    """How many of the newest checkpoints stay, beside the best by any score."""
+    init_from: str | None = None
+    """A run whose weights a new run, in a work directory of its own, starts from (fine-tuning)."""
 
     def __post_init__(self) -> None:
         """Check each field alone and the fields that must fit together."""

@@ -9,10 +9,10 @@ from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from tensorboardX import SummaryWriter
 
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.event_files import summary_writer
 
 Scalars = dict[str, float]
 
@@ -100,7 +100,7 @@ class Reports:
         try:
             self._samples.mkdir(parents=True, exist_ok=True)
             # What an interrupted run logged after its last checkpoint is logged again: TensorBoard drops the old part.
-            self._writer = SummaryWriter(str(workdir / "tensorboard"), purge_step=start + 1)
+            self._writer, self._event_files = summary_writer(workdir / "tensorboard", purge_step=start + 1)
         except OSError as error:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): give another by --workdir"
@@ -117,16 +117,27 @@ class Reports:
         self._writer.close()
 
     def scalars(self, step: int, values: Scalars, progress: Progress) -> None:
-        """Log losses, the learning rate, speed and the share of the time spent waiting for data."""
+        """Log losses, the learning rate, speed and the share of the time spent waiting for data.
+
+        Raises:
+            OSError: the disk has taken no more.
+        """
+        self._event_files.raise_error()
         images_per_second = progress.images_per_second(step)
         for name, value in values.items():
-            self._writer.add_scalar(name if name == "learning_rate" else f"loss/{name}", value, step)
+            is_loss = name != "learning_rate" and not name.startswith("change_")
+            self._writer.add_scalar(f"loss/{name}" if is_loss else name, value, step)
         if images_per_second is not None:
             self._writer.add_scalar("images_per_second", images_per_second, step)
             self._writer.add_scalar("waiting_for_data", progress.waited(), step)
 
     def picture(self, step: int, grid: npt.NDArray[np.uint8]) -> Path:
-        """Log a grid (H, W, 3) uint8 and write it to `samples/step_NNNNNNN.png`, whose path is returned."""
+        """Log a grid (H, W, 3) uint8 and write it to `samples/step_NNNNNNN.png`, whose path is returned.
+
+        Raises:
+            OSError: the disk has taken no more.
+        """
+        self._event_files.raise_error()
         self._writer.add_image("samples", grid, step, dataformats="HWC")
         self._writer.flush()
         path = self._samples / f"step_{step:07d}.png"

@@ -12,7 +12,7 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data.images import to_model_range
 from cyclegan_jax.image_pool import Draws, ImagePool
 from cyclegan_jax.networks.cyclegan import Networks, Params
-from cyclegan_jax.objective import Generated, discriminator_objective, generator_objective
+from cyclegan_jax.objective import Generated, discriminator_objective, generator_objective, l1
 from cyclegan_jax.optimizer import learning_rate
 from cyclegan_jax.sharding import OneDevice, Spread
 from cyclegan_jax.state import TrainState
@@ -20,7 +20,8 @@ from cyclegan_jax.state import TrainState
 Batch = dict[str, jax.Array]
 """Images by domain, `A` and `B`: (N, H, W, C) uint8 in [0, 255], or float in [-1, 1]."""
 Metrics = dict[str, jax.Array]
-"""Scalars by name: every loss term, the totals `generators` and `discriminators`, and `learning_rate`."""
+"""Scalars by name: every loss term, the totals `generators` and `discriminators`, `learning_rate`, and the mean
+absolute differences of G(x) and x, `change_AtoB` and `change_BtoA`, where the domains have as many channels."""
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
@@ -113,7 +114,10 @@ def make_train_step(
             pool_B=pool_B,
             ema=_average(state.ema, generators, config.ema_decay),
         )
-        metrics = spread.mean(g_terms | d_terms | {"generators": g_total, "discriminators": d_total})
+        changes = {}
+        if config.data.channels_A == config.data.channels_B:
+            changes = {"change_AtoB": l1(generated.fake_B, real_A), "change_BtoA": l1(generated.fake_A, real_B)}
+        metrics = spread.mean(g_terms | d_terms | changes | {"generators": g_total, "discriminators": d_total})
         return new_state, metrics | {"learning_rate": rate}
 
     return train_step

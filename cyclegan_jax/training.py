@@ -1,27 +1,32 @@
 """The training loop: dispatch a step, look at the one before, log, sample, save, stop."""
 
+import contextlib
+import errno
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
 from cyclegan_jax import config as config_lib
+from cyclegan_jax import fine_tuning, sharding, state
 from cyclegan_jax import optimizer as optimizer_lib
-from cyclegan_jax import sharding, state, workdir_lock
 from cyclegan_jax.checkpoints import Checkpoints
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import pipeline, sources, whole_images
 from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.interruption import InterruptedRunError, Interruption, watched
+from cyclegan_jax.files import write_atomically
+from cyclegan_jax.interruption import Interruption, StoppedError
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.reports import Progress, Reports, Scalars
 from cyclegan_jax.samples import make_sampler
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Metrics, make_train_step
+from cyclegan_jax.watch import Watch
+from cyclegan_jax.workdir_lock import WorkdirLock
 
 SAMPLE_IMAGES = 4
 """Images of each domain in a picture grid."""
@@ -31,38 +36,39 @@ class DivergedError(UserError):
     """Training made a number that is not finite; the last good checkpoint is kept."""
 
 
-def train(config: TrainConfig, workdir: str | Path, *, say: Callable[[str], None] = print) -> TrainState:
+def train(
+    config: TrainConfig,
+    workdir: str | Path,
+    *,
+    say: Callable[[str], None] = print,
+    interruption: Interruption | None = None,
+) -> TrainState:
     """Train, or continue, the run in `workdir` until `config.steps`.
 
     Writes `checkpoints/`, `samples/*.png`, `tensorboard/` and `config.json` there.
 
     Args:
         config: the experiment.
-        workdir: the run's folder; where it holds checkpoints, the run goes on from the newest.
+        workdir: the run's folder; where it holds checkpoints, the run goes on from the newest that is whole.
         say: where the lines for the user go.
+        interruption: takes SIGINT and SIGTERM over while steps are made; None leaves them as they are.
 
     Returns:
         The state after the last step.
 
     Raises:
-        UserError: data, config and work directory do not fit together; another run is at work there; or a checkpoint
-            cannot be written.
+        UserError: data, config and work directory do not fit together, or the work directory cannot be written.
         DivergedError: a loss or a parameter is no longer finite.
-        InterruptedRunError: SIGTERM or SIGINT asked to stop; the state is saved.
+        StoppedError: a signal has asked the run to stop; its state is saved.
     """
-    with workdir_lock.held(Path(workdir)), watched() as interruption:
-        return _train_alone(config, Path(workdir), say, interruption)
-
-
-def _train_alone(
-    config: TrainConfig, workdir: Path, say: Callable[[str], None], interruption: Interruption
-) -> TrainState:
     # Only float64 asks for 64-bit types; a caller who has them on keeps them.
     with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
-        return _train(config, workdir, say, interruption)
+        return _train(config, Path(workdir), say, interruption)
 
 
-def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None], interruption: Interruption) -> TrainState:
+def _train(
+    config: TrainConfig, workdir: Path, say: Callable[[str], None], interruption: Interruption | None
+) -> TrainState:
     mesh = sharding.make_mesh()
     sharding.check_batch_size(config, mesh)
     if config.data.crops:
@@ -87,30 +93,40 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None], inter
     sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
 
-    with Checkpoints(workdir, config, sizes, say=say) as checkpoints:
-        start = 0
-        if checkpoints.latest_step() is not None:
-            train_state, position, before = checkpoints.restore(train_state)
-            start = int(train_state.step)
-            batches.set_state(position)
-            changed = config_lib.differences(before, config)
-            say(f"continuing {workdir} from step {start:,}" + (f", with {', '.join(changed)}" if changed else ""))
+    with WorkdirLock(workdir), _writing(workdir), Checkpoints(workdir, config) as checkpoints:
+        restored = checkpoints.restore(train_state, say)
+        if restored is not None:
+            train_state = restored.state
+            batches.set_state(restored.data_position)
+            changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
+            say(f"continuing {workdir} from step {int(train_state.step):,}{changes}")
+        elif config.init_from is not None:
+            train_state = fine_tuning.start_from(config.init_from, train_state, say)
+        start = int(train_state.step)
         devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device" + ("s" if mesh.size > 1 else "")
         say(f"A: {len(data.train_A):,} images, B: {len(data.train_B):,} images, {devices}, {stop:,} steps")
         if start >= stop:
             say(f"{workdir} is at step {start:,} already: raise --steps to train on")
             return train_state
         if stop > schedule_steps(config, epoch_images):
-            say("past the end of the schedule, the learning rate stays that of its last epoch")
+            end = schedule_steps(config, epoch_images)
+            rate = optimizer_lib.learning_rate(
+                config.optimizer, end, batch_size=config.batch_size, epoch_images=epoch_images
+            )
+            say(f"the learning-rate schedule ends at step {end:,}: the steps after it keep its last rate, {rate:.3g}")
         _write_config(config, workdir)
 
-        with Reports(workdir, start) as reports:
+        with Reports(workdir, start) as reports, interruption or contextlib.nullcontext():
             progress = Progress(stop, config.batch_size)
+            watch = Watch(config)
 
             def look_at(step: int, metrics: Metrics) -> None:
                 scalars = {name: float(value) for name, value in jax.device_get(metrics).items()}
-                _check_finite(scalars, step, checkpoints.latest_step())
+                _check_finite(scalars, step, checkpoints)
+                checkpoints.poll()
                 progress.done(step)
+                for line in watch.look(step, scalars):
+                    say(line)
                 if step % config.log_every == 0 or step == stop:
                     reports.scalars(step, scalars, progress)
                     say(progress.line(step, scalars))
@@ -125,21 +141,22 @@ def _train(config: TrainConfig, workdir: Path, say: Callable[[str], None], inter
                     look_at(*unseen)
                 unseen = (step, metrics)
 
+                signal_number = interruption.requested if interruption is not None else None
                 samples_due = step % config.sample_every == 0 or step == stop
-                interrupted = interruption.asked_by
-                checkpoint_due = step % config.checkpoint_every == 0 or step == stop or interrupted is not None
+                checkpoint_due = step % config.checkpoint_every == 0 or step == stop or signal_number
                 if samples_due or checkpoint_due:
                     look_at(*unseen)
                     unseen = None
                     with progress.paused():
                         if checkpoint_due:
-                            _check_parameters(train_state, step, checkpoints.latest_step())
+                            _check_state(train_state, step, checkpoints)
                             checkpoints.save(train_state, batches.get_state())
+                        if signal_number and step < stop:
+                            checkpoints.wait()
+                            raise StoppedError(signal_number, step)
                         if samples_due:
                             weights = train_state.generators if train_state.ema is None else train_state.ema
                             reports.picture(step, sample(weights))
-                if interrupted is not None and step < stop:
-                    raise InterruptedRunError(interrupted, step)
     skipped = len(batches.skipped)
     if skipped:
         say(
@@ -154,31 +171,55 @@ def schedule_steps(config: TrainConfig, epoch_images: int) -> int:
     return math.ceil(optimizer_lib.schedule_epochs(config.optimizer) * epoch_images / config.batch_size)
 
 
-def _check_finite(scalars: Scalars, step: int, last_good: int | None) -> None:
+def _check_finite(scalars: Scalars, step: int, checkpoints: Checkpoints) -> None:
     for name, value in scalars.items():
         if not math.isfinite(value):
-            raise DivergedError(_diverged(f"the loss term {name} is {value}", step, last_good))
+            raise _diverged(f"the loss term {name} is {value}", step, checkpoints)
 
 
-def _check_parameters(train_state: TrainState, step: int, last_good: int | None) -> None:
-    """A step's losses are those before its update: look at what is about to be saved itself."""
-    if not bool(_all_finite((train_state.generators, train_state.discriminators))):
-        raise DivergedError(_diverged("a network's parameter is not finite", step, last_good))
+def _check_state(train_state: TrainState, step: int, checkpoints: Checkpoints) -> None:
+    """A step's losses are those before its update: look at what is about to be saved itself.
+
+    An infinite second moment of Adam leaves parameters finite, and still for ever.
+    """
+    for name, finite in jax.device_get(_finite_fields(train_state)).items():
+        if not finite:
+            raise _diverged(f"{name.replace('_', ' ')}: a number is not finite", step, checkpoints)
 
 
 @jax.jit
-def _all_finite(tree: object) -> jax.Array:
-    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
+def _finite_fields(train_state: TrainState) -> dict[str, jax.Array]:
+    def finite(tree: object) -> jax.Array:
+        return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
+
+    return {name: finite(value) for name, value in train_state._asdict().items() if value is not None}
 
 
-def _diverged(what: str, step: int, last_good: int | None) -> str:
+def _diverged(what: str, step: int, checkpoints: Checkpoints) -> DivergedError:
+    with contextlib.suppress(UserError):
+        checkpoints.wait()
+    last_good = checkpoints.latest_step()
     kept = f"the checkpoint of step {last_good:,} is kept" if last_good else "no checkpoint had been saved yet"
-    return (
+    return DivergedError(
         f"training diverged: {what} at step {step:,}; {kept}. Lower --optimizer.learning_rate, or look for broken "
         "images among the data"
     )
 
 
+@contextlib.contextmanager
+def _writing(workdir: Path) -> Iterator[None]:
+    """A disk that takes no more is the user's to mend, whichever file it was that no longer fitted."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise UserError(
+            f"the work directory {workdir} can no longer be written ({error.strerror}); its checkpoints are kept. Make "
+            "room or make it writable, and run the same command again"
+        ) from error
+
+
 def _write_config(config: TrainConfig, workdir: Path) -> None:
     """For people to read; the checkpoints hold the config that counts."""
-    (workdir / "config.json").write_text(json.dumps(config_lib.to_dict(config), indent=2) + "\n")
+    write_atomically(workdir / "config.json", json.dumps(config_lib.to_dict(config), indent=2) + "\n")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 
 import jax
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cyclegan_jax import checkpoints, inference, training
+from cyclegan_jax import checkpoints, inference, optimizer, state, training
 from cyclegan_jax.config import OptimizerConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from tests.conftest import tiny_config
@@ -100,7 +101,9 @@ def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path):
     assert lines[0] == f"continuing {tmp_path / 'work'} from step 3, with steps 3 -> 6"
     # Loading gives exactly what is on disk, so the uninterrupted run can be read from its checkpoint.
     with checkpoints.Checkpoints(workdir, config) as straight:
-        expected, _, _ = straight.restore(resumed)
+        restored = straight.restore(resumed)
+    assert restored is not None
+    expected = restored.state
     for (path, one), other in zip(jax.tree.leaves_with_path(resumed), jax.tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(one, other, err_msg=jax.tree_util.keystr(path))
     assert int(resumed.step) == 6
@@ -113,12 +116,55 @@ def test_a_finished_run_says_so(run):
     assert "is at step 6 already: raise --steps" in lines[-1]
 
 
+def test_a_moved_run_is_extended_past_its_schedule(run, tmp_path):
+    """Three images and one constant epoch of two: the schedule ends at step 6, with half of the rate in its last."""
+    workdir, config, _ = run
+    moved = shutil.copytree(workdir, tmp_path / "moved")
+    short = dataclasses.replace(config, optimizer=OptimizerConfig(constant_epochs=1, decay_epochs=1), steps=8)
+    lines: list[str] = []
+    state = training.train(short, moved, say=lines.append)
+    assert int(state.step) == 8
+    assert lines[0].startswith(f"continuing {moved} from step 6, with optimizer.constant_epochs 100 -> 1")
+    assert "the learning-rate schedule ends at step 6: the steps after it keep its last rate, 0.0001" in lines
+    rates = EventAccumulator(str(moved / "tensorboard")).Reload().Scalars("learning_rate")
+    assert rates[-1].step == 8
+    assert rates[-1].value == pytest.approx(1e-4)
+
+
+def test_a_new_run_starts_from_another_runs_weights(run, tmp_path):
+    workdir, config, _ = run
+    tuned = dataclasses.replace(config, init_from=str(workdir), steps=1)
+    lines: list[str] = []
+    training.train(tuned, tmp_path / "work", say=lines.append)
+    assert lines[0].startswith(f"starting from the weights of {workdir} at step 6: ")
+    # One step of 2e-4 from the old weights; fresh ones are further away than that.
+    old, new = (checkpoints.load_generator_params(path, "AtoB", ema=False) for path in (workdir, tmp_path / "work"))
+    worst = max(float(abs(a - b).max()) for a, b in zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True))
+    assert worst < 3e-4
+    with pytest.raises(UserError, match=rf"init_from None -> {tmp_path}"):
+        training.train(dataclasses.replace(config, init_from=str(tmp_path)), workdir, say=lambda line: None)
+
+
+def test_an_infinite_moment_is_not_saved(run):
+    """Adam divides by its root: the parameters stay finite, and never move again."""
+    workdir, config, _ = run
+    with checkpoints.Checkpoints(workdir, config) as opened:
+        good = opened.restore(state.create(config, optimizer.adam(config.optimizer)))
+        assert good is not None
+        training._check_state(good.state, 6, opened)
+        moments = good.state.generator_optimizer
+        bad = good.state._replace(
+            generator_optimizer=moments._replace(nu=jax.tree.map(lambda leaf: leaf * math.inf, moments.nu))
+        )
+        message = r"generator optimizer: a number is not finite at step 7; the checkpoint of step 6 is kept"
+        with pytest.raises(training.DivergedError, match=message):
+            training._check_state(bad, 7, opened)
+
+
 def test_another_architecture_is_refused(run):
     workdir, config, _ = run
     wider = dataclasses.replace(config, generator=dataclasses.replace(config.generator, width=8))
-    with pytest.raises(
-        UserError, match=r"of another run than the config \(generator\.width 4 -> 8\): use the run's own"
-    ):
+    with pytest.raises(UserError, match=r"another config \(generator\.width 4 -> 8\).*--init_from="):
         training.train(wider, workdir, say=lambda line: None)
 
 

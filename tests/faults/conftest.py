@@ -1,0 +1,81 @@
+"""A tiny experiment in files, as `train.py` takes it, and the end of a run that nothing disturbed."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan_jax import checkpoints
+from tests.faults import processes
+from tests.faults.summary import SUMMARY
+
+STEPS = 40
+CONFIG = """
+from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+
+
+def get_config():
+    return TrainConfig(
+        data=DataConfig(dir={photos!r}, image_size=16, load_size=18, threads=1),
+        generator=GeneratorConfig(blocks=0, width=2),
+        discriminator=DiscriminatorConfig(width=2, n_layers=1),
+        pool_size=3,
+        ema_decay=0.9,
+        steps={steps},
+        log_every=1,
+        sample_every=1000,
+        checkpoint_every=5,
+    )
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A config file, and the run of it that nothing disturbed."""
+
+    folder: Path
+    config: Path
+    straight: Path
+
+    def start(self, workdir: Path, *flags: str) -> processes.Training:
+        """Start or continue it."""
+        args = ["--config", str(self.config), "--workdir", str(workdir), *flags]
+        return processes.start(args, self.folder / "logs")
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory) -> Experiment:
+    folder = tmp_path_factory.mktemp("faults")
+    rng = np.random.default_rng(0)
+    for split in ("trainA", "trainB"):
+        (folder / "photos" / split).mkdir(parents=True)
+        for index in range(4):
+            pixels = rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "photos" / split / f"{index}.png")
+    (folder / "logs").mkdir()
+    config = folder / "experiment.py"
+    config.write_text(CONFIG.format(photos=str(folder / "photos"), steps=STEPS))
+    made = Experiment(folder, config, folder / "straight")
+    training = made.start(made.straight)
+    assert training.ended() == 0, training.said
+    return made
+
+
+def final_bytes(workdir: Path) -> dict[str, object]:
+    """Shape, type and checksum of all arrays of the newest checkpoint, read and compared with what was saved."""
+    from cyclegan_jax import checkpoint_store
+
+    newest = checkpoint_store.steps(checkpoints.directory(workdir))[-1]
+    checkpoints.verify(workdir, newest)
+    metadata = checkpoint_store.read_metadata(checkpoints.directory(workdir) / str(newest))
+    return {"step": newest, "position": metadata["data_position"], "arrays": metadata["arrays"]}
+
+
+def pytest_terminal_summary(terminalreporter):
+    lines = SUMMARY.lines()
+    if lines:
+        terminalreporter.section("faults")
+        for line in lines:
+            terminalreporter.line(line)

@@ -1,0 +1,79 @@
+"""Trainings in processes of their own, to be killed: forked from one that has imported everything and begun nothing."""
+
+import itertools
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 240.0
+"""Seconds for anything that a training is waited for, on a slow and busy machine."""
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["cyclegan_jax.training", "cyclegan_jax.command_line", "cyclegan_jax.cli", "grain"])
+
+_numbers = itertools.count()
+
+
+def _train(args: list[str], log: str) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    from cyclegan_jax import cli
+
+    sys.exit(cli.train(args))
+
+
+@dataclass
+class Training:
+    """A training under way."""
+
+    process: multiprocessing.process.BaseProcess
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """All that it has said, on both streams."""
+        return self.log.read_text() if self.log.exists() else ""
+
+    @property
+    def step(self) -> int:
+        """The last step that it has told; 0 before the first."""
+        told = re.findall(r"^step ([\d,]+)/", self.said, re.MULTILINE)
+        return int(told[-1].replace(",", "")) if told else 0
+
+    def wait_for(self, text: str) -> bool:
+        """Wait until it has said something that matches; False where it ended first."""
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end:
+            alive = self.process.is_alive()
+            if re.search(text, self.said, re.MULTILINE):
+                return True
+            if not alive:
+                return False
+            time.sleep(0.002)
+        raise AssertionError(f"it never said {text!r}: {self.said}")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, or do nothing where it has ended."""
+        if self.process.is_alive() and self.process.pid is not None:
+            os.kill(self.process.pid, number)
+
+    def ended(self) -> int:
+        """Wait for its end: the exit status, or minus the signal's number."""
+        self.process.join(TIMEOUT)
+        assert self.process.exitcode is not None, f"it does not end: {self.said}"
+        return self.process.exitcode
+
+
+def start(args: list[str], logs: Path) -> Training:
+    """Start `train.py` with some arguments; what it says goes to a new file in a folder."""
+    log = logs / f"{next(_numbers)}.log"
+    process = _context.Process(target=_train, args=(args, str(log)), daemon=True)
+    process.start()
+    return Training(process, log)

@@ -1,0 +1,34 @@
+"""What was done to trainings and checkpoints, told at the end of a test run."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Summary:
+    """Counts over all tests of this folder."""
+
+    kills: int = 0
+    kills_survived: int = 0
+    lost_steps: list[int] = field(default_factory=list)
+    damaged: int = 0
+    detected: int = 0
+    harmless: int = 0
+
+    def lines(self) -> list[str]:
+        """For people to read."""
+        lines = []
+        if self.kills:
+            worst, mean = max(self.lost_steps, default=0), sum(self.lost_steps) / max(len(self.lost_steps), 1)
+            lines.append(
+                f"kills: {self.kills} injected, {self.kills_survived} continued; steps made again: "
+                f"{mean:.1f} on average, {worst} at most"
+            )
+        if self.damaged:
+            lines.append(
+                f"damaged files: {self.damaged} injected, {self.detected} detected, {self.harmless} without effect on "
+                f"what is loaded, {self.damaged - self.detected - self.harmless} loaded wrongly"
+            )
+        return lines
+
+
+SUMMARY = Summary()

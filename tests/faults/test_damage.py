@@ -1,0 +1,252 @@
+"""Flipped bytes and cut files: what is loaded is what was saved, or it is not loaded."""
+
+import dataclasses
+import random
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from cyclegan_jax import checkpoint_health, checkpoints, cli, inference, optimizer, state
+from cyclegan_jax import checkpoint_store as store
+from cyclegan_jax.checkpoints import Checkpoints
+from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from cyclegan_jax.errors import UserError
+from tests.faults.summary import SUMMARY
+
+# When one array cannot be read Orbax leaves, and TensorStore's other threads find nobody to tell: noise, in any thread.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+CONFIG = TrainConfig(
+    data=DataConfig(image_size=16, load_size=18),
+    generator=GeneratorConfig(blocks=0, width=2),
+    discriminator=DiscriminatorConfig(width=2, n_layers=1),
+    pool_size=2,
+    ema_decay=0.5,
+)
+
+
+def at_step(step: int) -> state.TrainState:
+    """A state with numbers of its own in every array."""
+    rng = np.random.default_rng(step)
+    blank = state.create(CONFIG, optimizer.adam(CONFIG.optimizer))
+
+    def filled(leaf: jax.Array) -> jax.Array:
+        return jax.numpy.asarray(rng.uniform(0, 100, leaf.shape).astype(leaf.dtype))
+
+    return jax.tree.map(filled, blank)._replace(step=jax.numpy.int32(step))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A run with whole checkpoints of steps 4 and 8."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    with Checkpoints(workdir, CONFIG) as saved:
+        for step in (4, 8):
+            saved.save(at_step(step), {"pairs": step})
+    return workdir
+
+
+@pytest.fixture
+def run(whole, tmp_path) -> Path:
+    """A copy of it to be damaged, in another place: work directories can be moved."""
+    return Path(shutil.copytree(whole, tmp_path / "moved"))
+
+
+def restored(run: Path) -> tuple[checkpoints.Restored | None, list[str]]:
+    said: list[str] = []
+    with Checkpoints(run, CONFIG) as opened:
+        return opened.restore(at_step(0), said.append), said
+
+
+def equal(found: checkpoints.Restored | None, step: int) -> bool:
+    assert found is not None
+    pairs = zip(jax.tree.leaves(found.state), jax.tree.leaves(at_step(step)), strict=True)
+    return found.data_position == {"pairs": step} and all(np.array_equal(one, other) for one, other in pairs)
+
+
+def damage(folder: Path, rng: random.Random) -> str:
+    """Flip a bit of a byte, or cut a file, anywhere in a checkpoint; by size, as an accident would choose."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.stat().st_size)
+    # Every other time any file is as likely, or small ones would hardly be met.
+    file = rng.choices(files, [f.stat().st_size for f in files] if rng.random() < 0.5 else None)[0]
+    content = bytearray(file.read_bytes())
+    place = rng.randrange(len(content))
+    if rng.random() < 0.25:
+        file.write_bytes(content[:place])
+        return f"{file.relative_to(folder)} cut to {place} bytes"
+    content[place] ^= 1 << rng.randrange(8)
+    file.write_bytes(content)
+    return f"a bit flipped at {place} of {file.relative_to(folder)}"
+
+
+def one_damage(run: Path, seed: int) -> None:
+    what = damage(run / "checkpoints" / "8", random.Random(seed))
+    found, said = restored(run)
+    SUMMARY.damaged += 1
+    if said:
+        SUMMARY.detected += 1
+        assert equal(found, 4), what
+        assert "damaged" in said[0], what
+        assert "going on from step 4 instead" in said[0], what
+    else:
+        # The type of a handler, a time, a place that nothing reads.
+        assert equal(found, 8), what
+        SUMMARY.harmless += 1
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_no_damage_is_loaded(run, seed):
+    one_damage(run, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1250))
+def test_two_hundred_and_fifty_damages(run, seed):
+    one_damage(run, seed)
+
+
+def flip_array(folder: Path) -> None:
+    """A bit in the middle of the largest file, where arrays are."""
+    file = max((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_orbax_alone_does_not_see_a_flipped_bit(run):
+    """The control: without the checksums the damage is loaded, so that it is they which find it."""
+    folder = run / "checkpoints" / "8"
+    flip_array(folder)
+    like = {
+        name: jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), value)
+        for name, value in at_step(8)._asdict().items()
+    }
+    loaded = store.load(folder, like, {})
+    right = at_step(8)._asdict()
+    assert not all(map(np.array_equal, jax.tree.leaves(loaded), jax.tree.leaves(right)))
+    with pytest.raises(store.DamagedError, match=r"the array [\w.]+.*: not the values that were written"):
+        store.load(folder, like, store.read_metadata(folder))
+
+
+def test_whole_checkpoints_are_loaded_without_a_word(run):
+    found, said = restored(run)
+    assert equal(found, 8)
+    assert said == []
+
+
+def test_the_damaged_one_is_set_aside_and_its_step_is_saved_anew(run):
+    flip_array(run / "checkpoints" / "8")
+    restored(run)
+    assert store.steps(run / "checkpoints") == [4]
+    assert (run / "checkpoints" / "8.set-aside").is_dir()
+    with Checkpoints(run, CONFIG) as opened:
+        opened.save(at_step(8), {"pairs": 8})
+    found, said = restored(run)
+    assert equal(found, 8)
+    assert said == []
+
+
+def test_with_all_damaged_the_run_is_not_started_anew(run):
+    """Silently beginning at step 0 in the same folder would lose what could still be brought back."""
+    for step in ("4", "8"):
+        flip_array(run / "checkpoints" / step)
+    with pytest.raises(UserError, match=r"8 is damaged .*none before it is whole.*--workdir"):
+        restored(run)
+    assert store.steps(run / "checkpoints") == [4, 8]
+
+
+def test_empty_and_foreign_folders_are_no_checkpoints(run):
+    folder = run / "checkpoints"
+    (folder / "9").mkdir()
+    (folder / "12").mkdir()
+    (folder / "12" / "notes.txt").write_text("somebody's")
+    (folder / "007").mkdir()
+    (folder / "10.orbax-checkpoint-tmp").mkdir()
+    (folder / "3.deleted").mkdir()
+    assert store.steps(folder) == [4, 8]
+    found, said = restored(run)
+    assert equal(found, 8)
+    assert said == []
+    # What killed processes leave is cleared away; what is somebody's stays, even where a save needs the name.
+    assert sorted(path.name for path in folder.iterdir()) == ["007", "12", "4", "8", "9"]
+    with Checkpoints(run, CONFIG) as opened:
+        opened.save(at_step(12), {"pairs": 12})
+    assert store.steps(folder) == [4, 8, 12]
+    assert (folder / "12.set-aside" / "notes.txt").read_text() == "somebody's"
+
+
+def test_a_checkpoint_of_before_the_checksums_is_loaded(run):
+    for step in ("4", "8"):
+        file = run / "checkpoints" / step / "_CHECKPOINT_METADATA"
+        values = store.json.loads(file.read_text())
+        for name in ("arrays", "checksum"):
+            del values["custom_metadata"][name]
+        file.write_text(store.json.dumps(values))
+    found, said = restored(run)
+    assert equal(found, 8)
+    assert said == []
+    assert [health.words for health in checkpoint_health.examine(run)] == ["readable; without checksums"] * 2
+
+
+def test_a_changed_number_in_the_metadata_is_found(run):
+    """It is JSON, and would be read without a word: the place in the data, or a width."""
+    file = run / "checkpoints" / "8" / "_CHECKPOINT_METADATA"
+    text = file.read_text()
+    assert '"pairs": 8' in text
+    file.write_text(text.replace('"pairs": 8', '"pairs": 9'))
+    found, said = restored(run)
+    assert equal(found, 4)
+    assert "_CHECKPOINT_METADATA is not what was written" in said[0]
+
+
+def test_loading_a_generator_names_the_damage_and_the_other_steps(run):
+    for file in (run / "checkpoints" / "8" / "state").rglob("d/*"):
+        file.write_bytes(b"")
+    with pytest.raises(UserError, match=r"8 is damaged \(.*cannot be read.*: name another step \(4\)"):
+        inference.load_generator(run, "AtoB")
+    assert inference.load_generator(run, "AtoB", step=4).step == 4
+
+
+def test_the_best_by_a_score_outlives_newer_ones(run):
+    checkpoints.mark_best(run, 4, "fid", 20.0, better="lower")
+    checkpoints.mark_best(run, 8, "fid", 30.0, better="lower")
+    with Checkpoints(run, dataclasses.replace(CONFIG, keep_checkpoints=2)) as opened:
+        for step in (9, 10, 11):
+            opened.save(at_step(step), {"pairs": step})
+    assert store.steps(run / "checkpoints") == [4, 10, 11]
+    # The other sense of the same metric, a step that is not there, and a value that is no number.
+    for step, value, better in ((4, 1.0, "higher"), (8, 1.0, "lower"), (4, float("nan"), "lower")):
+        with pytest.raises(UserError):
+            checkpoints.mark_best(run, step, "fid", value, better=better)
+
+
+def test_broken_scores_delete_nothing_and_say_so_where_they_are_read(run):
+    (run / "scores.json").write_text("{")
+    with Checkpoints(run, dataclasses.replace(CONFIG, keep_checkpoints=1)) as opened:
+        opened.save(at_step(9), {"pairs": 9})
+    assert store.steps(run / "checkpoints") == [4, 8, 9]
+    with pytest.raises(UserError, match=r"scores\.json is not a file of scores"):
+        checkpoint_health.examine(run)
+
+
+def test_the_command_lists_health(run, capsys, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    checkpoints.mark_best(run, 4, "fid", 20.5, better="lower")
+    checkpoints.mark_best(run, 8, "fid", 30.25, better="lower")
+    assert cli.main(["checkpoints", "--run", str(run)]) == 0
+    heading, four, eight, note = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["step", "size", "saved", "fid", "health"]
+    assert four.split()[0] == "4"
+    assert four.split()[-2:] == ["20.5*", "ok"]
+    assert eight.split()[-2:] == ["30.25", "ok"]
+    assert "best" in note
+    flip_array(run / "checkpoints" / "8")
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["checkpoints", "--run", str(run)])
+    assert exit_.value.code == cli.DAMAGED == 1
+    assert "damaged: the array" in capsys.readouterr().out
+    assert cli.main(["checkpoints", "--run", str(run.parent)]) == 2
+    assert "holds no checkpoint" in capsys.readouterr().err

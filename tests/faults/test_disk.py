@@ -1,0 +1,111 @@
+"""Disks that take no more: the run ends with a sentence, and goes on from its last checkpoint when there is room."""
+
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cyclegan_jax import checkpoint_health, checkpoints
+from cyclegan_jax import checkpoint_store as store
+from cyclegan_jax.checkpoints import Checkpoints
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.workdir_lock import WorkdirLock
+from tests.faults.conftest import Experiment, final_bytes
+from tests.faults.test_damage import CONFIG, at_step
+
+# Threads of Orbax and TensorStore that were still writing when the first of them failed end each in its own way.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A disk of three megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or os.geteuid() != 0 or subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("mounting a small disk needs the rights of root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Write until nothing more fits."""
+    ballast = folder / "ballast"
+    with pytest.raises(OSError, match="No space"), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1024))
+    return ballast
+
+
+def check_ended_and_goes_on(experiment: Experiment, workdir: Path, said: str) -> None:
+    (sentence,) = (line for line in said.splitlines() if line.startswith("error: "))
+    assert "kept" in sentence
+    folder = checkpoints.directory(workdir)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(map(str, store.steps(folder)))
+    assert all(health.damage is None for health in checkpoint_health.examine(workdir))
+    training = experiment.start(workdir)
+    assert training.ended() == 0, training.said
+    assert "continuing" in training.said
+    assert final_bytes(workdir) == final_bytes(experiment.straight)
+
+
+def test_a_disk_that_fills_up(experiment, small_disk):
+    workdir = small_disk / "work"
+    training = experiment.start(workdir)
+    assert training.wait_for(r"^step 12/"), training.said
+    ballast = fill(small_disk)
+    assert training.ended() == 2
+    ballast.unlink()
+    check_ended_and_goes_on(experiment, workdir, training.said)
+
+
+def test_files_that_may_not_grow(experiment, tmp_path):
+    """The system's limit of the size of a file, as quotas refuse: the next checkpoint does not fit."""
+    workdir = tmp_path / "work"
+    training = experiment.start(workdir)
+    assert training.wait_for(r"^step 12/"), training.said
+    assert training.process.pid is not None
+    limit = 8192
+    resource.prlimit(training.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+    assert training.ended() == 2
+    check_ended_and_goes_on(experiment, workdir, training.said)
+
+
+def test_a_save_to_a_full_disk_leaves_the_one_before(small_disk):
+    workdir = small_disk / "work"
+    with Checkpoints(workdir, CONFIG) as opened:
+        opened.save(at_step(4), {"pairs": 4})
+        opened.wait()
+        ballast = fill(small_disk)
+        opened.save(at_step(8), {"pairs": 8})
+        with pytest.raises(
+            store.SaveError, match=r"step 8 could not be written .*No space left.*; the checkpoint of step 4 is kept"
+        ):
+            opened.wait()
+        assert [path.name for path in checkpoints.directory(workdir).iterdir()] == ["4"]
+        ballast.unlink()
+        opened.save(at_step(8), {"pairs": 8})
+    assert store.steps(checkpoints.directory(workdir)) == [4, 8]
+
+
+def test_a_read_only_disk(small_disk):
+    workdir = small_disk / "work"
+    with Checkpoints(workdir, CONFIG) as opened:
+        opened.save(at_step(4), {"pairs": 4})
+        opened.wait()
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        with pytest.raises(store.SaveError, match=r"Read-only file system.*; the checkpoint of step 4 is kept"):
+            opened.save(at_step(8), {"pairs": 8})
+            opened.wait()
+    with pytest.raises(UserError, match=r"work directory .* cannot be written \(Read-only file system\)"):
+        WorkdirLock(workdir).__enter__()
+    # What is there can be read all the same.
+    assert [health.words for health in checkpoint_health.examine(workdir)] == ["ok"]

@@ -1,0 +1,64 @@
+"""A run that is killed again and again ends with the bytes of one that nothing disturbed."""
+
+import random
+import re
+import signal
+import time
+
+import pytest
+
+from cyclegan_jax import checkpoint_store, checkpoints
+from tests.faults.conftest import STEPS, Experiment, final_bytes
+from tests.faults.summary import SUMMARY
+
+
+def killed_run(experiment: Experiment, workdir, seed: int, kills: int, *flags: str) -> None:
+    """Go on until the end, with `kills` kills at random moments of random steps."""
+    rng = random.Random(seed)
+    lost = None
+    for kill in range(kills + 1):
+        training = experiment.start(workdir, *flags)
+        assert training.wait_for(r"^A: "), training.said
+        if lost is not None:
+            (came_from,) = re.findall(r"from step (\d+)", training.said) or ["0"]
+            SUMMARY.kills_survived += 1
+            SUMMARY.lost_steps.append(lost - int(came_from))
+            # The last save may not have been committed when the kill came.
+            assert lost - int(came_from) <= 10
+        if kill == kills:
+            break
+        at = training.step + rng.randint(1, max(1, STEPS * 2 // kills))
+        training.wait_for(rf"^step {min(at, STEPS)}/")
+        time.sleep(rng.random() * 0.06)
+        training.send(signal.SIGKILL)
+        was_killed = training.ended() == -signal.SIGKILL
+        SUMMARY.kills += was_killed
+        lost = training.step if was_killed else None
+    assert training.ended() == 0, training.said
+
+
+@pytest.mark.parametrize(("seed", "every"), [(0, 5), (1, 1)])
+def test_killed_runs_end_with_the_same_bytes(experiment, tmp_path, seed, every):
+    """`every` 1: a save is under way nearly always, and the kill comes in the middle of one."""
+    workdir = tmp_path / "work"
+    killed_run(experiment, workdir, seed, 3, f"--checkpoint_every={every}")
+    assert final_bytes(workdir) == final_bytes(experiment.straight)
+    # What killed saves have left is gone, and old ones are deleted as ever.
+    folder = checkpoints.directory(workdir)
+    assert len(list(folder.iterdir())) == len(checkpoint_store.steps(folder)) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_two_hundred_kills(experiment, tmp_path, seed):
+    workdir = tmp_path / "work"
+    killed_run(experiment, workdir, seed, 20, f"--checkpoint_every={1 + seed % 3}")
+    assert final_bytes(workdir) == final_bytes(experiment.straight)
+
+
+def test_another_seed_gives_other_bytes(experiment, tmp_path):
+    """The control: the comparison above can fail."""
+    workdir = tmp_path / "work"
+    training = experiment.start(workdir, "--seed=1", "--steps=2")
+    assert training.ended() == 0, training.said
+    assert final_bytes(workdir)["arrays"] != final_bytes(experiment.straight)["arrays"]

@@ -1,0 +1,43 @@
+"""SIGTERM and Ctrl-C to real trainings."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from tests.faults.conftest import Experiment, final_bytes
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_the_step_and_the_run_goes_on(experiment: Experiment, tmp_path, number, status):
+    workdir = tmp_path / "work"
+    training = experiment.start(workdir, "--checkpoint_every=1000")
+    assert training.wait_for(r"^step 7/"), training.said
+    sent = time.monotonic()
+    training.send(number)
+    assert training.ended() == status, training.said
+    assert time.monotonic() - sent < 30
+    (step,) = re.findall(rf"^stopped by {number.name} after step (\d+), which is saved; the same", training.said, re.M)
+    assert "Traceback" not in training.said
+
+    training = experiment.start(workdir)
+    assert training.ended() == 0, training.said
+    assert f"from step {step}, with checkpoint_every 1000 -> 5" in training.said
+    assert final_bytes(workdir) == final_bytes(experiment.straight)
+
+
+def test_two_runs_in_one_work_directory(experiment: Experiment, tmp_path):
+    workdir = tmp_path / "work"
+    first = experiment.start(workdir, "--steps=100000", "--log_every=1")
+    assert first.wait_for(r"^step 3/"), first.said
+    second = experiment.start(workdir)
+    assert second.ended() == 2
+    sentence = rf"error: the work directory \S+ is in use by process {first.process.pid} on \S+: .*\n"
+    assert re.fullmatch(sentence, second.said)
+    assert first.process.is_alive()
+    first.send(signal.SIGKILL)
+    first.ended()
+    third = experiment.start(workdir, "--steps=3")
+    # The kernel has taken the lock from the killed one.
+    assert third.ended() == 0, third.said
