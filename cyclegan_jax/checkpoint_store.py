@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from cyclegan_jax import distributed
 from cyclegan_jax.errors import UserError
 
 Tree = Any
@@ -79,7 +80,8 @@ class Saving:
         except TimeoutError:
             return False
         except Exception as error:
-            _remove_failed(self.path.parent)
+            if distributed.is_first():
+                _remove_failed(self.path.parent)
             raise SaveError(_not_written(self.path, error)) from error
         return True
 
@@ -103,7 +105,8 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> Saving:
         with context:
             return Saving(path, ocp.save_async(path, tree, custom_metadata=signed))
     except Exception as error:
-        _remove_failed(path.parent)
+        if distributed.is_first():
+            _remove_failed(path.parent)
         raise SaveError(_not_written(path, error)) from error
 
 
@@ -146,18 +149,24 @@ def load(path: Path, like: Tree, metadata: dict[str, Any], *, partial: bool = Fa
         raise UserError(f"the checkpoint {path} has no array {missing}: another version of cyclegan-jax wrote it")
     context = ocp.Context()
     context.pytree_options.loading.partial_load = partial
+    # Orbax makes JAX arrays in threads of its own, where 64-bit types are not switched on: they would be cut to 32.
+    on_host = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), like)
     try:
         with context:
-            tree = ocp.load(path, like, checkpointable_name="state")
+            tree = ocp.load(path, on_host, checkpointable_name="state")
     except Exception as error:
         raise DamagedError(path, _unreadable(path, error)) from error
     if expected is not None:
-        found = describe(jax.device_get(tree))
+        found = describe(tree)
         wrong = [name for name in found if found[name] != expected[name]]
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise DamagedError(path, f"the array {wrong[0]}{more}: not the values that were written")
-    return tree
+    return jax.tree.map(_placed, tree, like)
+
+
+def _placed(leaf: np.ndarray, wanted: jax.ShapeDtypeStruct) -> jax.Array:
+    return jax.make_array_from_callback(leaf.shape, wanted.sharding, lambda index: leaf[index])
 
 
 def names(tree: Tree) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import jax
 
-from cyclegan_jax import checkpoint_scores, optimizer, resume
+from cyclegan_jax import checkpoint_scores, distributed, optimizer, resume
 from cyclegan_jax import checkpoint_store as store
 from cyclegan_jax import config as config_lib
 from cyclegan_jax import state as state_lib
@@ -41,6 +41,8 @@ def directory(workdir: str | Path) -> Path:
 class Checkpoints:
     """The checkpoints of one run, for writing; a context manager that waits for the last save to be on disk.
 
+    Where a run has several processes, all of them save and restore together, and the first alone deletes.
+
     One save is under way at a time. When it is on disk, checkpoints that are neither among the newest
     `config.keep_checkpoints` nor the best by a score (see `checkpoint_scores`) are deleted.
     """
@@ -61,7 +63,7 @@ class Checkpoints:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): give another by --workdir"
             ) from error
-        if jax.process_index() == 0:
+        if distributed.is_first():
             store.remove_unfinished(self._folder)
 
     def __enter__(self) -> Self:
@@ -72,6 +74,9 @@ class Checkpoints:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for the save under way; its failure is raised unless another error is on its way already."""
+        if kind is not None and jax.process_count() > 1:
+            # The others may have ended, and a save is done when all have done their part.
+            return
         try:
             self.wait()
         except store.SaveError:
@@ -95,8 +100,9 @@ class Checkpoints:
         """
         self.wait()
         path = self._folder / str(int(state.step))
-        if path.exists() and jax.process_index() == 0:
+        if distributed.is_first() and path.exists():
             store.set_aside(path)
+        distributed.wait_for_all("the checkpoint's place")
         metadata = {"config": config_lib.to_dict(self._config), "data_position": data_position}
         self._saving = store.save(path, _as_dict(state), metadata)
 
@@ -124,7 +130,7 @@ class Checkpoints:
         self._saving = None
         if not is_done(saving):
             self._saving = saving
-        elif jax.process_index() == 0:
+        elif distributed.is_first():
             self._delete_old()
 
     def _delete_old(self) -> None:
@@ -147,7 +153,7 @@ class Checkpoints:
             UserError: the config has changed in what a run keeps, or all checkpoints are damaged.
         """
         damaged: list[DamagedError] = []
-        for step in reversed(store.steps(self._folder)):
+        for step in reversed(distributed.from_first(store.steps(self._folder))):
             path = self._folder / str(step)
             try:
                 metadata = store.read_metadata(path)
@@ -160,7 +166,7 @@ class Checkpoints:
                 continue
             for newer in damaged:
                 say(f"{newer} and set aside: going on from step {step:,} instead")
-                if jax.process_index() == 0:
+                if distributed.is_first():
                     store.set_aside(newer.path)
             return Restored(like._replace(**values), metadata["data_position"], changed)
         if damaged:

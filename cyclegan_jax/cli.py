@@ -1,17 +1,22 @@
 """The entry points: `train.py`, and the command `cyclegan-jax` for what comes after training."""
 
+import functools
 import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
-from cyclegan_jax import backend
+from cyclegan_jax import backend, distributed
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.interruption import Interruption, StoppedError, exit_status
+
+if TYPE_CHECKING:
+    from cyclegan_jax.command_line import TrainCommand
 
 DAMAGED = 1
 """Exit status of `cyclegan-jax checkpoints` where one is damaged."""
@@ -24,13 +29,25 @@ INTERRUPTED = 130
 def train(args: Sequence[str]) -> int:
     """`train.py`: train the experiment that `args` describe and return the exit status."""
 
-    def run() -> None:
+    def run() -> int:
         from cyclegan_jax.command_line import parse_train
 
-        config, workdir = parse_train(args)
+        command = parse_train(args)
+        if command.processes is None:
+            return start(command)
+        return distributed.supervised(lambda: _run(lambda: start(command)))
+
+    def start(command: "TrainCommand") -> int:
         from cyclegan_jax import training  # JAX reads the flags that `_run` has set when it starts
 
-        training.train(config, workdir, say=lambda line: print(line, flush=True), interruption=Interruption())
+        def train() -> None:
+            say = functools.partial(print, flush=True)
+            training.train(command.config, command.workdir, say=say, interruption=Interruption())
+
+        if command.processes is not None:
+            distributed.connect(command.processes)
+        distributed.naming_lost_peers(train)
+        return 0
 
     return _run(run)
 
@@ -92,7 +109,7 @@ def _run(command: Callable[[], int | None]) -> int:
         return command() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return MISTAKE
+        return distributed.PEER_LOST if isinstance(error, distributed.PeerLostError) else MISTAKE
     except StoppedError as stopped:
         print(f"{stopped}; the same command goes on from there", file=sys.stderr)
         return exit_status(stopped.signal_number)

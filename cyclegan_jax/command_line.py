@@ -5,32 +5,56 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import tyro
 
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.distributed import Processes
 from cyclegan_jax.errors import UserError
 
 DESCRIPTION = """Train a CycleGAN.
 
 --config FILE    the experiment, such as configs/streets.py; its values are the defaults below
 --workdir DIR    where checkpoints, pictures and logs go; default runs/NAME for configs/NAME.py.
-                 The same command again continues the run."""
+                 The same command again continues the run.
+
+For a run over several processes, in each of them:
+--coordinator HOST:PORT --num_processes N --process_id I    where process 0 listens, how many, which this is
+--distributed                                               or: as SLURM, Open MPI, Cloud TPU or Kubernetes tell"""
 
 
-def parse_train(args: Sequence[str]) -> tuple[TrainConfig, Path]:
-    """The experiment and its work directory.
+class TrainCommand(NamedTuple):
+    """What a command line asks for.
+
+    Attributes:
+        config: the experiment.
+        workdir: its work directory.
+        processes: how to find the other processes of the run; None where there is but one.
+    """
+
+    config: TrainConfig
+    workdir: Path
+    processes: Processes | None
+
+
+def parse_train(args: Sequence[str]) -> TrainCommand:
+    """The experiment, its work directory, and the processes that it runs on.
 
     Args:
         args: the arguments after the program's name.
 
     Raises:
-        UserError: the config file is missing or broken.
+        UserError: the config file is missing or broken, or the flags for several processes do not fit together.
         SystemExit: help was asked for, or a flag is unknown or has a value that its field does not take.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--workdir", type=Path)
+    parser.add_argument("--distributed", action="store_true")
+    parser.add_argument("--coordinator")
+    parser.add_argument("--num_processes", type=int)
+    parser.add_argument("--process_id", type=int)
     known, rest = parser.parse_known_args(args)
     wants_help = "--help" in rest or "-h" in rest
     if known.config is None and not wants_help:
@@ -44,7 +68,10 @@ def parse_train(args: Sequence[str]) -> tuple[TrainConfig, Path]:
         description=DESCRIPTION,
         config=(tyro.conf.FlagConversionOff,),
     )
-    return config, known.workdir or Path("runs") / known.config.stem
+    flags = (known.coordinator, known.num_processes, known.process_id)
+    several = known.distributed or any(flag is not None for flag in flags)
+    workdir = known.workdir or Path("runs") / known.config.stem
+    return TrainCommand(config, workdir, Processes(*flags) if several else None)
 
 
 def load_config_file(path: Path) -> TrainConfig:

@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from cyclegan_jax import config as config_lib
-from cyclegan_jax import fine_tuning, sharding, state
+from cyclegan_jax import distributed, fine_tuning, sharding, state
 from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax.checkpoints import Checkpoints
 from cyclegan_jax.config import TrainConfig
@@ -69,11 +70,13 @@ def train(
 def _train(
     config: TrainConfig, workdir: Path, say: Callable[[str], None], interruption: Interruption | None
 ) -> TrainState:
+    if not distributed.is_first():
+        say = _nothing
     mesh = sharding.make_mesh()
     sharding.check_batch_size(config, mesh)
     if config.data.crops:
         cyclegan.define(config)  # refuses a wrong size before data are downloaded or prepared
-    data = sources.open_sources(config.data, say=say)
+    data = distributed.first_process_first("data", lambda: sources.open_sources(config.data, say=say))
     sizes = None if config.data.crops else train_sizes(data, config)
     networks = cyclegan.define(config, sizes)
     epoch_images = max(len(data.train_A), len(data.train_B))
@@ -93,15 +96,9 @@ def _train(
     sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
 
-    with WorkdirLock(workdir), _writing(workdir), Checkpoints(workdir, config) as checkpoints:
-        restored = checkpoints.restore(train_state, say)
-        if restored is not None:
-            train_state = restored.state
-            batches.set_state(restored.data_position)
-            changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
-            say(f"continuing {workdir} from step {int(train_state.step):,}{changes}")
-        elif config.init_from is not None:
-            train_state = fine_tuning.start_from(config.init_from, train_state, say)
+    with _opened(workdir, config) as checkpoints:
+        train_state, position = _begin(config, workdir, checkpoints, train_state, say)
+        batches.set_state(position)
         start = int(train_state.step)
         devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device" + ("s" if mesh.size > 1 else "")
         say(f"A: {len(data.train_A):,} images, B: {len(data.train_B):,} images, {devices}, {stop:,} steps")
@@ -114,11 +111,12 @@ def _train(
                 config.optimizer, end, batch_size=config.batch_size, epoch_images=epoch_images
             )
             say(f"the learning-rate schedule ends at step {end:,}: the steps after it keep its last rate, {rate:.3g}")
-        _write_config(config, workdir)
+        reporting = _reporting(config, workdir, start) if distributed.is_first() else contextlib.nullcontext()
 
-        with Reports(workdir, start) as reports, interruption or contextlib.nullcontext():
+        with reporting as reports, interruption or contextlib.nullcontext():
             progress = Progress(stop, config.batch_size)
             watch = Watch(config)
+            agreement = distributed.Agreement()
 
             def look_at(step: int, metrics: Metrics) -> None:
                 scalars = {name: float(value) for name, value in jax.device_get(metrics).items()}
@@ -127,7 +125,7 @@ def _train(
                 progress.done(step)
                 for line in watch.look(step, scalars):
                     say(line)
-                if step % config.log_every == 0 or step == stop:
+                if reports is not None and (step % config.log_every == 0 or step == stop):
                     reports.scalars(step, scalars, progress)
                     say(progress.line(step, scalars))
 
@@ -141,7 +139,7 @@ def _train(
                     look_at(*unseen)
                 unseen = (step, metrics)
 
-                signal_number = interruption.requested if interruption is not None else None
+                signal_number = agreement.largest((interruption and interruption.requested) or 0)
                 samples_due = step % config.sample_every == 0 or step == stop
                 checkpoint_due = step % config.checkpoint_every == 0 or step == stop or signal_number
                 if samples_due or checkpoint_due:
@@ -153,10 +151,12 @@ def _train(
                             checkpoints.save(train_state, batches.get_state())
                         if signal_number and step < stop:
                             checkpoints.wait()
+                            distributed.wait_for_all("stopped")
                             raise StoppedError(signal_number, step)
-                        if samples_due:
+                        if samples_due and reports is not None:
                             weights = train_state.generators if train_state.ema is None else train_state.ema
-                            reports.picture(step, sample(weights))
+                            reports.picture(step, sample(distributed.own_copy(weights)))
+    distributed.wait_for_all("the end")
     skipped = len(batches.skipped)
     if skipped:
         say(
@@ -164,6 +164,41 @@ def _train(
             f"{'was' if skipped == 1 else 'were'} skipped"
         )
     return train_state
+
+
+def _begin(
+    config: TrainConfig,
+    workdir: Path,
+    checkpoints: Checkpoints,
+    train_state: TrainState,
+    say: Callable[[str], None],
+) -> tuple[TrainState, dict[str, Any]]:
+    """The state that a run begins with, and its place in the data: the newest checkpoint's, or a new run's."""
+    restored = checkpoints.restore(train_state, say)
+    if restored is not None:
+        changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
+        say(f"continuing {workdir} from step {int(restored.state.step):,}{changes}")
+        return restored.state, restored.data_position
+    if config.init_from is not None:
+        train_state = fine_tuning.start_from(config.init_from, train_state, say)
+    return train_state, {"pairs": 0}
+
+
+@contextlib.contextmanager
+def _opened(workdir: Path, config: TrainConfig) -> Iterator[Checkpoints]:
+    """The checkpoints of a work directory that no other run can take."""
+    lock = WorkdirLock(workdir) if distributed.is_first() else contextlib.nullcontext()
+    with lock, _writing(workdir), Checkpoints(workdir, config) as checkpoints:
+        yield checkpoints
+
+
+def _reporting(config: TrainConfig, workdir: Path, start: int) -> Reports:
+    _write_config(config, workdir)
+    return Reports(workdir, start)
+
+
+def _nothing(line: str) -> None:
+    """What the processes after the first say."""
 
 
 def schedule_steps(config: TrainConfig, epoch_images: int) -> int:
@@ -199,6 +234,7 @@ def _diverged(what: str, step: int, checkpoints: Checkpoints) -> DivergedError:
     with contextlib.suppress(UserError):
         checkpoints.wait()
     last_good = checkpoints.latest_step()
+    distributed.wait_for_all("diverged")
     kept = f"the checkpoint of step {last_good:,} is kept" if last_good else "no checkpoint had been saved yet"
     return DivergedError(
         f"training diverged: {what} at step {step:,}; {kept}. Lower --optimizer.learning_rate, or look for broken "

@@ -10,15 +10,18 @@ import jax
 import pytest
 
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from tests.faults.summary import SUMMARY, Summary
 
 # Many tests train the same tiny experiment: each program is compiled once in a test run, by this process or another.
 _COMPILED = tempfile.TemporaryDirectory(prefix="cyclegan-jax-compiled-")
-_CACHE_SETTINGS = {
-    "jax_compilation_cache_dir": _COMPILED.name,
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _COMPILED.name)
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+for _name, _value in {
     "jax_persistent_cache_min_compile_time_secs": 0.5,
     "jax_persistent_cache_min_entry_size_bytes": 0,
-}
-for _name, _value in _CACHE_SETTINGS.items():
+    # With a limit, which no test run reaches, the files are locked while they are written.
+    "jax_compilation_cache_max_size": 1 << 32,
+}.items():
     os.environ.setdefault(_name.upper(), str(_value))
     jax.config.update(_name, _value)
 
@@ -39,3 +42,22 @@ def tiny_config(**changes: Any) -> TrainConfig:
         pool_size=3,
     )
     return dataclasses.replace(config, **changes)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["faults"] = dataclasses.asdict(SUMMARY)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of the processes that share the tests has ended: its counts are added to those of the one that tells."""
+    SUMMARY.add(Summary(**getattr(node, "workeroutput", {}).get("faults", {})))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    lines = SUMMARY.lines()
+    if lines:
+        terminalreporter.section("faults")
+        for line in lines:
+            terminalreporter.line(line)

@@ -33,7 +33,7 @@ def test_every_named_flag_reaches_its_field():
         "dtype": "bfloat16",
         "parallel": "pmap",
     }
-    config, workdir = parse_train(["--config", STREETS, *(f"--{name}={value}" for name, value in flags.items())])
+    config, workdir, _ = parse_train(["--config", STREETS, *(f"--{name}={value}" for name, value in flags.items())])
     assert workdir == Path("runs/streets")
     for name, value in flags.items():
         found = config
@@ -43,7 +43,7 @@ def test_every_named_flag_reaches_its_field():
 
 
 def test_hyphens_none_booleans_and_workdir():
-    config, workdir = parse_train(
+    config, workdir, _ = parse_train(
         [
             f"--config={STREETS}",
             "--workdir=elsewhere",

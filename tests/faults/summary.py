@@ -14,6 +14,11 @@ class Summary:
     detected: int = 0
     harmless: int = 0
 
+    def add(self, other: "Summary") -> None:
+        """Add the counts of another process."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
     def lines(self) -> list[str]:
         """For people to read."""
         lines = []

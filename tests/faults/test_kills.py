@@ -49,7 +49,7 @@ def test_killed_runs_end_with_the_same_bytes(experiment, tmp_path, seed, every):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10, 20))
+@pytest.mark.parametrize("seed", range(10, 24))
 def test_two_hundred_kills(experiment, tmp_path, seed):
     workdir = tmp_path / "work"
     killed_run(experiment, workdir, seed, 20, f"--checkpoint_every={1 + seed % 3}")

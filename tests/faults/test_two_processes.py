@@ -1,0 +1,106 @@
+"""A run of two real processes on this machine: the numbers of one, and an end in time when one is killed."""
+
+import dataclasses
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from cyclegan_jax import checkpoints
+from cyclegan_jax.distributed import PEER_LOST
+from tests.faults.conftest import Experiment, final_bytes
+from tests.faults.processes import Training
+
+FLAGS = ("--batch_size=2", "--dtype=float64", "--steps=12", "--checkpoint_every=4")
+
+
+@dataclasses.dataclass
+class Pair:
+    """Two processes of one run."""
+
+    first: Training
+    second: Training
+
+
+def start_pair(experiment: Experiment, workdir: Path, *flags: str) -> Pair:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    named = [f"--coordinator={address}", "--num_processes=2", *FLAGS, *flags]
+    return Pair(*(experiment.start(workdir, *named, f"--process_id={index}") for index in (0, 1)))
+
+
+@pytest.fixture(scope="module")
+def straight(experiment, tmp_path_factory) -> Path:
+    """The work directory of a run of two processes that nothing disturbed."""
+    workdir = tmp_path_factory.mktemp("two") / "work"
+    pair = start_pair(experiment, workdir)
+    assert pair.first.ended() == 0, pair.first.said
+    assert pair.second.ended() == 0, pair.second.said
+    # One speaks for both.
+    assert "2 CPU devices, 12 steps" in pair.first.said
+    assert pair.first.step == 12
+    assert "step" not in pair.second.said
+    return workdir
+
+
+def test_two_processes_are_one(experiment, straight, tmp_path):
+    training = experiment.start(tmp_path / "work", *FLAGS)
+    assert training.ended() == 0, training.said
+    with jax.enable_x64(True):
+        one, _, step = checkpoints.load_state(tmp_path / "work")
+        two, _, _ = checkpoints.load_state(straight)
+    before, _, _ = checkpoints.load_state(straight, 8)
+    assert step == 12
+
+    def apart(left, right) -> float:
+        pairs = zip(jax.tree.leaves(left["generators"]), jax.tree.leaves(right["generators"]), strict=True)
+        return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
+
+    assert apart(one, two) < 1e-9
+    # What the comparison can see: four steps less.
+    assert apart(one, before) > 1e-5
+
+
+@pytest.mark.parametrize("victim", [pytest.param("first", marks=pytest.mark.slow), "second"])
+def test_the_other_ends_with_a_sentence_and_both_go_on(experiment, straight, tmp_path, victim):
+    workdir = tmp_path / "work"
+    pair = start_pair(experiment, workdir)
+    assert pair.first.wait_for(r"^step 6/"), pair.first.said
+    killed, other = (pair.first, pair.second) if victim == "first" else (pair.second, pair.first)
+    sent = time.monotonic()
+    killed.send(signal.SIGKILL)
+    assert other.ended() == PEER_LOST, other.said
+    assert time.monotonic() - sent < 60
+    assert re.search(r"^error: another process of this run has ended or cannot be reached \(", other.said, re.M)
+    assert "Traceback" not in other.said
+
+    pair = start_pair(experiment, workdir)
+    assert pair.first.ended() == 0, pair.first.said
+    assert pair.second.ended() == 0, pair.second.said
+    assert "from step 4" in pair.first.said
+    assert final_bytes(workdir) == final_bytes(straight)
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_stops_both_after_the_same_step(experiment, straight, tmp_path):
+    workdir = tmp_path / "work"
+    pair = start_pair(experiment, workdir, "--checkpoint_every=1000")
+    assert pair.first.wait_for(r"^step 3/"), pair.first.said
+    pair.second.send(signal.SIGTERM)
+    assert (pair.first.ended(), pair.second.ended()) == (143, 143), pair.first.said + pair.second.said
+    stops = [re.findall(r"^stopped by SIGTERM after step (\d+)", one.said, re.M) for one in (pair.first, pair.second)]
+    assert stops[0] == stops[1]
+    assert checkpoints.load_config(workdir)[1] == int(stops[0][0])
+
+
+def test_a_batch_that_the_devices_cannot_share(experiment, tmp_path):
+    pair = start_pair(experiment, tmp_path / "work", "--batch_size=3")
+    assert pair.first.ended() == 2
+    assert pair.second.ended() == 2
+    assert "error: batch_size is 3, but it is shared by 2 devices" in pair.first.said
