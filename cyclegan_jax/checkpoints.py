@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import jax
 
@@ -174,6 +174,40 @@ class Checkpoints:
                 f"{damaged[0]}, and none before it is whole: start anew by another --workdir, or bring back a copy"
             )
         return None
+
+
+def choose(
+    run: str | Path, step: int | Literal["best"] | None = None, metric: str | None = None
+) -> tuple[Path, int | None]:
+    """The run and the step that a user means: a checkpoint may be named by its folder, or by being the best.
+
+    Args:
+        run: a work directory, or the folder of one of its checkpoints.
+        step: a step, "best" by a score, or None for the newest, or the folder's.
+        metric: by which score; None where all scores agree.
+
+    Raises:
+        UserError: the folder and the step contradict each other, or no score says which is the best.
+    """
+    run = Path(run)
+    if run.absolute().parent.name == "checkpoints" and run.name.isdigit():
+        if step not in (None, int(run.name)):
+            raise UserError(
+                f"{run} is the checkpoint of step {int(run.name)}, but step is {step}: leave one of them out"
+            )
+        return run.absolute().parent.parent, int(run.name)
+    if step != "best":
+        return run, step
+    best = checkpoint_scores.best_steps(run, store.steps(directory(run)))
+    if not best:
+        raise UserError(f"{run} has no scores yet: run `cyclegan-jax evaluate --run {run}`, or name a step")
+    if metric is not None and metric not in best:
+        raise UserError(f"{run} was not scored by {metric}: it was by {', '.join(sorted(best))}")
+    steps = {metric: best[metric]} if metric is not None else best
+    if len(set(steps.values())) > 1:
+        told = ", ".join(f"{name} {value}" for name, value in sorted(steps.items()))
+        raise UserError(f"the best checkpoint of {run} depends on the metric ({told}): name one by metric, or the step")
+    return run, next(iter(steps.values()))
 
 
 def load_config(run: str | Path, step: int | None = None) -> tuple[TrainConfig, int]:

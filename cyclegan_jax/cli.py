@@ -7,17 +7,20 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from cyclegan_jax import backend, distributed
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.field_checks import require
 from cyclegan_jax.interruption import Interruption, StoppedError, exit_status
 
 if TYPE_CHECKING:
     from cyclegan_jax.command_line import TrainCommand
 
+SKIPPED = 1
+"""Exit status of `cyclegan-jax translate` where a file was left out."""
 DAMAGED = 1
 """Exit status of `cyclegan-jax checkpoints` where one is damaged."""
 MISTAKE = 2
@@ -67,6 +70,57 @@ def evaluate(run: Path, step: int | None = None, data_dir: str | None = None) ->
     print(json.dumps(result.to_json()))
 
 
+def translate(
+    run: Path,
+    input: str,
+    output: Path,
+    direction: Literal["AtoB", "BtoA"] = "AtoB",
+    step: int | Literal["best"] | None = None,
+    metric: str | None = None,
+    format: Literal["png", "jpg", "webp"] | None = None,
+    max_size: int | None = None,
+    batch_size: int = 8,
+    tile: int = 1024,
+    overwrite: bool = False,
+) -> int:
+    """Translate image files by a run's generator; names and sub-folders are kept.
+
+    The exit status is 1 where a file was skipped, since it cannot be read.
+
+    Args:
+        run: the work directory of a run, or the folder of one of its checkpoints.
+        input: a file, a folder, or a quoted pattern such as 'photos/*.jpg'.
+        output: the folder for the results.
+        direction: which way.
+        step: which checkpoint: a step, or best; default: the newest.
+        metric: whose best, where the scores disagree.
+        format: of the results; default: PNG, JPEG and WebP stay what they are, all others become PNG.
+        max_size: scale longer sides down to this many pixels first.
+        batch_size: images at once.
+        tile: side in pixels of the tiles of images with a side above 2048; smaller ones take less memory.
+        overwrite: replace files that are there already.
+    """
+    from cyclegan_jax import translate_files
+    from cyclegan_jax.inference import load_generator
+
+    require(batch_size >= 1, "batch_size", batch_size, "at least 1")
+    require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
+    generator = load_generator(run, direction, step, metric=metric)
+    deep = generator.config.data.value_range(generator.domains[1]) is not None
+    chosen = translate_files.plan(input, output, format=format, overwrite=overwrite, deep=deep)
+    summary = translate_files.translate_files(
+        generator,
+        chosen,
+        batch_size=batch_size,
+        tile=tile,
+        max_size=max_size,
+        progress=translate_files.progress_line,
+    )
+    for line in summary.lines():
+        print(line)
+    return SKIPPED if summary.skipped else 0
+
+
 def checkpoints(run: Path) -> int:
     """List the checkpoints of a run: steps, sizes, scores, and whether each is what was saved.
 
@@ -86,7 +140,11 @@ def checkpoints(run: Path) -> int:
 
 def main(args: Sequence[str] | None = None) -> int:
     """`cyclegan-jax`: run a subcommand and return the exit status."""
-    commands: dict[str, Callable[..., int | None]] = {"evaluate": evaluate, "checkpoints": checkpoints}
+    commands: dict[str, Callable[..., int | None]] = {
+        "translate": translate,
+        "evaluate": evaluate,
+        "checkpoints": checkpoints,
+    }
     return _run(lambda: tyro.extras.subcommand_cli_from_dict(commands, prog="cyclegan-jax", args=args))
 
 

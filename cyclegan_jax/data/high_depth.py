@@ -47,7 +47,16 @@ def decode_scaled(
     Raises:
         UserError: the file cannot be read, or holds NaN or a value outside the limits.
     """
-    values = stored_values(encoded, name).astype(np.float64)
+    return with_channels(scale(stored_values(encoded, name), limits, name, field=field), channels).astype(np.float32)
+
+
+def scale(values: Values, limits: tuple[float, float], name: str, *, field: str) -> npt.NDArray[np.float64]:
+    """Scale values from `limits` to [-1, 1], clipping nothing; the arguments are those of `decode_scaled`.
+
+    Raises:
+        UserError: there is NaN, or a value outside the limits.
+    """
+    values = values.astype(np.float64)
     low, high = limits
     # Transparency has a range of its own only in name: it is stored like the colours.
     smallest, largest = float(values.min()), float(values.max())
@@ -57,8 +66,8 @@ def decode_scaled(
             f"the image {name} holds {found}, but {field} states {low:g} to {high:g}: state the range of the whole "
             "data set"
         )
-    scaled = (values - low) * (2 / (high - low)) - 1
-    return _with_channels(scaled, channels).astype(np.float32)
+    scaled: npt.NDArray[np.float64] = (values - low) * (2 / (high - low)) - 1
+    return scaled
 
 
 def stored_values(encoded: bytes, name: str) -> Values:
@@ -143,7 +152,8 @@ def _upright(values: Values, orientation: int) -> Values:
     return values
 
 
-def _with_channels(image: npt.NDArray[np.float64], channels: int) -> npt.NDArray[np.float64]:
+def with_channels(image: npt.NDArray[np.floating[Any]], channels: int) -> npt.NDArray[np.floating[Any]]:
+    """Gray, RGB or RGBA of (H, W, C) in [-1, 1], C from 1 to 4; see `decode_scaled`."""
     alpha = image[..., -1:] if image.shape[2] in (2, 4) else np.ones_like(image[..., :1])
     colors = image[..., : 1 if image.shape[2] <= 2 else 3]
     if channels == 1:

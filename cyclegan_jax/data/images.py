@@ -34,7 +34,7 @@ def decode(encoded: bytes, channels: int, name: str) -> Uint8Image:
     return _to_array(open_picture(encoded, channels, name))
 
 
-def open_picture(encoded: bytes, channels: int, name: str) -> Image.Image:
+def open_picture(encoded: bytes, channels: int | None, name: str) -> Image.Image:
     """Decode the bytes of an image file, whatever its colour mode.
 
     An EXIF rotation is applied; of an animation, the first frame is taken; transparency is dropped unless `channels` is
@@ -42,11 +42,11 @@ def open_picture(encoded: bytes, channels: int, name: str) -> Image.Image:
 
     Args:
         encoded: the file's content: PNG, JPEG, WebP, TIFF, BMP, what else Pillow reads, or a .npy array.
-        channels: 1 for gray, 3 for RGB, 4 for RGBA.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA; None for what it has: gray or RGB, with transparency or without.
         name: the file, for messages.
 
     Returns:
-        A picture in memory, of Pillow's mode L, RGB or RGBA.
+        A picture in memory, of Pillow's mode L, RGB or RGBA, or LA where the file decides.
 
     Raises:
         UserError: the bytes are not a whole image, or one whose gray values do not fit in 8 bits.
@@ -58,10 +58,11 @@ def open_picture(encoded: bytes, channels: int, name: str) -> Image.Image:
             mode = picture.mode
             if mode not in ("I", "F") and not mode.startswith("I;"):
                 ImageOps.exif_transpose(picture, in_place=True)
+                target = stored_mode(picture) if channels is None else _MODES[channels]
                 # Pillow has no way from these to gray or RGB that leaves the transparency out without a warning.
                 if mode in ("P", "PA") and picture.has_transparency_data:
-                    return picture.convert("RGBA").convert(_MODES[channels])
-                return picture.convert(_MODES[channels])
+                    return picture.convert("RGBA").convert(target)
+                return picture.convert(target)
     except Image.DecompressionBombError as error:
         raise UserError(
             f"the image {name} cannot be read, as it is too large ({error}): scale it down or cut it into parts"
@@ -82,13 +83,23 @@ def open_picture(encoded: bytes, channels: int, name: str) -> Image.Image:
     )
 
 
-def _from_array(array: npt.NDArray[Any], channels: int, name: str) -> Image.Image:
+def _from_array(array: npt.NDArray[Any], channels: int | None, name: str) -> Image.Image:
     if array.dtype != np.uint8:
         raise UserError(
             f"the array {name} holds {array.dtype} values: state their range, such as --data.range_A 0 1, or store "
             "uint8"
         )
-    return _to_pillow(np.ascontiguousarray(array)).convert(_MODES[channels])
+    picture = _to_pillow(np.ascontiguousarray(array))
+    return picture.convert(stored_mode(picture) if channels is None else _MODES[channels])
+
+
+def stored_mode(picture: Image.Image) -> str:
+    """The mode among L, LA, RGB and RGBA that loses nothing of an 8-bit picture."""
+    if picture.mode in ("1", "L"):
+        return "LA" if picture.has_transparency_data else "L"
+    if picture.mode in ("LA", "La"):
+        return "LA"
+    return "RGBA" if picture.has_transparency_data else "RGB"
 
 
 def height_width(image: AnyImage | Image.Image) -> tuple[int, int]:

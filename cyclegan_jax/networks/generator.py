@@ -5,15 +5,21 @@ import jax.numpy as jnp
 from flax import nnx
 
 from cyclegan_jax.config import GeneratorConfig
+from cyclegan_jax.networks.extent import Extent, Whole
 from cyclegan_jax.networks.layers import (
     check_input,
     conv,
     dropout,
-    instance_norm,
-    reflection_pad,
+    normalize,
     upsampling_conv_nearest,
     upsampling_conv_transpose,
 )
+
+_WHOLE = Whole()
+
+
+def _instance_norm(x: jax.Array, extent: Extent) -> jax.Array:
+    return normalize(x, *extent.statistics(x))
 
 
 class ResidualBlock(nnx.Module):
@@ -25,12 +31,12 @@ class ResidualBlock(nnx.Module):
         self.conv2 = conv(channels, channels, 3, dtype=dtype, rngs=rngs)
         self.dropout_rate = dropout_rate
 
-    def __call__(self, x: jax.Array, dropout_keys: jax.Array | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, dropout_keys: jax.Array | None = None, extent: Extent = _WHOLE) -> jax.Array:
         """Map (N, H, W, channels) to the same shape; dropout is off without keys, of shape (N,)."""
-        h = jax.nn.relu(instance_norm(self.conv1(reflection_pad(x, 1))))
+        h = jax.nn.relu(_instance_norm(self.conv1(extent.reflect(x, 1)), extent))
         if dropout_keys is not None and self.dropout_rate > 0:
             h = dropout(h, self.dropout_rate, dropout_keys)
-        return x + instance_norm(self.conv2(reflection_pad(h, 1)))
+        return x + _instance_norm(self.conv2(extent.reflect(h, 1)), extent)
 
 
 class ResNetGenerator(nnx.Module):
@@ -77,12 +83,13 @@ class ResNetGenerator(nnx.Module):
         self.up = nnx.List([upsampling(width * 2 * k, width * k, dtype=dtype, rngs=rngs) for k in (2, 1)])
         self.head = conv(width, out_channels, 7, dtype=dtype, rngs=rngs)
 
-    def __call__(self, x: jax.Array, dropout_keys: jax.Array | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, dropout_keys: jax.Array | None = None, extent: Extent = _WHOLE) -> jax.Array:
         """Translate images.
 
         Args:
             x: (N, H, W, in_channels) in [-1, 1]; H and W multiples of 4, at least 8.
             dropout_keys: (N,) random keys, one an image; None turns dropout off, as at test time.
+            extent: how much of each array is image.
 
         Returns:
             (N, H, W, out_channels) in [-1, 1], of the arithmetic's type.
@@ -92,12 +99,12 @@ class ResNetGenerator(nnx.Module):
         """
         check_input(x, "the generator", channels=self.in_channels, multiple=self.size_multiple, minimum=self.min_size)
         # Padding by 3 keeps the size under a 7x7 kernel. PyTorch-GAN pads by `channels`, which is 3 only for RGB.
-        h = jax.nn.relu(instance_norm(self.stem(reflection_pad(x.astype(self.dtype), 3))))
+        h = jax.nn.relu(_instance_norm(self.stem(extent.reflect(x.astype(self.dtype), 3)), extent))
         for down in self.down:
-            h = jax.nn.relu(instance_norm(down(h)))
+            h = jax.nn.relu(_instance_norm(down(extent.clear(h)), extent))
         for index, block in enumerate(self.blocks):
             keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, index)
-            h = block(h, keys)
+            h = block(h, keys, extent)
         for up in self.up:
-            h = jax.nn.relu(instance_norm(up(h)))
-        return jnp.tanh(self.head(reflection_pad(h, 3)))
+            h = jax.nn.relu(_instance_norm(up(extent.clear(h)), extent))
+        return jnp.tanh(self.head(extent.reflect(h, 3)))

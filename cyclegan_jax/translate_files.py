@@ -1,0 +1,263 @@
+"""`cyclegan-jax translate`: image files to image files, a whole folder at a time."""
+
+import contextlib
+import glob
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cyclegan_jax import user_images
+from cyclegan_jax.config import DataConfig, Domain
+from cyclegan_jax.data import high_depth, images, sources
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference import Generator
+from cyclegan_jax.reports import duration
+from cyclegan_jax.user_images import UserImage
+
+Format = Literal["png", "jpg", "webp"]
+_NAMED_AT_MOST = 10
+
+
+@dataclass
+class Summary:
+    """What became of the files.
+
+    Attributes:
+        translated: how many were written.
+        skipped: of each that was not, what was wrong with it.
+        seconds: how long it took.
+    """
+
+    translated: int = 0
+    skipped: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        """For the user, the count last."""
+        lines = [f"skipped: {message}" for message in self.skipped[:_NAMED_AT_MOST]]
+        if len(self.skipped) > _NAMED_AT_MOST:
+            lines.append(f"skipped: {len(self.skipped) - _NAMED_AT_MOST} more")
+        return [*lines, f"{self.translated:,} translated, {len(self.skipped):,} skipped, {duration(self.seconds)}"]
+
+
+def plan(inputs: str, output: str | Path, *, format: Format | None, overwrite: bool, deep: bool) -> dict[Path, Path]:
+    """Which file becomes which: names and sub-folders are kept.
+
+    Args:
+        inputs: a file, a folder, whose images are taken with those in its sub-folders, or a pattern such as `a/*.jpg`.
+        output: the folder for the results.
+        format: of the results; None keeps PNG, JPEG and WebP, and makes PNG of all others.
+        overwrite: whether files that are there already are replaced.
+        deep: whether results have more than 8 bits a channel, which only PNG and NumPy's format keep.
+
+    Raises:
+        UserError: there is nothing to translate, two inputs would become one file, or a file is there already.
+    """
+    base, files = _found(inputs)
+    chosen: dict[Path, Path] = {}
+    taken: dict[Path, Path] = {}
+    for file in files:
+        target = Path(output) / file.relative_to(base).with_suffix(_suffix(file, format, deep))
+        if target in taken:
+            raise UserError(
+                f"{taken[target]} and {file} would both become {target}: translate them to different folders"
+            )
+        taken[target] = file
+        chosen[file] = target
+    there = [target for target in chosen.values() if target.exists()]
+    if there and not overwrite:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise UserError(f"{there[0]}{more} is there already: add --overwrite, or give another --output")
+    return chosen
+
+
+def translate_files(
+    generator: Generator,
+    chosen: dict[Path, Path],
+    *,
+    batch_size: int,
+    tile: int,
+    max_size: int | None,
+    progress: Callable[[int, int], None],
+) -> Summary:
+    """Translate files that `plan` has chosen; those that cannot be read are left out and told.
+
+    Args:
+        generator: what translates.
+        chosen: output by input.
+        batch_size: images at once.
+        tile: side of the tiles of large images.
+        max_size: longer sides are scaled down to this first.
+        progress: called with the number of files done and of all.
+
+    Raises:
+        UserError: an output cannot be written.
+    """
+    begin = time.monotonic()
+    summary = Summary()
+    source, _ = generator.domains
+    done = 0
+    for batch in _batches(list(chosen), 4 * batch_size):
+        ready: dict[Path, UserImage] = {}
+        for file in batch:
+            try:
+                ready[file] = _scaled_down(read(file, generator.config.data, source), max_size)
+            except UserError as error:
+                summary.skipped.append(str(error))
+        outputs = generator.translate(list(ready.values()), batch_size=batch_size, tile=tile)
+        for file, output in zip(ready, outputs, strict=True):
+            write(chosen[file], np.asarray(output))
+            summary.translated += 1
+        done += len(batch)
+        progress(done, len(chosen))
+    summary.seconds = time.monotonic() - begin
+    return summary
+
+
+def read(file: Path, config: DataConfig, domain: Domain) -> UserImage:
+    """An image file, upright: with its transparency, and all its bits where the domain's range is stated.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        encoded = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"the image {file} cannot be read ({error.strerror})") from error
+    if config.value_range(domain) is None:
+        return np.asarray(images.open_picture(encoded, None, str(file)))
+    values = high_depth.stored_values(encoded, str(file))
+    # Refused here, where only this file is left out.
+    user_images.to_model(values, config, domain, f"the image {file}")
+    return values
+
+
+def write(path: Path, values: npt.NDArray[Any]) -> None:
+    """Write an image of (H, W) or (H, W, C), uint8, uint16 or float32, so that nobody ever sees half a file.
+
+    Transparency that JPEG cannot hold is laid on white.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(_encoded(values, path.suffix))
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}): give another --output") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def progress_line(done: int, total: int) -> None:
+    """One line that is written over and over, on a terminal only."""
+    if not sys.stderr.isatty():
+        return
+    width = 30
+    filled = round(width * done / total)
+    end = "\n" if done == total else ""
+    print(f"\r[{'#' * filled}{' ' * (width - filled)}] {done:,}/{total:,}", end=end, file=sys.stderr, flush=True)
+
+
+def _found(inputs: str) -> tuple[Path, list[Path]]:
+    path = Path(inputs)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if _is_image(file))
+        base = path
+    elif path.is_file():
+        base, files = path.parent, [path]
+    else:
+        # Path.glob takes no absolute pattern.
+        found = map(Path, glob.glob(inputs, recursive=True))  # noqa: PTH207
+        files = sorted(file for file in found if _is_image(file))
+        base = Path(os.path.commonpath([file.parent for file in files])) if files else path
+    if not files:
+        raise UserError(
+            f"there is no image at {inputs}: give a file, a folder or a quoted pattern such as 'photos/*.jpg'"
+        )
+    return base, files
+
+
+def _is_image(file: Path) -> bool:
+    return file.is_file() and not file.name.startswith(".") and file.suffix.lower() in sources.EXTENSIONS
+
+
+def _suffix(file: Path, format: Format | None, deep: bool) -> str:
+    if format is not None:
+        return f".{format}"
+    if deep and file.suffix.lower() == ".npy":
+        return ".npy"
+    return file.suffix if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") and not deep else ".png"
+
+
+def _batches(files: list[Path], size: int) -> Iterator[list[Path]]:
+    for start in range(0, len(files), size):
+        yield files[start : start + size]
+
+
+def _scaled_down(image: UserImage, max_size: int | None) -> UserImage:
+    values = np.asarray(image)
+    height, width = values.shape[:2]
+    if max_size is None or max(height, width) <= max_size:
+        return image
+    flat = values.ndim == 2
+    values = values[..., None] if flat else values
+    kind = values.dtype
+    factor = max_size / max(height, width)
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    if kind != np.uint8:
+        low, high = values.min(), values.max()
+        values = np.clip(images.resize(values.astype(np.float32), *size, nearest=False), low, high).astype(kind)
+    else:
+        values = images.resize(values, *size, nearest=False)
+    return values[..., 0] if flat else values
+
+
+def _encoded(values: npt.NDArray[Any], suffix: str) -> bytes:
+    stream = io.BytesIO()
+    if suffix == ".npy":
+        np.save(stream, values)
+        return stream.getvalue()
+    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if values.dtype != np.uint8:
+        return _deep_png(values)
+    picture = Image.fromarray(values)
+    kind = suffix.lower().lstrip(".")
+    if kind in ("jpg", "jpeg"):
+        if picture.mode in ("LA", "RGBA"):
+            white = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+        picture.save(stream, "JPEG", quality=95)
+    elif kind == "webp":
+        picture.save(stream, "WEBP", quality=95)
+    else:
+        picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _deep_png(values: npt.NDArray[Any]) -> bytes:
+    if values.dtype != np.uint16:
+        raise OSError(f"a PNG holds whole numbers up to 65535, and the values of this model are {values.dtype}")
+    if values.ndim == 2:
+        stream = io.BytesIO()
+        Image.fromarray(values).save(stream, "PNG")
+        return stream.getvalue()
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise UserError(
+            "16 bits a colour channel need the package imagecodecs: pip install 'cyclegan-jax[highdepth]'"
+        ) from error
+    return bytes(imagecodecs.png_encode(values))
