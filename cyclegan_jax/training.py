@@ -18,6 +18,7 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import pipeline, sources, whole_images
 from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.evaluation.during_training import TrainingEvaluation
 from cyclegan_jax.files import write_atomically
 from cyclegan_jax.interruption import Interruption, StoppedError
 from cyclegan_jax.networks import cyclegan
@@ -45,7 +46,8 @@ def train(
 ) -> TrainState:
     """Train, or continue, the run in `workdir` until `config.steps`.
 
-    Writes `checkpoints/`, `samples/*.png`, `tensorboard/` and `config.json` there.
+    Writes `checkpoints/`, `samples/*.png`, `tensorboard/` and `config.json` there, and with `config.eval_every`
+    `evaluation/` and `scores.json`.
 
     Args:
         config: the experiment.
@@ -92,6 +94,9 @@ def _train(
     )
     sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
+    evaluate = None
+    if config.eval_every and jax.process_index() == 0:
+        evaluate = TrainingEvaluation(config, data, workdir, say)
 
     with WorkdirLock(workdir), _writing(workdir), Checkpoints(workdir, config) as checkpoints:
         restored = checkpoints.restore(train_state, say)
@@ -143,7 +148,8 @@ def _train(
 
                 signal_number = interruption.requested if interruption is not None else None
                 samples_due = step % config.sample_every == 0 or step == stop
-                checkpoint_due = step % config.checkpoint_every == 0 or step == stop or signal_number
+                eval_due = config.eval_every > 0 and (step % config.eval_every == 0 or step == stop)
+                checkpoint_due = step % config.checkpoint_every == 0 or step == stop or eval_due or signal_number
                 if samples_due or checkpoint_due:
                     look_at(*unseen)
                     unseen = None
@@ -154,9 +160,13 @@ def _train(
                         if signal_number and step < stop:
                             checkpoints.wait()
                             raise StoppedError(signal_number, step)
+                        weights = train_state.generators if train_state.ema is None else train_state.ema
                         if samples_due:
-                            weights = train_state.generators if train_state.ema is None else train_state.ema
                             reports.picture(step, sample(weights))
+                        if eval_due:
+                            checkpoints.wait()
+                            if evaluate is not None:
+                                reports.evaluation(step, evaluate(step, weights))
     skipped = len(batches.skipped)
     if skipped:
         say(
