@@ -167,6 +167,8 @@ def _train(
                             checkpoints.wait()
                             if evaluate is not None:
                                 reports.evaluation(step, evaluate(step, weights))
+                                # What was the best until now may no longer be it.
+                                checkpoints.delete_old()
     skipped = len(batches.skipped)
     if skipped:
         say(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import jax
@@ -188,7 +189,7 @@ def _label_scores(
     try:
         if split.unpaired is not None:
             raise UserError(split.unpaired)
-        return LabelScores(split, config.labels, segmenter, segmenter_name), []
+        return LabelScores(split, config.labels, segmenter, Path(segmenter_name).name), []
     except UserError as error:
         if segmenter is not None:
             raise

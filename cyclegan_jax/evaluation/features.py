@@ -1,6 +1,7 @@
 """The features of images that FID and KID compare: Inception's, or a user's own function."""
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def load_features(spec: str, weights: str | Path | None = None) -> Extractor:
         UserError: there is no such function, the library or the weights are missing, or they are no weights.
     """
     if spec != INCEPTION:
-        return Extractor(spec, load_function(spec, "the features"))
+        return Extractor(spec, load_function(spec, "--features"))
     return Extractor(INCEPTION, _load_inception(None if weights is None else Path(weights)))
 
 
@@ -85,9 +86,10 @@ def inception_is_at_hand() -> bool:
 
 
 def _downloaded() -> Path:
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_FILE
+    """Where torch.hub keeps it; asking torch itself would take seconds."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", f"{cache}/torch")
+    return Path(home).expanduser() / "hub" / "checkpoints" / WEIGHTS_FILE
 
 
 def _load_inception(weights: Path | None) -> Callable[[Uint8Image], Features]:

@@ -1,5 +1,6 @@
 """The paper's two questions about label maps (section 5.1.1): photo -> labels, and labels -> photo."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,7 +81,14 @@ class LabelScores:
             "constant map": found.constant_map,
             "shuffled": found.shuffled,
         }
-        table = _table("labels_to_photo", f"labels -> photo, by {self._segmenter_name}", rows)
+        name = self._segmenter_name
+        table = _table("labels_to_photo", f"labels -> photo, by {name}", rows, record=f"[{name}]")
+        if self._real.class_iou <= found.constant_map.class_iou:
+            note = (
+                f"{name} reads real photos no better than the constant map, which does not look at them: what it says "
+                "of generated ones means little."
+            )
+            table = dataclasses.replace(table, notes=(*table.notes, note))
         return table, found, predicted
 
     def photo_to_labels_picture(self, outputs: Sequence[Uint8Image], number: int) -> Uint8Image:
@@ -138,7 +146,7 @@ def per_class_table(model: Scores, constant: Scores) -> str:
     return markdown(["class", "ground truth", "accuracy", "IoU", "constant map IoU"], shown)
 
 
-def _table(key: str, title: str, rows: dict[str, Scores]) -> ScoreTable:
+def _table(key: str, title: str, rows: dict[str, Scores], record: str = "") -> ScoreTable:
     model, constant = rows["model"], rows["constant map"]
     notes = [per_class_table(model, constant)]
     if model.absent:
@@ -146,7 +154,7 @@ def _table(key: str, title: str, rows: dict[str, Scores]) -> ScoreTable:
     columns = (
         Column("pixel_accuracy", "pixel accuracy", "higher"),
         Column("class_accuracy", "class accuracy", "higher"),
-        Column("class_iou", "class IoU", "higher", record=f"{key}_class_iou"),
+        Column("class_iou", "class IoU", "higher", record=f"{key}_class_iou{record}"),
     )
     per_class = {
         name: {"share": share, "accuracy": accuracy, "iou": iou}

@@ -98,8 +98,11 @@ def save_curves(path: Path, curves: Sequence[Curve]) -> None:
     for axes, curve in zip(figure.subplots(lines, columns, squeeze=False).flat, curves, strict=False):
         steps = sorted(curve.values)
         axes.plot(steps, [curve.values[step] for step in steps], "o-", color=_BLUE, markersize=4)
+        near = _limits(curve)
         for style, (name, value) in zip((":", "--", "-."), curve.controls.items(), strict=False):
-            axes.axhline(value, color=_GRAY, linestyle=style, label=name)
+            outside = "" if near[0] <= value <= near[1] else " (outside)"
+            axes.axhline(value, color=_GRAY, linestyle=style, label=f"{name} {value:.3g}{outside}")
+        axes.set_ylim(*near)
         if curve.best is not None:
             axes.plot(
                 curve.best,
@@ -116,6 +119,15 @@ def save_curves(path: Path, curves: Sequence[Curve]) -> None:
     for axes in list(figure.axes)[len(curves) :]:
         axes.set_axis_off()
     _save(figure, path)
+
+
+def _limits(curve: Curve) -> tuple[float, float]:
+    """The values and the control next to them: one far away would make a flat line of the curve."""
+    values = list(curve.values.values())
+    distances = [(min(abs(control - value) for value in values), control) for control in curve.controls.values()]
+    shown = [*values, min(distances)[1]] if distances else values
+    margin = 0.12 * (max(shown) - min(shown)) or 0.1 * abs(shown[0]) or 1.0
+    return min(shown) - margin, max(shown) + margin
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -64,13 +64,17 @@ class ScoreTable:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Each row as a dictionary of its scores, rounded to six digits, and the details."""
+        """Each row, the first as `model`, as a dictionary of its scores rounded to six digits; and the details."""
 
         def rounded(value: float | None) -> float | None:
             return None if value is None or not math.isfinite(value) else round(value, 6)
 
         names = [column.name for column in self.columns]
-        rows = {row: dict(zip(names, map(rounded, values), strict=True)) for row, values in self.rows.items()}
+        keys = ["model", *(title.replace(" ", "_") for title in list(self.rows)[1:])]
+        rows = {
+            key: dict(zip(names, map(rounded, values), strict=True))
+            for key, values in zip(keys, self.rows.values(), strict=True)
+        }
         return {**rows, **(self.details or {})}
 
     def markdown(self) -> str:

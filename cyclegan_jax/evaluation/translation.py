@@ -71,7 +71,8 @@ class Translator:
         for places in _by_shape(images):
             # A neighbour is often the next frame of one film.
             others = np.roll(places, len(places) // 2)
-            size = min(BATCH, len(places))
+            # Powers of two, so that few programs do for groups of many sizes.
+            size = min(BATCH, 1 << (len(places) - 1).bit_length())
             for start in range(0, len(places), size):
                 part = places[start : start + size]
                 # Whole batches, so that one program does for all.
