@@ -47,9 +47,7 @@ def save_run(config: TrainConfig, workdir: Path, steps: int = 1) -> None:
     rng = np.random.default_rng(0)
     for step in range(1, steps + 1):
         # Of weights as small as fresh ones all images are one gray.
-        generators = jax.tree.map(
-            lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), leaf.dtype), fresh.generators
-        )
+        strong = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), leaf.dtype), fresh.generators)
         with Checkpoints(workdir, config) as checkpoints:
             checkpoints.save(fresh._replace(step=jnp.int32(step), generators=strong), {})
 

@@ -16,6 +16,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.command import evaluate_run
 from cyclegan_jax.evaluation.during_training import TrainingEvaluation
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
+from tests.conftest import tiny_config
 from tests.evaluation import scenes
 
 FEATURES = "tests.evaluation.scenes:mean_colours"
@@ -25,16 +26,11 @@ FEATURES = "tests.evaluation.scenes:mean_colours"
 def run(tmp_path_factory):
     """A run of six steps that was evaluated, its config, its last state and what it said."""
     root = tmp_path_factory.mktemp("evaluated")
-    scenes.write_scenes(root / "data")
-    config = scenes.config(
-        root / "data",
-        steps=6,
-        checkpoint_every=5,
-        keep_checkpoints=1,
-        ema_decay=0.9,
-        eval_every=2,
-        eval_features=FEATURES,
-    )
+    scenes.write_scenes(root / "data", 3)
+    # Its step is the program of other tests, which is compiled once for all.
+    config = tiny_config(steps=6, checkpoint_every=5, keep_checkpoints=1, ema_decay=0.5)
+    data = dataclasses.replace(config.data, dir=str(root / "data"), labels="A")
+    config = dataclasses.replace(config, data=data, eval_every=2, eval_features=FEATURES)
     lines: list[str] = []
     state = training.train(config, root / "run", say=lines.append)
     return root / "run", config, state, lines
@@ -104,7 +100,7 @@ def test_an_evaluation_that_fails_ends_no_training(run, tmp_path):
     evaluate = TrainingEvaluation(broken, sources.open_sources(config.data), tmp_path, lines.append)
     assert evaluate(6, state.generators) == {}
     assert lines == [
-        "the evaluation of step 6 failed, and training goes on: the features tests.evaluation.scenes:broken answered 4 "
+        "the evaluation of step 6 failed, and training goes on: the features tests.evaluation.scenes:broken answered 3 "
         "images with float64 of shape (), but they must be numbers [N, D]"
     ]
 

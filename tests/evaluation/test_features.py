@@ -52,7 +52,7 @@ def weights(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("inception") / "weights.pth"
     torch.manual_seed(0)
 
-    class Unloaded(library.FeatureExtractorInceptionV3):
+    class Unloaded(library.FeatureExtractorInceptionV3):  # type: ignore[name-defined,misc]
         def load_state_dict(self, state, **options):
             return None
 
