@@ -131,9 +131,10 @@ class Checkpoints:
         if not is_done(saving):
             self._saving = saving
         elif distributed.is_first():
-            self._delete_old()
+            self.delete_old()
 
-    def _delete_old(self) -> None:
+    def delete_old(self) -> None:
+        """Delete what is neither among the newest nor the best; for one process, while nothing is being saved."""
         steps = store.steps(self._folder)
         keep = {*steps[-self._config.keep_checkpoints :], *_best_steps(self._workdir, steps)}
         for step in steps:

@@ -1,7 +1,6 @@
 """The entry points: `train.py`, and the command `cyclegan-jax` for what comes after training."""
 
 import functools
-import json
 import logging
 import os
 import sys
@@ -55,19 +54,32 @@ def train(args: Sequence[str]) -> int:
     return _run(run)
 
 
-def evaluate(run: Path, step: int | None = None, data_dir: str | None = None) -> None:
-    """Score a run on its test split: photo -> labels by palette colour, beside two controls.
+def evaluate(
+    run: Path,
+    steps: str | None = None,
+    data_dir: str | None = None,
+    images: int | None = None,
+    segmenter: str | None = None,
+    features: str | None = None,
+    inception_weights: str | None = None,
+) -> None:
+    """Score a run on its test split, with controls beside every score; tables and pictures go to RUN/evaluation.
 
     Args:
         run: the work directory of a run.
-        step: which checkpoint; default: the newest.
+        steps: which checkpoints: all, or steps such as 1600,2400, with their curves; default: the newest.
         data_dir: where the data is, if it is no longer where the run was trained.
+        images: at most so many test images of each domain; default: all.
+        segmenter: a segmentation model for labels -> photo: an ONNX file, or module:function.
+        features: what FID and KID compare: inception, or module:function; none leaves them out. Default: inception
+            where its weights are there already.
+        inception_weights: the file of Inception's weights, in place of a download.
     """
-    from cyclegan_jax.evaluation.photo_to_labels import evaluate_run
+    from cyclegan_jax.evaluation.command import evaluate_run
+    from cyclegan_jax.evaluation.evaluator import Settings
 
-    result = evaluate_run(run, step=step, data_dir=data_dir)
-    print(result.table())
-    print(json.dumps(result.to_json()))
+    settings = Settings(images, segmenter, features, inception_weights)
+    evaluate_run(run, settings, steps=steps, data_dir=data_dir)
 
 
 def translate(

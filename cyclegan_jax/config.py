@@ -254,6 +254,14 @@ class TrainConfig:
     """Steps between checkpoints."""
     keep_checkpoints: int = 3
     """How many of the newest checkpoints stay, beside the best by any score."""
+    eval_every: int = 0
+    """Steps between evaluations on the test images, as `cyclegan-jax evaluate` does them; each saves a checkpoint, and
+    the best by each score is kept. 0 is off."""
+    eval_images: int | None = None
+    """At most so many test images of each domain in those evaluations; default: all."""
+    eval_features: str | None = None
+    """Add FID and KID to those evaluations: `inception`, the file of its weights (.pth), or for features of your own
+    module:function, uint8 images (N, H, W, 3) -> (N, D)."""
     init_from: str | None = None
     """A run whose weights a new run, in a work directory of its own, starts from (fine-tuning)."""
 
@@ -263,6 +271,8 @@ class TrainConfig:
         for name in ("batch_size", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
+        require(self.eval_every >= 0, "eval_every", self.eval_every, "0 or more")
+        require(self.eval_images is None or self.eval_images >= 2, "eval_images", self.eval_images, "at least 2")
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
         require(self.pool_size >= 0, "pool_size", self.pool_size, "0 or more")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "at least 0 and below 1")

@@ -131,6 +131,17 @@ class Reports:
             self._writer.add_scalar("images_per_second", images_per_second, step)
             self._writer.add_scalar("waiting_for_data", progress.waited(), step)
 
+    def evaluation(self, step: int, scores: Scalars) -> None:
+        """Log the scores of an evaluation under `eval/`.
+
+        Raises:
+            OSError: the disk has taken no more.
+        """
+        self._event_files.raise_error()
+        for name, value in scores.items():
+            self._writer.add_scalar(f"eval/{name}", value, step)
+        self._writer.flush()
+
     def picture(self, step: int, grid: npt.NDArray[np.uint8]) -> Path:
         """Log a grid (H, W, 3) uint8 and write it to `samples/step_NNNNNNN.png`, whose path is returned.
 

@@ -19,6 +19,7 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import pipeline, sources, whole_images
 from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.evaluation.during_training import TrainingEvaluation
 from cyclegan_jax.files import write_atomically
 from cyclegan_jax.interruption import Interruption, StoppedError
 from cyclegan_jax.networks import cyclegan
@@ -46,7 +47,8 @@ def train(
 ) -> TrainState:
     """Train, or continue, the run in `workdir` until `config.steps`.
 
-    Writes `checkpoints/`, `samples/*.png`, `tensorboard/` and `config.json` there.
+    Writes `checkpoints/`, `samples/*.png`, `tensorboard/` and `config.json` there, and with `config.eval_every`
+    `evaluation/` and `scores.json`.
 
     Args:
         config: the experiment.
@@ -95,6 +97,9 @@ def _train(
     )
     sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
+    evaluate = None
+    if config.eval_every and distributed.is_first():
+        evaluate = TrainingEvaluation(config, data, workdir, say)
 
     with _opened(workdir, config) as checkpoints:
         train_state, position = _begin(config, workdir, checkpoints, train_state, say)
@@ -141,7 +146,8 @@ def _train(
 
                 signal_number = agreement.largest((interruption and interruption.requested) or 0)
                 samples_due = step % config.sample_every == 0 or step == stop
-                checkpoint_due = step % config.checkpoint_every == 0 or step == stop or signal_number
+                eval_due = config.eval_every > 0 and (step % config.eval_every == 0 or step == stop)
+                checkpoint_due = step % config.checkpoint_every == 0 or step == stop or eval_due or signal_number
                 if samples_due or checkpoint_due:
                     look_at(*unseen)
                     unseen = None
@@ -153,9 +159,15 @@ def _train(
                             checkpoints.wait()
                             distributed.wait_for_all("stopped")
                             raise StoppedError(signal_number, step)
+                        weights = train_state.generators if train_state.ema is None else train_state.ema
                         if samples_due and reports is not None:
-                            weights = train_state.generators if train_state.ema is None else train_state.ema
                             reports.picture(step, sample(distributed.own_copy(weights)))
+                        if eval_due:
+                            checkpoints.wait()
+                            if evaluate is not None and reports is not None:
+                                reports.evaluation(step, evaluate(step, distributed.own_copy(weights)))
+                                # What was the best until now may no longer be it.
+                                checkpoints.delete_old()
     distributed.wait_for_all("the end")
     skipped = len(batches.skipped)
     if skipped:

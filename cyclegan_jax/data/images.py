@@ -216,15 +216,16 @@ def grid(rows: Sequence[Sequence[Uint8Image]]) -> Uint8Image:
     picture = np.full((len(rows) * down - _GAP, len(rows[0]) * right - _GAP, 3), 255, dtype=np.uint8)
     for i, row in enumerate(rows):
         for j, image in enumerate(row):
-            picture[i * down : i * down + height, j * right : j * right + width] = _to_rgb(image)
+            picture[i * down : i * down + height, j * right : j * right + width] = to_rgb(image)
     return picture
 
 
-def _to_rgb(image: Uint8Image) -> Uint8Image:
-    if image.shape[2] != 4:
-        return image  # a single channel spreads over three when it is assigned
-    alpha = image[..., 3:].astype(np.float32) / 255
-    return np.rint(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+def to_rgb(image: Uint8Image) -> Uint8Image:
+    """(H, W, C) uint8 as (H, W, 3): gray three times, RGBA laid on white."""
+    if image.shape[2] == 4:
+        alpha = image[..., 3:].astype(np.float32) / 255
+        return np.rint(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    return np.broadcast_to(image, (*image.shape[:2], 3))
 
 
 def save_png(path: str | Path, image: Uint8Image) -> None:

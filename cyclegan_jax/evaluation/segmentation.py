@@ -43,6 +43,7 @@ class Scores:
         per_class_accuracy, per_class_iou: one per class; None for an absent class.
         absent: the classes that the ground truth never shows. They are left out of both means. Predicting one is still
             an error: the pixel is missed by its true class.
+        confusion: the matrix itself: pixels of each true class (row) that were given each class (column).
     """
 
     pixel_accuracy: float
@@ -52,10 +53,18 @@ class Scores:
     per_class_accuracy: tuple[float | None, ...]
     per_class_iou: tuple[float | None, ...]
     absent: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
 
-    def to_json(self) -> dict[str, float]:
-        """The three scores, rounded to five digits."""
-        return {name: round(getattr(self, name), 5) for name in ("pixel_accuracy", "class_accuracy", "class_iou")}
+    @property
+    def means(self) -> tuple[float, float, float]:
+        """Pixel accuracy, class accuracy and class IoU."""
+        return self.pixel_accuracy, self.class_accuracy, self.class_iou
+
+    @property
+    def per_class_share(self) -> tuple[float, ...]:
+        """The share of the labelled pixels that each class has in the ground truth."""
+        counts = [sum(row) for row in self.confusion]
+        return tuple(count / sum(counts) for count in counts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,22 +80,6 @@ class Evaluation:
     model: Scores
     constant_map: Scores
     shuffled: Scores
-
-    def table(self) -> str:
-        """A Markdown table of the three, with the classes left out of the means below it if there are any."""
-        rows = [("model", self.model), ("constant map", self.constant_map), ("shuffled", self.shuffled)]
-        text = _markdown(
-            ["photo -> labels", "pixel accuracy", "class accuracy", "class IoU"],
-            [[name, *map(_decimal, (s.pixel_accuracy, s.class_accuracy, s.class_iou))] for name, s in rows],
-        )
-        if self.model.absent:
-            text += f"\n\nNot in the ground truth and left out of the means: {', '.join(self.model.absent)}."
-        return text
-
-    def to_json(self) -> dict[str, float | dict[str, float]]:
-        """The model's three scores, and those of the controls under `constant_map` and `shuffled`."""
-        controls = {"constant_map": self.constant_map.to_json(), "shuffled": self.shuffled.to_json()}
-        return {**self.model.to_json(), **controls}
 
 
 def evaluate_photo_to_labels(
@@ -108,16 +101,33 @@ def evaluate_photo_to_labels(
     Raises:
         UserError: shapes, dtypes or names do not fit; fewer than two test photos; no training map; no labelled pixel.
     """
-    predicted = nearest_class(predicted_images, palette)
-    truth = truth_classes(truth_images, palette)
-    classes = len(_palette(palette))
-    own = confusion_matrix(truth, predicted, classes)
-    shuffled = score(shuffled_confusion_matrix(truth, predicted, classes), names)
-    constant = constant_map((truth_classes(image, palette) for image in train_truth_images), classes)
-    if constant.shape != truth.shape[1:]:
-        sizes = f"{constant.shape} and the test ones {truth.shape[1:]}"
+    if len(names) != len(_palette(palette)):
+        raise UserError(
+            f"{len(names)} names are given for the {len(_palette(palette))} classes of the palette: give one each"
+        )
+    constant = constant_map((truth_classes(image, palette) for image in train_truth_images), len(_palette(palette)))
+    return evaluate_ids(nearest_class(predicted_images, palette), truth_classes(truth_images, palette), constant, names)
+
+
+def evaluate_ids(predicted_ids: ClassIds, truth_ids: ClassIds, constant: ClassIds, names: Sequence[str]) -> Evaluation:
+    """Score class ids against the ground truth, and the two controls.
+
+    Args:
+        predicted_ids: uint8 [N, H, W], ids 0 to K - 1.
+        truth_ids: of the same shape; 255 for pixels without ground truth.
+        constant: what `constant_map` gave, uint8 [H, W].
+        names: the K class names.
+
+    Raises:
+        UserError: shapes, ids or names do not fit; fewer than two photos; no labelled pixel.
+    """
+    classes = len(names)
+    own = confusion_matrix(truth_ids, predicted_ids, classes)
+    shuffled = score(shuffled_confusion_matrix(truth_ids, predicted_ids, classes), names)
+    if constant.shape != truth_ids.shape[1:]:
+        sizes = f"{constant.shape} and the test ones {truth_ids.shape[1:]}"
         raise UserError(f"the training label maps have shape {sizes}: resize both to one size")
-    fixed = confusion_matrix(truth, np.broadcast_to(constant, truth.shape), classes)
+    fixed = confusion_matrix(truth_ids, np.broadcast_to(constant, truth_ids.shape), classes)
     return Evaluation(score(own, names), score(fixed, names), shuffled)
 
 
@@ -279,13 +289,8 @@ def score(confusion: Confusion, names: Sequence[str]) -> Scores:
         per_class_accuracy=tuple(accuracy),
         per_class_iou=tuple(iou),
         absent=tuple(name for name, count in zip(names, true, strict=True) if not count),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
-
-
-def per_class_table(scores: Scores) -> str:
-    """A Markdown table of each class's accuracy and IoU; a dash where the ground truth never shows the class."""
-    rows = zip(scores.names, scores.per_class_accuracy, scores.per_class_iou, strict=True)
-    return _markdown(["class", "accuracy", "IoU"], [[name, _decimal(a), _decimal(i)] for name, a, i in rows])
 
 
 def _palette(palette: npt.ArrayLike) -> npt.NDArray[np.int32]:
@@ -333,17 +338,3 @@ def _photos_per_class(ids: ClassIds, width: int, classes: int) -> npt.NDArray[np
     labelled = ids != IGNORE
     index = column[labelled] * classes + ids[labelled]
     return np.bincount(index, minlength=width * classes).reshape(width, classes)
-
-
-def _decimal(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = []
-    for first, *numbers in (header, rule, *rows):
-        cells = [first.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)

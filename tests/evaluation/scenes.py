@@ -1,0 +1,73 @@
+"""A labelled data set of tiny scenes whose photos show their classes, and the functions that a user would bring."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from cyclegan_jax import optimizer, state
+from cyclegan_jax.checkpoints import Checkpoints
+from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from cyclegan_jax.data import palette
+from cyclegan_jax.evaluation import segmentation
+
+
+def write_scenes(root: Path, number: int = 4) -> None:
+    """Label maps of road and sky in A, photos that are gray by class in B; their names agree but for the ending."""
+    rng = np.random.default_rng(0)
+    colors = palette.color_array()
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (root / split).mkdir(parents=True)
+    for split in ("train", "test"):
+        for index in range(number):
+            horizon = int(rng.integers(6, 16))
+            ids = np.where(np.arange(20)[:, None] < horizon, 10, 0) * np.ones((1, 20), int)
+            Image.fromarray(colors[ids]).save(root / f"{split}A" / f"scene{index}.png")
+            gray = np.where(ids == 10, 190, 60)[..., None] + rng.integers(-20, 20, (20, 20, 3))
+            Image.fromarray(gray.astype(np.uint8)).save(root / f"{split}B" / f"scene{index}.bmp")
+
+
+def config(data: Path, **changes: Any) -> TrainConfig:
+    """The smallest experiment on them."""
+    values = {
+        "data": DataConfig(dir=str(data), labels="A", image_size=16, load_size=18),
+        "generator": GeneratorConfig(blocks=0, width=2),
+        "discriminator": DiscriminatorConfig(width=2, n_layers=1),
+        "pool_size": 3,
+    }
+    return TrainConfig(**{**values, **changes})
+
+
+def save_run(config: TrainConfig, workdir: Path, steps: int = 1) -> None:
+    """Checkpoints of steps 1 to `steps` with weights at random, as if they had been trained."""
+    fresh = state.create(config, optimizer.adam(config.optimizer))
+    rng = np.random.default_rng(0)
+    for step in range(1, steps + 1):
+        # Of weights as small as fresh ones all images are one gray.
+        strong = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), leaf.dtype), fresh.generators)
+        with Checkpoints(workdir, config) as checkpoints:
+            checkpoints.save(fresh._replace(step=jnp.int32(step), generators=strong), {})
+
+
+def read_photos(photos: segmentation.Images) -> segmentation.ClassIds:
+    """A perfect segmentation model of the scenes' photos: bright is sky."""
+    return np.where(photos.mean(axis=-1) > 125, 10, 0).astype(np.uint8)
+
+
+def read_nothing(photos: segmentation.Images) -> segmentation.ClassIds:
+    """A model that sees a train everywhere."""
+    return np.full(photos.shape[:3], 16, np.uint8)
+
+
+def mean_colours(images: segmentation.Images) -> np.ndarray:
+    """Features: the mean colours of the upper and the lower half."""
+    half = images.shape[1] // 2
+    return np.concatenate([images[:, :half].mean(axis=(1, 2)), images[:, half:].mean(axis=(1, 2))], axis=1) / 255
+
+
+def broken(images: segmentation.Images) -> np.ndarray:
+    """Features of a wrong shape."""
+    return images.mean()
