@@ -33,8 +33,9 @@ class ImageDistances:
     def tables(self, outputs: Mapping[Domain, Sequence[Uint8Image]]) -> list[ScoreTable]:
         """The distances of what was made of all test images, by the domain that it was made of.
 
-        Two controls stand beside each: as many real training images of the domain (what a perfect model would score),
-        and the test images of the other domain as they are (what doing nothing scores).
+        Two controls stand beside each: as many real training images of the domain, which is the floor where both splits
+        show the same kind of scenes (films of different streets do not), and the test images of the other domain as
+        they are, which is what doing nothing scores.
         """
         return [self._table(source, self._extractor(outputs[source])) for source in ("A", "B")]
 
