@@ -1,14 +1,15 @@
 """CycleGAN in JAX: unpaired image-to-image translation."""
 
+from importlib import import_module
 from typing import Any
 
-__all__ = ["load_generator"]
+_HOMES = {"load_generator": "inference", "load_discriminator": "discrimination"}
+
+__all__ = ["load_discriminator", "load_generator"]
 
 
 def __getattr__(name: str) -> Any:
     # JAX reads its flags when it is first used, so that importing the package must not bring it in.
-    if name == "load_generator":
-        from cyclegan_jax.inference import load_generator
-
-        return load_generator
+    if name in _HOMES:
+        return getattr(import_module(f"cyclegan_jax.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ from cyclegan_jax import checkpoint_store as store
 from cyclegan_jax import config as config_lib
 from cyclegan_jax import state as state_lib
 from cyclegan_jax.checkpoint_store import DamagedError
-from cyclegan_jax.config import Direction, TrainConfig
+from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
@@ -249,16 +249,26 @@ def load_generator_params(run: str | Path, direction: Direction, step: int | Non
         UserError: there is no such checkpoint, or what is read of it is damaged.
     """
     config, step = load_config(run, step)
-    _, path = _find(run, step)
-    field = "ema" if ema else "generators"
-    wanted = _saved_shapes(config, {}).generators[direction]
+    shapes = _saved_shapes(config, {}).generators[direction]
+    return _load_network(run, config, step, "ema" if ema else "generators", direction, shapes)
+
+
+def load_discriminator_params(run: str | Path, domain: Domain, step: int | None = None) -> Params:
+    """The parameters of the discriminator of one domain; see `load_generator_params`."""
+    config, step = load_config(run, step)
+    shapes = _saved_shapes(config, {}).discriminators[domain]
+    return _load_network(run, config, step, "discriminators", domain, shapes)
+
+
+def _load_network(run: str | Path, config: TrainConfig, step: int, field: str, name: str, shapes: Params) -> Params:
     with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
-        as_saved = jax.tree.map(_on_first_device, _saved_shapes(config, {}).generators[direction])
+        # With the types of the save; `shapes` has those that the caller can use.
+        saved = getattr(_saved_shapes(config, {}), "generators" if field == "ema" else field)[name]
+        like = {field: {name: jax.tree.map(_on_first_device, saved)}}
         with _naming_others(run, step):
-            metadata = store.read_metadata(path)
-            tree = store.load(path, {field: {direction: as_saved}}, metadata, partial=True)
-        # A caller without 64-bit types gets the types that it can use.
-        return jax.tree.map(lambda leaf, want: leaf.astype(want.dtype), tree[field][direction], wanted)
+            path = directory(run) / str(step)
+            tree = store.load(path, like, store.read_metadata(path), partial=True)
+        return jax.tree.map(lambda leaf, wanted: leaf.astype(wanted.dtype), tree[field][name], shapes)
 
 
 def verify(run: str | Path, step: int) -> None:

@@ -94,6 +94,7 @@ def translate(
     batch_size: int = 8,
     tile: int = 1024,
     overwrite: bool = False,
+    gallery: bool = False,
 ) -> int:
     """Translate image files by a run's generator; names and sub-folders are kept.
 
@@ -111,15 +112,18 @@ def translate(
         batch_size: images at once.
         tile: side in pixels of the tiles of images with a side above 2048; smaller ones take less memory.
         overwrite: replace files that are there already.
+        gallery: write OUTPUT/gallery.html too: one page with inputs, outputs and reconstructions.
     """
     from cyclegan_jax import translate_files
+    from cyclegan_jax.gallery import write_gallery
     from cyclegan_jax.inference import load_generator
+    from cyclegan_jax.user_images import output_type
 
     require(batch_size >= 1, "batch_size", batch_size, "at least 1")
     require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
     generator = load_generator(run, direction, step, metric=metric)
-    deep = generator.config.data.value_range(generator.domains[1]) is not None
-    chosen = translate_files.plan(input, output, format=format, overwrite=overwrite, deep=deep)
+    kind = output_type(generator.config.data.value_range(generator.domains[1]))
+    chosen = translate_files.plan(input, output, format=format, overwrite=overwrite, kind=kind)
     summary = translate_files.translate_files(
         generator,
         chosen,
@@ -130,6 +134,12 @@ def translate(
     )
     for line in summary.lines():
         print(line)
+    if gallery:
+        back = load_generator(run, "BtoA" if direction == "AtoB" else "AtoB", generator.step)
+        page = output / "gallery.html"
+        title = f"{Path(run).resolve().name} {direction}, step {generator.step:,}"
+        write_gallery(page, translate_files.gallery_items(chosen, back), title=title)
+        print(f"gallery: {page}")
     return SKIPPED if summary.skipped else 0
 
 

@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cyclegan_jax import user_images
+from cyclegan_jax import gallery, user_images
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data import high_depth, images, sources
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.gallery import GalleryItem
 from cyclegan_jax.inference import Generator
 from cyclegan_jax.reports import duration
 from cyclegan_jax.user_images import UserImage
@@ -49,7 +50,9 @@ class Summary:
         return [*lines, f"{self.translated:,} translated, {len(self.skipped):,} skipped, {duration(self.seconds)}"]
 
 
-def plan(inputs: str, output: str | Path, *, format: Format | None, overwrite: bool, deep: bool) -> dict[Path, Path]:
+def plan(
+    inputs: str, output: str | Path, *, format: Format | None, overwrite: bool, kind: np.dtype[Any]
+) -> dict[Path, Path]:
     """Which file becomes which: names and sub-folders are kept.
 
     Args:
@@ -57,16 +60,21 @@ def plan(inputs: str, output: str | Path, *, format: Format | None, overwrite: b
         output: the folder for the results.
         format: of the results; None keeps PNG, JPEG and WebP, and makes PNG of all others.
         overwrite: whether files that are there already are replaced.
-        deep: whether results have more than 8 bits a channel, which only PNG and NumPy's format keep.
+        kind: the type of the results' values: whole numbers of 16 bits become PNG, floats NumPy's .npy.
 
     Raises:
-        UserError: there is nothing to translate, two inputs would become one file, or a file is there already.
+        UserError: there is nothing to translate, two inputs would become one file, a file is there already, or the
+            format does not hold such values.
     """
+    if format is not None and (kind == np.float32 or (kind == np.uint16 and format != "png")):
+        raise UserError(
+            f"--format is {format}, but this model makes {kind} values, which it does not hold: leave --format out"
+        )
     base, files = _found(inputs)
     chosen: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     for file in files:
-        target = Path(output) / file.relative_to(base).with_suffix(_suffix(file, format, deep))
+        target = Path(output) / file.relative_to(base).with_suffix(_suffix(file, format, kind))
         if target in taken:
             raise UserError(
                 f"{taken[target]} and {file} would both become {target}: translate them to different folders"
@@ -161,6 +169,28 @@ def write(path: Path, values: npt.NDArray[Any]) -> None:
             partial.unlink()
 
 
+def gallery_items(made: dict[Path, Path], back: Generator) -> Iterator[GalleryItem]:
+    """For a gallery: each input, its output, and what the other generator makes of that; at the gallery's size.
+
+    Args:
+        made: output by input; those that are not there were skipped.
+        back: the generator of the other direction.
+    """
+    config = back.config.data
+    target, source = back.domains
+
+    def shown(image: UserImage, domain: Domain) -> npt.NDArray[np.uint8]:
+        return images.to_uint8(user_images.to_model(image, config, domain).pixels)
+
+    base = Path(os.path.commonpath([file.parent for file in made]))
+    for file, output in made.items():
+        if output.exists():
+            before = _scaled_down(read(file, config, source), gallery.MAX_SIDE)
+            after = _scaled_down(read(output, config, target), gallery.MAX_SIDE)
+            name = str(file.relative_to(base))
+            yield GalleryItem(name, shown(before, source), shown(after, target), shown(back.translate(after), source))
+
+
 def progress_line(done: int, total: int) -> None:
     """One line that is written over and over, on a terminal only."""
     if not sys.stderr.isatty():
@@ -194,12 +224,12 @@ def _is_image(file: Path) -> bool:
     return file.is_file() and not file.name.startswith(".") and file.suffix.lower() in sources.EXTENSIONS
 
 
-def _suffix(file: Path, format: Format | None, deep: bool) -> str:
+def _suffix(file: Path, format: Format | None, kind: np.dtype[Any]) -> str:
+    if kind == np.float32:
+        return ".npy"
     if format is not None:
         return f".{format}"
-    if deep and file.suffix.lower() == ".npy":
-        return ".npy"
-    return file.suffix if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") and not deep else ".png"
+    return file.suffix if kind == np.uint8 and file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") else ".png"
 
 
 def _batches(files: list[Path], size: int) -> Iterator[list[Path]]:
@@ -248,8 +278,6 @@ def _encoded(values: npt.NDArray[Any], suffix: str) -> bytes:
 
 
 def _deep_png(values: npt.NDArray[Any]) -> bytes:
-    if values.dtype != np.uint16:
-        raise OSError(f"a PNG holds whole numbers up to 65535, and the values of this model are {values.dtype}")
     if values.ndim == 2:
         stream = io.BytesIO()
         Image.fromarray(values).save(stream, "PNG")

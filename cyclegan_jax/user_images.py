@@ -115,13 +115,23 @@ def _picture_values(picture: Image.Image) -> Array:
     return np.asarray(picture.convert(stored_mode(picture)))
 
 
-def _in_range(pixels: npt.NDArray[np.floating[Any]], limits: tuple[float, float]) -> Array:
+def output_type(limits: tuple[float, float] | None) -> np.dtype[Any]:
+    """The type of what a generator makes of a domain with this stated range: of whole numbers the one that holds it."""
+    if limits is None:
+        return np.dtype(np.uint8)
     low, high = map(float, limits)
+    # A range of 0 to 1 means fractions.
+    whole = low.is_integer() and high.is_integer() and low >= 0 and 1 < high <= np.iinfo(np.uint16).max
+    if not whole:
+        return np.dtype(np.float32)
+    return np.dtype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
+
+
+def _in_range(pixels: npt.NDArray[np.floating[Any]], limits: tuple[float, float]) -> Array:
+    low, high = limits
+    kind = output_type(limits)
     values = (pixels.astype(np.float64) + 1) / 2 * (high - low) + low
-    for kind in (np.uint8, np.uint16):
-        if low.is_integer() and high.is_integer() and low >= 0 and high <= np.iinfo(kind).max and high > 1:
-            return np.clip(np.rint(values), low, high).astype(kind)
-    return np.clip(values, low, high).astype(np.float32)
+    return np.clip(values if kind == np.float32 else np.rint(values), low, high).astype(kind)
 
 
 def _to_picture(values: Array) -> Image.Image:

@@ -74,7 +74,10 @@ def test_a_folder_of_odd_images(run, odd, tmp_path, capsys):
     assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == 2
     assert "is there already: add --overwrite, or give another --output" in capsys.readouterr().err
     again = ["translate", "--run", str(run), "--input", f"{odd}/g*.png", "--output", str(out)]
-    assert cli.main([*again, "--overwrite", "--max_size=12", "--format=jpg"]) == 0
+    assert cli.main([*again, "--overwrite", "--max_size=12", "--format=jpg", "--gallery"]) == 0
+    page = (out / "gallery.html").read_text()
+    assert page.count('data-kind="reconstruction"') == 1
+    assert ">gray.png<" in page
     assert opened(out / "gray.jpg").size == (12, 12)
 
 
@@ -104,25 +107,37 @@ def test_sixteen_bits_in_and_out(tmp_path, capsys):
     assert (np.asarray(made) % 257 != 0).any()  # not 8 bits made wide
 
 
+@pytest.mark.parametrize(("kind", "format"), [("uint16", "jpg"), ("float32", "png")])
+def test_a_format_that_does_not_hold_the_values(odd, tmp_path, kind, format):
+    with pytest.raises(UserError, match=f"--format is {format}, but this model makes {kind} values"):
+        translate_files.plan(str(odd), tmp_path, format=format, overwrite=False, kind=np.dtype(kind))
+
+
+def test_float_values_go_to_numpys_format(odd, tmp_path):
+    chosen = translate_files.plan(
+        str(odd / "gray.png"), tmp_path, format=None, overwrite=False, kind=np.dtype("float32")
+    )
+    translate_files.write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
+    assert np.load(tmp_path / "gray.npy").tolist() == [[-3.5, -3.5], [-3.5, -3.5]]
+
+
 def test_names_that_would_meet_are_refused(odd, tmp_path):
     opened(odd / "gray.png").save(odd / "gray.bmp")
     with pytest.raises(UserError, match=r"gray.bmp and .*gray.png would both become .*gray.png: translate them to"):
-        translate_files.plan(str(odd), tmp_path, format=None, overwrite=False, deep=False)
+        translate_files.plan(str(odd), tmp_path, format=None, overwrite=False, kind=np.dtype(np.uint8))
 
 
 @pytest.mark.parametrize("inputs", ["nothing", "odd/*.gif", "odd/empty"])
 def test_nothing_to_translate_is_named(odd, tmp_path, inputs):
     (odd / "empty").mkdir()
     with pytest.raises(UserError, match=rf"there is no image at .*{inputs.split('/')[-1].replace('*', '.')}"):
-        translate_files.plan(str(tmp_path / inputs), tmp_path, format=None, overwrite=False, deep=False)
+        translate_files.plan(str(tmp_path / inputs), tmp_path, format=None, overwrite=False, kind=np.dtype(np.uint8))
 
 
 def test_an_output_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be written \(.*\): give another --output"):
         translate_files.write(tmp_path / "file" / "x.png", np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(UserError, match="the values of this model are float32"):
-        translate_files.write(tmp_path / "x.png", np.zeros((4, 4, 3), np.float32))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -35,41 +35,17 @@ def start_pair(experiment: Experiment, workdir: Path, *flags: str) -> Pair:
     return Pair(*(experiment.start(workdir, *named, f"--process_id={index}") for index in (0, 1)))
 
 
-@pytest.fixture(scope="module")
-def straight(experiment, tmp_path_factory) -> Path:
-    """The work directory of a run of two processes that nothing disturbed."""
-    workdir = tmp_path_factory.mktemp("two") / "work"
-    pair = start_pair(experiment, workdir)
+def both_end_well(pair: Pair) -> None:
     assert pair.first.ended() == 0, pair.first.said
     assert pair.second.ended() == 0, pair.second.said
     # One speaks for both.
     assert "2 CPU devices, 12 steps" in pair.first.said
     assert pair.first.step == 12
     assert "step" not in pair.second.said
-    return workdir
 
 
-def test_two_processes_are_one(experiment, straight, tmp_path):
-    training = experiment.start(tmp_path / "work", *FLAGS)
-    assert training.ended() == 0, training.said
-    with jax.enable_x64(True):
-        one, _, step = checkpoints.load_state(tmp_path / "work")
-        two, _, _ = checkpoints.load_state(straight)
-    before, _, _ = checkpoints.load_state(straight, 8)
-    assert step == 12
-
-    def apart(left, right) -> float:
-        pairs = zip(jax.tree.leaves(left["generators"]), jax.tree.leaves(right["generators"]), strict=True)
-        return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
-
-    assert apart(one, two) < 1e-9
-    # What the comparison can see: four steps less.
-    assert apart(one, before) > 1e-5
-
-
-@pytest.mark.parametrize("victim", [pytest.param("first", marks=pytest.mark.slow), "second"])
-def test_the_other_ends_with_a_sentence_and_both_go_on(experiment, straight, tmp_path, victim):
-    workdir = tmp_path / "work"
+def kill_and_go_on(experiment: Experiment, workdir: Path, victim: str) -> None:
+    """Kill one process in the middle: the other ends with a sentence; then start both again."""
     pair = start_pair(experiment, workdir)
     assert pair.first.wait_for(r"^step 6/"), pair.first.said
     killed, other = (pair.first, pair.second) if victim == "first" else (pair.second, pair.first)
@@ -81,14 +57,38 @@ def test_the_other_ends_with_a_sentence_and_both_go_on(experiment, straight, tmp
     assert "Traceback" not in other.said
 
     pair = start_pair(experiment, workdir)
-    assert pair.first.ended() == 0, pair.first.said
-    assert pair.second.ended() == 0, pair.second.said
+    both_end_well(pair)
     assert "from step 4" in pair.first.said
-    assert final_bytes(workdir) == final_bytes(straight)
+
+
+def test_two_processes_of_which_one_was_killed_are_one_process(experiment, tmp_path):
+    kill_and_go_on(experiment, tmp_path / "two", "second")
+    training = experiment.start(tmp_path / "one", *FLAGS)
+    assert training.ended() == 0, training.said
+    one, _, step = checkpoints.load_state(tmp_path / "one")
+    two, _, _ = checkpoints.load_state(tmp_path / "two")
+    before, _, _ = checkpoints.load_state(tmp_path / "two", 8)
+    assert step == 12
+
+    def apart(left, right) -> float:
+        pairs = zip(jax.tree.leaves(left["generators"]), jax.tree.leaves(right["generators"]), strict=True)
+        return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
+
+    assert apart(one, two) < 1e-9
+    # What the comparison can see: four steps less.
+    assert apart(one, before) > 1e-5
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_stops_both_after_the_same_step(experiment, straight, tmp_path):
+@pytest.mark.parametrize("victim", ["first", "second"])
+def test_killed_pairs_end_with_the_bytes_of_one_that_was_not(experiment, tmp_path, victim):
+    both_end_well(start_pair(experiment, tmp_path / "straight"))
+    kill_and_go_on(experiment, tmp_path / "killed", victim)
+    assert final_bytes(tmp_path / "killed") == final_bytes(tmp_path / "straight")
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_stops_both_after_the_same_step(experiment, tmp_path):
     workdir = tmp_path / "work"
     pair = start_pair(experiment, workdir, "--checkpoint_every=1000")
     assert pair.first.wait_for(r"^step 3/"), pair.first.said
