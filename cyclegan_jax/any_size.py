@@ -34,6 +34,8 @@ OVERVIEW: Final = 2048
 """Images with a longer side are translated in tiles; statistics come from a pass at this size."""
 TILE: Final = 1024
 """Side of a tile with its margins, pixels."""
+_PIXELS_AT_ONCE: Final = 2**21
+"""Images of a batch have at most so many pixels together, or are alone: eight of 512x512, one of 2048x2048."""
 _SMALLEST_BUCKET: Final = 32
 _BUCKETS_AN_OCTAVE: Final = 8
 
@@ -74,7 +76,7 @@ class AnySize:
 
         Args:
             images: (H, W, C) floats in [-1, 1], of any sizes.
-            batch_size: at most so many at once.
+            batch_size: at most so many at once; of large images fewer, for memory's sake.
             tile: the side of the tiles of those with a side above `OVERVIEW`.
 
         Returns:
@@ -97,9 +99,10 @@ class AnySize:
             else:
                 groups[bucket(image.shape[0]), bucket(image.shape[1])].append(index)
         for size, indices in groups.items():
-            for start in range(0, len(indices), batch_size):
-                batch = indices[start : start + batch_size]
-                outputs = self._batch([padded[index] for index in batch], size, batch_size)
+            most = max(1, min(batch_size, _PIXELS_AT_ONCE // math.prod(size)))
+            for start in range(0, len(indices), most):
+                batch = indices[start : start + most]
+                outputs = self._batch([padded[index] for index in batch], size, most)
                 for index, output in zip(batch, outputs, strict=True):
                     results[index] = output
         return [

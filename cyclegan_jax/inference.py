@@ -97,7 +97,7 @@ class Generator:
             images: a Pillow picture; an array (H, W), (H, W, C) or (N, H, W, C) with C from 1 to 4; or a list of them,
                 of any sizes. Gray or RGB, with transparency or not, turns into the channels that the model takes.
                 Values are uint8, or where the model was trained with a stated range, any within it.
-            batch_size: at most so many at once.
+            batch_size: at most so many at once; of large images fewer, for memory's sake.
             tile: side of the tiles, pixels; larger ones take more memory and less time.
 
         Returns:

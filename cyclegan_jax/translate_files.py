@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import io
+import math
 import os
 import sys
 import time
@@ -26,6 +27,8 @@ from cyclegan_jax.user_images import UserImage
 
 Format = Literal["png", "jpg", "webp"]
 _NAMED_AT_MOST = 10
+_PIXELS_AT_ONCE = 2**24
+"""Images are read and translated together up to so many pixels, beyond which memory and not speed is gained."""
 
 
 @dataclass
@@ -57,20 +60,20 @@ def plan(
 
     Args:
         inputs: a file, a folder, whose images are taken with those in its sub-folders, or a pattern such as `a/*.jpg`.
-        output: the folder for the results.
+        output: the folder for the results; where it is a sub-folder of the inputs, what is in it is no input.
         format: of the results; None keeps PNG, JPEG and WebP, and makes PNG of all others.
         overwrite: whether files that are there already are replaced.
         kind: the type of the results' values: whole numbers of 16 bits become PNG, floats NumPy's .npy.
 
     Raises:
-        UserError: there is nothing to translate, two inputs would become one file, a file is there already, or the
-            format does not hold such values.
+        UserError: there is nothing to translate, two inputs would become one file, a result would replace an input, a
+            file is there already, or the format does not hold such values.
     """
     if format is not None and (kind == np.float32 or (kind == np.uint16 and format != "png")):
         raise UserError(
             f"--format is {format}, but this model makes {kind} values, which it does not hold: leave --format out"
         )
-    base, files = _found(inputs)
+    base, files = _found(inputs, Path(output))
     chosen: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     for file in files:
@@ -81,6 +84,10 @@ def plan(
             )
         taken[target] = file
         chosen[file] = target
+    inputs_there = {file.resolve() for file in files}
+    for file, target in chosen.items():
+        if target.resolve() in inputs_there:
+            raise UserError(f"{file} would be replaced by a result: give an --output outside the folder of the inputs")
     there = [target for target in chosen.values() if target.exists()]
     if there and not overwrite:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
@@ -102,7 +109,7 @@ def translate_files(
     Args:
         generator: what translates.
         chosen: output by input.
-        batch_size: images at once.
+        batch_size: images at once; of large images fewer, for memory's sake.
         tile: side of the tiles of large images.
         max_size: longer sides are scaled down to this first.
         progress: called with the number of files done and of all.
@@ -113,26 +120,33 @@ def translate_files(
     begin = time.monotonic()
     summary = Summary()
     source, _ = generator.domains
-    done = 0
-    for batch in _batches(list(chosen), 4 * batch_size):
-        ready: dict[Path, UserImage] = {}
-        for file in batch:
-            try:
-                ready[file] = _scaled_down(read(file, generator.config.data, source), max_size)
-            except UserError as error:
-                summary.skipped.append(str(error))
-        outputs = generator.translate(list(ready.values()), batch_size=batch_size, tile=tile)
-        for file, output in zip(ready, outputs, strict=True):
-            write(chosen[file], np.asarray(output))
-            summary.translated += 1
-        done += len(batch)
-        progress(done, len(chosen))
+    ready: dict[Path, UserImage] = {}
+    pixels = 0
+    for done, file in enumerate(chosen, start=1):
+        try:
+            ready[file] = read(file, generator.config.data, source, max_size)
+            pixels += math.prod(np.shape(ready[file])[:2])
+        except UserError as error:
+            summary.skipped.append(str(error))
+        if done == len(chosen) or len(ready) == 4 * batch_size or pixels >= _PIXELS_AT_ONCE:
+            outputs = generator.translate(list(ready.values()), batch_size=batch_size, tile=tile)
+            for input, output in zip(ready, outputs, strict=True):
+                write(chosen[input], np.asarray(output))
+                summary.translated += 1
+            ready, pixels = {}, 0
+            progress(done, len(chosen))
     summary.seconds = time.monotonic() - begin
     return summary
 
 
-def read(file: Path, config: DataConfig, domain: Domain) -> UserImage:
+def read(file: Path, config: DataConfig, domain: Domain, max_size: int | None = None) -> UserImage:
     """An image file, upright: with its transparency, and all its bits where the domain's range is stated.
+
+    Args:
+        file: the image.
+        config: the data config that the model was trained with.
+        domain: which domain the image is of; label maps are scaled without making new colours.
+        max_size: a longer side is scaled down to this many pixels.
 
     Raises:
         UserError: it cannot be read.
@@ -142,11 +156,12 @@ def read(file: Path, config: DataConfig, domain: Domain) -> UserImage:
     except OSError as error:
         raise UserError(f"the image {file} cannot be read ({error.strerror})") from error
     if config.value_range(domain) is None:
-        return np.asarray(images.open_picture(encoded, None, str(file)))
-    values = high_depth.stored_values(encoded, str(file))
-    # Refused here, where only this file is left out.
-    user_images.to_model(values, config, domain, f"the image {file}")
-    return values
+        values = np.asarray(images.open_picture(encoded, None, str(file)))
+    else:
+        values = high_depth.stored_values(encoded, str(file))
+        # Refused here, where only this file is left out.
+        user_images.to_model(values, config, domain, f"the image {file}")
+    return _scaled_down(values, max_size, nearest=config.labels == domain)
 
 
 def write(path: Path, values: npt.NDArray[Any]) -> None:
@@ -185,8 +200,8 @@ def gallery_items(made: dict[Path, Path], back: Generator) -> Iterator[GalleryIt
     base = Path(os.path.commonpath([file.parent for file in made]))
     for file, output in made.items():
         if output.exists():
-            before = _scaled_down(read(file, config, source), gallery.MAX_SIDE)
-            after = _scaled_down(read(output, config, target), gallery.MAX_SIDE)
+            before = read(file, config, source, gallery.MAX_SIDE)
+            after = read(output, config, target, gallery.MAX_SIDE)
             name = str(file.relative_to(base))
             yield GalleryItem(name, shown(before, source), shown(after, target), shown(back.translate(after), source))
 
@@ -201,17 +216,21 @@ def progress_line(done: int, total: int) -> None:
     print(f"\r[{'#' * filled}{' ' * (width - filled)}] {done:,}/{total:,}", end=end, file=sys.stderr, flush=True)
 
 
-def _found(inputs: str) -> tuple[Path, list[Path]]:
+def _found(inputs: str, output: Path) -> tuple[Path, list[Path]]:
     path = Path(inputs)
+    results = output.resolve()
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if _is_image(file))
+        # The results of the last time are not translated once more.
+        inside = path.resolve() in results.parents
+        found = sorted(file for file in path.rglob("*") if _is_image(file))
+        files = [file for file in found if not (inside and results in file.resolve().parents)]
         base = path
     elif path.is_file():
         base, files = path.parent, [path]
     else:
         # Path.glob takes no absolute pattern.
-        found = map(Path, glob.glob(inputs, recursive=True))  # noqa: PTH207
-        files = sorted(file for file in found if _is_image(file))
+        matches = map(Path, glob.glob(inputs, recursive=True))  # noqa: PTH207
+        files = sorted(file for file in matches if _is_image(file))
         base = Path(os.path.commonpath([file.parent for file in files])) if files else path
     if not files:
         raise UserError(
@@ -232,16 +251,10 @@ def _suffix(file: Path, format: Format | None, kind: np.dtype[Any]) -> str:
     return file.suffix if kind == np.uint8 and file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") else ".png"
 
 
-def _batches(files: list[Path], size: int) -> Iterator[list[Path]]:
-    for start in range(0, len(files), size):
-        yield files[start : start + size]
-
-
-def _scaled_down(image: UserImage, max_size: int | None) -> UserImage:
-    values = np.asarray(image)
+def _scaled_down(values: npt.NDArray[Any], max_size: int | None, *, nearest: bool) -> npt.NDArray[Any]:
     height, width = values.shape[:2]
     if max_size is None or max(height, width) <= max_size:
-        return image
+        return values
     flat = values.ndim == 2
     values = values[..., None] if flat else values
     kind = values.dtype
@@ -249,9 +262,9 @@ def _scaled_down(image: UserImage, max_size: int | None) -> UserImage:
     size = max(1, round(height * factor)), max(1, round(width * factor))
     if kind != np.uint8:
         low, high = values.min(), values.max()
-        values = np.clip(images.resize(values.astype(np.float32), *size, nearest=False), low, high).astype(kind)
+        values = np.clip(images.resize(values.astype(np.float32), *size, nearest=nearest), low, high).astype(kind)
     else:
-        values = images.resize(values, *size, nearest=False)
+        values = images.resize(values, *size, nearest=nearest)
     return values[..., 0] if flat else values
 
 

@@ -98,3 +98,22 @@ def test_a_tile_must_be_more_than_margin():
     translate, _ = make(dtype="float32")
     with pytest.raises(UserError, match=r"tile is 50, but this generator sees 24 pixels far: it must be a multiple of"):
         translate([noise(8, 8)], tile=50)
+
+
+@pytest.mark.usefixtures("x64")
+def test_batches_of_large_images_are_smaller(monkeypatch):
+    translate, network = make()
+    monkeypatch.setattr(any_size, "_PIXELS_AT_ONCE", 2 * 32 * 32)
+    shapes = []
+    compiled = translate._whole
+
+    def watched(params, arrays):
+        shapes.append(arrays.shape)
+        return compiled(params, arrays)
+
+    monkeypatch.setattr(translate, "_whole", watched)
+    images = [noise(32, 32), *(noise(64, 64) + shift for shift in (0, 0.1)), noise(32, 32)]
+    outputs = translate(images, batch_size=8)
+    assert sorted(shapes) == [(1, 64, 64, 3), (1, 64, 64, 3), (2, 32, 32, 3)]
+    for image, output in zip(images, outputs, strict=True):
+        np.testing.assert_allclose(output, network(image), atol=1e-12)

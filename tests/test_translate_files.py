@@ -158,3 +158,48 @@ def test_which_checkpoint(run, tmp_path):
     assert load_generator(other, step="best", metric="fid").step == 1
     with pytest.raises(UserError, match="was not scored by kid: it was by class_iou, fid"):
         load_generator(other, step="best", metric="kid")
+
+
+def test_results_inside_the_folder_of_the_inputs(odd):
+    results = odd / "translated"
+
+    def planned(output):
+        return translate_files.plan(str(odd), output, format="png", overwrite=True, kind=np.dtype(np.uint8))
+
+    first = planned(results)
+    results.mkdir()
+    for target in first.values():
+        target.parent.mkdir(exist_ok=True)
+        opened(odd / "dot.png").save(target)
+    assert planned(results) == first, "results of the first time were taken for inputs"
+    with pytest.raises(UserError, match=r"broken.png would be replaced by a result: give an --output"):
+        planned(odd)
+
+
+def test_label_maps_are_scaled_without_new_colours(tmp_path):
+    colours = np.array([[0, 0, 142], [220, 20, 60], [128, 64, 128]], np.uint8)
+    Image.fromarray(colours[np.random.default_rng(0).integers(0, 3, (40, 30))]).save(tmp_path / "labels.png")
+
+    def colours_of(domain):
+        values = translate_files.read(tmp_path / "labels.png", DataConfig(labels="A"), domain, max_size=20)
+        assert values.shape == (20, 15, 3)
+        return {tuple(colour) for colour in values.reshape(-1, 3).tolist()}
+
+    assert colours_of("A") == {tuple(colour) for colour in colours.tolist()}
+    assert len(colours_of("B")) > 3  # a photo is smoothed
+
+
+def test_large_images_are_not_read_all_at_once(run, tmp_path, monkeypatch):
+    for name in "abcde":
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    monkeypatch.setattr(translate_files, "_PIXELS_AT_ONCE", 2 * 16 * 16)
+    chosen = translate_files.plan(
+        str(tmp_path), tmp_path / "out", format=None, overwrite=False, kind=np.dtype(np.uint8)
+    )
+    seen = []
+    generator = load_generator(run)
+    summary = translate_files.translate_files(
+        generator, chosen, batch_size=8, tile=1024, max_size=None, progress=lambda *counts: seen.append(counts)
+    )
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+    assert summary.translated == len(list((tmp_path / "out").iterdir())) == 5
