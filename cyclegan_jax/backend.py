@@ -1,10 +1,16 @@
 """What an entry point sets before JAX starts its backends; importing the package sets nothing."""
 
+import hashlib
 import os
+import platform
 from collections.abc import MutableMapping
 from importlib import metadata
+from pathlib import Path
+from typing import Final
 
-CPU_FUSION_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
+CPU_FUSION_FLAG: Final = "--xla_cpu_experimental_ynn_fusion_type"
+CACHE_BYTES: Final = 4 * 2**30
+"""The compiled programs that are kept; beyond that those that were not used for the longest time go."""
 
 
 def prepare(environ: MutableMapping[str, str] = os.environ, jaxlib_version: str | None = None) -> None:
@@ -22,3 +28,38 @@ def prepare(environ: MutableMapping[str, str] = os.environ, jaxlib_version: str 
     flags = environ.get("XLA_FLAGS", "")
     if version.startswith("0.10.") and CPU_FUSION_FLAG not in flags:
         environ["XLA_FLAGS"] = f"{flags} {CPU_FUSION_FLAG}=LIBRARY_FUSION_TYPE_REDUCE".strip()
+
+
+def keep_compiled_programs(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Let JAX keep compiled programs in the user's cache directory, so that the next start need not compile them.
+
+    A user's own JAX_COMPILATION_CACHE_DIR, or JAX_ENABLE_COMPILATION_CACHE=false, is left as it is. Where the directory
+    cannot be written, nothing is kept.
+
+    Args:
+        environ: the environment to change; it has an effect only before JAX is imported.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in environ:
+        return
+    base = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache"))
+    # A home directory that several machines share must not hand one the machine code of another.
+    folder = base / "cyclegan-jax" / "compiled" / _machine()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not os.access(folder, os.W_OK):
+        return
+    environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_BYTES))
+    environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _machine() -> str:
+    """A short name of what the processor can do."""
+    try:
+        with open("/proc/cpuinfo") as lines:  # noqa: PTH123
+            able = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        able = platform.processor()
+    return f"{platform.machine()}-{hashlib.sha256(able.encode()).hexdigest()[:8]}"

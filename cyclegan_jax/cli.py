@@ -109,7 +109,7 @@ def translate(
         metric: whose best, where the scores disagree.
         format: of the results; default: PNG, JPEG and WebP stay what they are, all others become PNG.
         max_size: scale longer sides down to this many pixels first.
-        batch_size: images at once.
+        batch_size: images at once; of large images fewer, for memory's sake.
         tile: side in pixels of the tiles of images with a side above 2048; smaller ones take less memory.
         overwrite: replace files that are there already.
         gallery: write OUTPUT/gallery.html too: one page with inputs, outputs and reconstructions.
@@ -173,6 +173,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes its one sentence on the error stream."""
     backend.prepare()
+    backend.keep_compiled_programs()
     # Orbax logs its timings as warnings and its failures with tracebacks, through absl; what a user should know of a
     # run is said by the run.
     logging.getLogger("absl").setLevel(logging.CRITICAL)

@@ -157,6 +157,25 @@ def test_xla_flags_are_the_entry_points_business():
     assert other == {}
 
 
+def test_where_compiled_programs_are_kept(tmp_path):
+    mine = {"HOME": str(tmp_path)}
+    backend.keep_compiled_programs(mine)
+    folder = Path(mine["JAX_COMPILATION_CACHE_DIR"])
+    assert folder.is_dir()
+    assert folder.parent == tmp_path / ".cache" / "cyclegan-jax" / "compiled"
+    assert int(mine["JAX_COMPILATION_CACHE_MAX_SIZE"]) == backend.CACHE_BYTES
+    elsewhere = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    backend.keep_compiled_programs(elsewhere)
+    assert elsewhere["JAX_COMPILATION_CACHE_DIR"].startswith(str(tmp_path / "cache"))
+    set_by_user = {"HOME": str(tmp_path), "JAX_COMPILATION_CACHE_DIR": "mine"}
+    backend.keep_compiled_programs(set_by_user)
+    assert set_by_user == {"HOME": str(tmp_path), "JAX_COMPILATION_CACHE_DIR": "mine"}
+    (tmp_path / "file").write_text("")
+    nowhere = {"XDG_CACHE_HOME": str(tmp_path / "file")}
+    backend.keep_compiled_programs(nowhere)
+    assert nowhere == {"XDG_CACHE_HOME": str(tmp_path / "file")}
+
+
 def test_the_installed_jaxlib_takes_the_flags_and_importing_sets_none():
     code = (
         "import os; os.environ.pop('XLA_FLAGS', None); import cyclegan_jax, cyclegan_jax.training; "

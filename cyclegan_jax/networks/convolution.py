@@ -4,9 +4,8 @@ XLA computes the gradient of a convolution's weights as a convolution with the o
 as the image, a shape that its CPU kernels are poor at. Written out, tap (i, j) of that gradient is one matrix product
 of the input, shifted by (i, j), and the output's gradient.
 
-Nearest upsampling repeats pixels, so a 3x3 convolution of its result multiplies some pixels twice. Adding up the taps
-that fall on the same pixel leaves 2x2 taps for each pixel of the result, 4/9 of the products, and the larger image is
-never made. In either case the numbers are the same up to rounding.
+The other forms have files of their own: `winograd.py` for the residual blocks, `upsampling.py` for nearest upsampling
+and its convolution, `thin.py` for the first and the last layer. All give the same numbers up to rounding.
 """
 
 from collections.abc import Sequence
@@ -15,8 +14,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from cyclegan_jax.networks import thin, upsampling, winograd
+
 Pads = tuple[tuple[int, int], tuple[int, int]]
 NHWC = ("NHWC", "HWIO", "NHWC")
+LEAST_CHANNELS = 128
+LEAST_TILES = 64
+MOST_THIN_PIXELS = 2**19
 
 
 def conv_general_dilated(
@@ -39,6 +43,10 @@ def conv_general_dilated(
         options: the remaining arguments, handed on.
     """
     stride, dilation = strides[0], lhs_dilation[0]
+    if _winograd_is_faster(x, kernel, stride, dilation, padding):
+        return winograd.conv3x3(x, kernel, options.get("precision"))
+    if _thin_is_faster(x, kernel, stride, dilation, padding):
+        return thin.conv_thin(x, kernel, options.get("precision"))
     if not _taps_are_faster(kernel.shape, stride, dilation):
         return jax.lax.conv_general_dilated(x, kernel, strides, padding, lhs_dilation=lhs_dilation, **options)
     pads = tuple((int(before), int(after)) for before, after in padding)
@@ -50,9 +58,6 @@ def conv_of_nearest_upsampled(
 ) -> jax.Array:
     """Double height and width by repeating pixels, then convolve with a 3x3 kernel, zero padding 1, stride 1.
 
-    The folded form is a transposed convolution: with zeros between the pixels of `x`, the taps of a 4x4 kernel that
-    meet a pixel are the first three of every other row and column summed in pairs.
-
     Args:
         x: (N, H, W, I).
         kernel: (3, 3, I, O).
@@ -63,18 +68,9 @@ def conv_of_nearest_upsampled(
     Returns:
         (N, 2H, 2W, O).
     """
-    if jax.default_backend() != "cpu":
-        return conv_general_dilated(upsample_nearest(x), kernel, strides, padding, **options)
-    options["lhs_dilation"] = (2, 2)
-    return conv_general_dilated(x, folded_kernel(kernel), (1, 1), ((2, 2), (2, 2)), **options)
-
-
-def folded_kernel(kernel: jax.Array) -> jax.Array:
-    """The (4, 4, I, O) kernel over zero-spaced pixels that equals a (3, 3, I, O) `kernel` over repeated ones."""
-    # Along an axis: an even pixel of the result reads w0 of the pixel before and w1 + w2 of its own, an odd one
-    # w0 + w1 of its own and w2 of the next.
-    fold = jnp.asarray([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]], kernel.dtype)
-    return jnp.einsum("ai,bj,ijxy->abxy", fold, fold, kernel, precision="highest")
+    if _is_exact(kernel):
+        return upsampling.conv3x3_of_upsampled(x, kernel, options.get("precision"))
+    return conv_general_dilated(upsample_nearest(x), kernel, strides, padding, **options)
 
 
 def upsample_nearest(x: jax.Array) -> jax.Array:
@@ -87,6 +83,39 @@ def _taps_are_faster(shape: Sequence[int], stride: int, dilation: int) -> bool:
     height, _, inputs, outputs = shape
     narrow = min(inputs, outputs) < 256
     return jax.default_backend() == "cpu" and height <= 4 and (stride > 1 or dilation > 1 or narrow)
+
+
+def _winograd_is_faster(x: jax.Array, kernel: jax.Array, stride: int, dilation: int, padding: Any) -> bool:
+    """Measured on two CPU cores: from 128 channels and 8x8 tiles of 2x2 pixels on, as in the residual blocks."""
+    tiles = len(x) * (x.shape[1] // 2) * (x.shape[2] // 2)
+    return (
+        kernel.shape[:2] == (3, 3)
+        and _is_dense(kernel, stride, dilation, padding)
+        and x.shape[1] % 2 == x.shape[2] % 2 == 0
+        and min(kernel.shape[2:]) >= LEAST_CHANNELS
+        and tiles >= LEAST_TILES
+    )
+
+
+def _thin_is_faster(x: jax.Array, kernel: jax.Array, stride: int, dilation: int, padding: Any) -> bool:
+    """Measured on two CPU cores for the generators' 7x7 stem and head. They take twice an activation's memory."""
+    few, many = sorted(kernel.shape[2:])
+    return (
+        kernel.shape[:2] == (7, 7)
+        and _is_dense(kernel, stride, dilation, padding)
+        and few <= thin.FEW < many
+        and x.shape[0] * x.shape[1] * x.shape[2] <= MOST_THIN_PIXELS
+    )
+
+
+def _is_dense(kernel: jax.Array, stride: int, dilation: int, padding: Any) -> bool:
+    """Whether a convolution has neither strides nor zeros, and `_is_exact` allows another form of it."""
+    return _is_exact(kernel) and (stride, dilation) == (1, 1) and not any(zeros for pads in padding for zeros in pads)
+
+
+def _is_exact(kernel: jax.Array) -> bool:
+    """Whether this is a CPU, and the type has digits enough for sums in another order."""
+    return jax.default_backend() == "cpu" and kernel.dtype in (jnp.float32, jnp.float64)
 
 
 def _plain(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads, dilation: int, precision: Any) -> jax.Array:

@@ -1,5 +1,17 @@
-"""PyTorch on one thread: at these sizes its threads only wait for each other, for minutes on a busy machine."""
+"""What the parity tests share."""
 
+import pytest
 import torch
 
+from cyclegan_jax.networks import convolution, thin
+
+# On one thread: at these sizes PyTorch's threads only wait for each other, for minutes on a busy machine.
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def forms_of_wide_networks(monkeypatch):
+    """Let the tests' narrow networks compute as wide ones do: in the forms that pay from so many channels on."""
+    monkeypatch.setattr(convolution, "LEAST_CHANNELS", 1)
+    monkeypatch.setattr(convolution, "LEAST_TILES", 1)
+    monkeypatch.setattr(thin, "FEW", 3)

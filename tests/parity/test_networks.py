@@ -130,6 +130,12 @@ def test_generator(upsample, channels, blocks, size):
     compare_network(theirs, ours, np.random.default_rng(2).uniform(-1, 1, (2, *size, channels[0])), RELATIVE)
 
 
+@pytest.mark.usefixtures("forms_of_wide_networks")
+@pytest.mark.parametrize("upsample", ["resize", "transposed"])
+def test_generator_as_wide_ones_compute(upsample):
+    test_generator(upsample, (3, 3), 2, (16, 24))
+
+
 @pytest.mark.parametrize(
     ("kind", "n_layers", "channels", "size"),
     [
@@ -166,6 +172,12 @@ def test_float32_forward_at_the_initial_weights(upsample):
         expected = nhwc(theirs(nchw(x)))
     assert output.dtype == np.float32
     assert np.abs(output - expected).max() <= 1e-5 * np.ptp(expected)
+
+
+@pytest.mark.usefixtures("forms_of_wide_networks")
+@pytest.mark.parametrize("upsample", ["resize", "transposed"])
+def test_float32_forward_as_wide_ones_compute(upsample):
+    test_float32_forward_at_the_initial_weights(upsample)
 
 
 @pytest.mark.parametrize("kind", ["pytorch_gan", "n_layers"])
