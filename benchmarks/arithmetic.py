@@ -6,7 +6,7 @@ from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, TrainConfi
 def generator(config: GeneratorConfig, size: int, channels: int = 3) -> float:
     """One image of `size` x `size` pixels through a generator."""
     width, full, half, quarter = config.width, size**2, size**2 / 4, size**2 / 16
-    products = 49 * channels * width * full * 2
+    products: float = 49 * channels * width * full * 2
     products += 9 * width * (2 * width) * half + 9 * (2 * width) * (4 * width) * quarter
     products += config.blocks * 2 * 9 * (4 * width) ** 2 * quarter
     # A pixel meets 9 taps of a transposed kernel; 16 of nearest upsampling folded into its convolution.

@@ -98,16 +98,20 @@ def torch_step(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bo
     kind: type[torch.nn.Module] = reference_networks.SeedDiscriminator
     if config.discriminator.kind == "n_layers":
         kind = reference_networks.NLayerDiscriminator
-    generators = tuple(_placed(_torch_generator(config), device, tuned) for _ in "GF")
-    discriminators = tuple(_placed(kind(3, config.discriminator.width), device, tuned) for _ in "AB")
-    options = {"kind": "adam", "learning_rate": config.optimizer.learning_rate, "factor": lambda step: 1.0}
+    generators: Any = tuple(_placed(_torch_generator(config), device, tuned) for _ in "GF")
+    discriminators: Any = tuple(_placed(kind(3, config.discriminator.width), device, tuned) for _ in "AB")
+    options: dict[str, Any] = {
+        "kind": "adam",
+        "learning_rate": config.optimizer.learning_rate,
+        "factor": lambda step: 1.0,
+    }
     trainer: reference_training.Trainer
     if config.update_first == "discriminators":
-        trainer = reference_training.SeedTrainer(generators, discriminators, **options)  # type: ignore[arg-type]
+        trainer = reference_training.SeedTrainer(generators, discriminators, **options)
     else:
         off = reference_training.ImagePool(0, iter(()))
         trainer = reference_training.OfficialTrainer(
-            generators,  # type: ignore[arg-type]
+            generators,
             discriminators,
             pools=(off, off),
             cycle_A=10.0,
@@ -152,7 +156,8 @@ def _placed(network: torch.nn.Module, device: str, tuned: bool) -> torch.nn.Modu
     network = network.to("cuda" if device == "gpu" else "cpu")
     if not tuned:
         return network
-    return torch.compile(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload, no-any-return]
+    compiled: Any = torch.compile(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    return compiled
 
 
 def _torch_images(part: np.ndarray, device: str, tuned: bool) -> torch.Tensor:

@@ -244,6 +244,9 @@ class TrainConfig:
     """Type of the networks' arithmetic; parameters, losses and norm statistics are float32 at least."""
     precision: Literal["default", "high", "highest"] = "default"
     """Precision of float32 products where the hardware has a choice (TF32 on recent GPUs, bfloat16 on TPUs)."""
+    remat: bool = False
+    """Compute what a generator did on the way once more for its gradients, in place of keeping it: less memory for the
+    activations, more time."""
     parallel: Literal["jit", "pmap"] = "jit"
     """How a step is spread over devices: one program over a mesh, or the same step as a per-device body."""
     log_every: int = 100

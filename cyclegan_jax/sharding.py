@@ -124,7 +124,11 @@ def check_batch_size(config: TrainConfig, mesh: Mesh) -> None:
 
 
 def compile_step(
-    make_step: Callable[[Spread], Callable[[Any, Any], tuple[Any, Any]]], config: TrainConfig, mesh: Mesh
+    make_step: Callable[[Spread], Callable[[Any, Any], tuple[Any, Any]]],
+    config: TrainConfig,
+    mesh: Mesh,
+    *,
+    look: Callable[[jax.stages.Compiled], None] = lambda compiled: None,
 ) -> Callable[[Any, dict[str, np.ndarray]], tuple[Any, Any]]:
     """Compile a training step for all devices of a mesh.
 
@@ -132,6 +136,7 @@ def compile_step(
         make_step: gives the step for one of the spreads above.
         config: `parallel` chooses the form.
         mesh: the devices.
+        look: called with the compiled program before its first run.
 
     Returns:
         A function of the replicated state, which it donates, and this process's part of the batch as host arrays.
@@ -148,8 +153,10 @@ def compile_step(
             out_shardings=replicated(mesh),
         )
 
+        looked = _Once(jitted, look)
+
         def over_mesh(state: Any, batch: dict[str, np.ndarray]) -> tuple[Any, Any]:
-            return jitted(state, jax.make_array_from_process_local_data(split(mesh), batch))
+            return looked(state, jax.make_array_from_process_local_data(split(mesh), batch))
 
         return over_mesh
 
@@ -163,9 +170,25 @@ def compile_step(
         devices=devices if jax.process_count() == 1 else None,
     )
 
+    looked = _Once(mapped, look)
+
     def per_device(state: Any, batch: dict[str, np.ndarray]) -> tuple[Any, Any]:
         local = sum(device.process_index == jax.process_index() for device in devices)
         parts = {name: np.reshape(array, (local, -1, *np.shape(array)[1:])) for name, array in batch.items()}
-        return mapped(state, parts)
+        return looked(state, parts)
 
     return per_device
+
+
+class _Once:
+    """A jitted function that is looked at, compiled, before its first call. The call does not compile it again."""
+
+    def __init__(self, function: Any, look: Callable[[jax.stages.Compiled], None]):
+        self._function, self._look = function, look
+        self._seen = False
+
+    def __call__(self, *args: Any) -> Any:
+        if not self._seen:
+            self._look(self._function.lower(*args).compile())
+            self._seen = True
+        return self._function(*args)

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import optax
 
 from cyclegan_jax import image_pool
-from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.config import Direction, TrainConfig
 from cyclegan_jax.data.images import to_model_range
 from cyclegan_jax.image_pool import Draws, ImagePool
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.objective import Generated, discriminator_objective, generator_objective, l1
 from cyclegan_jax.optimizer import learning_rate
+from cyclegan_jax.rematerialization import Recomputed
 from cyclegan_jax.sharding import OneDevice, Spread
 from cyclegan_jax.state import TrainState
 
@@ -134,10 +135,19 @@ def _generate(
     """All generator passes of a step; each has dropout masks of its own."""
     passes = iter(range(6))
 
-    def translate(direction: Any, images: jax.Array) -> jax.Array:
+    # A whole pass at a time: between the passes nothing but images is kept.
+    recomputed = Recomputed() if config.remat else None
+
+    def translate(direction: Direction, images: jax.Array) -> jax.Array:
         number = next(passes)
         keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, number)
-        return networks.generate(generators, direction, images, keys)
+
+        def generate(params: Any, images: jax.Array, keys: jax.Array | None) -> jax.Array:
+            return networks.generate({direction: params}, direction, images, keys)
+
+        if recomputed:
+            return recomputed(generate, generators[direction], images, keys)
+        return generate(generators[direction], images, keys)
 
     fake_B = translate("AtoB", real_A)
     fake_A = translate("BtoA", real_B)

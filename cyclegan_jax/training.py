@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from cyclegan_jax import config as config_lib
-from cyclegan_jax import distributed, fine_tuning, sharding, state
+from cyclegan_jax import distributed, fine_tuning, memory, sharding, state
 from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax.checkpoints import Checkpoints
 from cyclegan_jax.config import TrainConfig
@@ -94,6 +94,7 @@ def _train(
         lambda spread: make_train_step(config, networks, optimizer, epoch_images=epoch_images, spread=spread),
         config,
         mesh,
+        look=lambda compiled: memory.check(memory.step_bytes(compiled), config, say),
     )
     sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])

@@ -125,7 +125,7 @@ def translate_files(
     for done, file in enumerate(chosen, start=1):
         try:
             ready[file] = read(file, generator.config.data, source, max_size)
-            pixels += math.prod(np.shape(ready[file])[:2])
+            pixels += _pixels(ready[file])
         except UserError as error:
             summary.skipped.append(str(error))
         if done == len(chosen) or len(ready) == 4 * batch_size or pixels >= _PIXELS_AT_ONCE:
@@ -137,6 +137,10 @@ def translate_files(
             progress(done, len(chosen))
     summary.seconds = time.monotonic() - begin
     return summary
+
+
+def _pixels(image: UserImage) -> int:
+    return math.prod(image.size if isinstance(image, Image.Image) else image.shape[:2])
 
 
 def read(file: Path, config: DataConfig, domain: Domain, max_size: int | None = None) -> UserImage:

@@ -4,6 +4,8 @@ XLA's kernels are made for many output channels. With few of them, one matrix pr
 every tap, and the taps' shares are then shifted and added up. The numbers are those of the convolution up to rounding.
 """
 
+import functools
+import operator
 from functools import partial
 from typing import Any
 
@@ -62,8 +64,12 @@ def _product_and_shifts(x: jax.Array, kernel: jax.Array, precision: Any) -> jax.
     weights = jnp.transpose(kernel, (2, 0, 1, 3)).reshape(inputs, -1)
     shares = jax.lax.dot_general(x.reshape(-1, inputs), weights, (((1,), (0,)), ((), ())), precision)
     shares = shares.reshape(number, *x.shape[1:3], side, side * outputs)
-    rows = sum(shares[:, i : i + height, :, i] for i in range(side))
-    return sum(rows[:, :, j : j + width, outputs * j : outputs * (j + 1)] for j in range(side))
+    rows = _sum([shares[:, i : i + height, :, i] for i in range(side)])
+    return _sum([rows[:, :, j : j + width, outputs * j : outputs * (j + 1)] for j in range(side)])
+
+
+def _sum(arrays: list[jax.Array]) -> jax.Array:
+    return functools.reduce(operator.add, arrays)
 
 
 def _weight_gradient(x: jax.Array, wide: jax.Array, kernel: jax.Array, precision: Any) -> jax.Array:
