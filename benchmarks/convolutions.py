@@ -2,8 +2,8 @@
 
     python -m benchmarks.convolutions
 
-For each kind of layer: the gradient of the weights, tap by tap and as XLA writes it; and nearest upsampling with its
-convolution, forward and backward, folded and as it stands. The last line is JSON.
+For each kind of layer: the gradient of the weights, tap by tap and as XLA writes it; then whole layers, forward and
+backward, in the forms of `winograd.py`, `upsampling.py` and `thin.py` and as they stand. The last line is JSON.
 """
 
 import json
@@ -19,7 +19,7 @@ backend.prepare()
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from cyclegan_jax.networks import convolution  # noqa: E402
+from cyclegan_jax.networks import convolution, thin, upsampling, winograd  # noqa: E402
 from cyclegan_jax.networks.convolution import NHWC, Pads  # noqa: E402
 
 ROUNDS = 15
@@ -32,7 +32,16 @@ LAYERS: dict[str, tuple[int, int, int, int, int, Pads, int]] = {
     "3x3 transposed, 256 to 128": (32, 3, 256, 128, 1, ((1, 2), (1, 2)), 2),
     "3x3 transposed, 128 to 64": (64, 3, 128, 64, 1, ((1, 2), (1, 2)), 2),
 }
-UPSAMPLED = {"nearest and 3x3, 256 to 128": (32, 256, 128), "nearest and 3x3, 128 to 64": (64, 128, 64)}
+# Input side, kernel side, channels in and out, the form.
+WHOLE: dict[str, tuple[int, int, int, int, Callable[..., jax.Array]]] = {
+    "3x3 residual, 256": (34, 3, 256, 256, winograd.conv3x3),
+    "3x3 residual, 256, of 256 px images": (66, 3, 256, 256, winograd.conv3x3),
+    "3x3 residual, 128, of 64 px images": (18, 3, 128, 128, winograd.conv3x3),
+    "nearest and 3x3, 256 to 128": (32, 3, 256, 128, upsampling.conv3x3_of_upsampled),
+    "nearest and 3x3, 128 to 64": (64, 3, 128, 64, upsampling.conv3x3_of_upsampled),
+    "7x7 from RGB, 64": (134, 7, 3, 64, thin.conv_thin),
+    "7x7 to RGB, 64": (134, 7, 64, 3, thin.conv_thin),
+}
 
 
 def main() -> None:
@@ -42,8 +51,8 @@ def main() -> None:
         _, kernel_side, inputs, outputs, stride, _, dilation = layer
         used = convolution._taps_are_faster((kernel_side, kernel_side, inputs, outputs), stride, dilation)
         results[name] = report(f"weight gradient: {name}", *weight_gradients(*layer), used)
-    for name, sizes in UPSAMPLED.items():
-        results[name] = report(f"forward and backward: {name}", *upsampling(*sizes), True)
+    for name, whole in WHOLE.items():
+        results[f"whole: {name}"] = report(f"forward and backward: {name}", *whole_layers(*whole), True)
     print(json.dumps({name: round(ratio, 2) for name, ratio in results.items()}))
 
 
@@ -78,21 +87,20 @@ def weight_gradients(
     return lambda: ours(x, grad), lambda: plain(grad)
 
 
-def upsampling(side: int, inputs: int, outputs: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def whole_layers(
+    side: int, kernel_side: int, inputs: int, outputs: int, form: Callable[..., jax.Array]
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
     rng = np.random.default_rng(0)
     x = jax.device_put(rng.normal(size=(1, side, side, inputs)).astype(np.float32))
-    kernel = jax.device_put(rng.normal(size=(3, 3, inputs, outputs)).astype(np.float32))
-    grad = jax.device_put(rng.normal(size=(1, 2 * side, 2 * side, outputs)).astype(np.float32))
-    options = {"lhs_dilation": (1, 1), "dimension_numbers": NHWC}
-
-    def folded(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return convolution.conv_of_nearest_upsampled(x, kernel, (1, 1), ((1, 1), (1, 1)), **options)
+    kernel = jax.device_put(rng.normal(size=(kernel_side, kernel_side, inputs, outputs)).astype(np.float32))
+    grad = jax.device_put(rng.normal(size=jax.eval_shape(form, x, kernel).shape).astype(np.float32))
 
     def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        upsampled = convolution.upsample_nearest(x)
-        return convolution.conv_general_dilated(
-            upsampled, kernel, (1, 1), ((1, 1), (1, 1)), lhs_dilation=(1, 1), dimension_numbers=NHWC
-        )
+        if form is upsampling.conv3x3_of_upsampled:
+            x, pads = convolution.upsample_nearest(x), [(1, 1), (1, 1)]
+        else:
+            pads = [(0, 0), (0, 0)]
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), pads, dimension_numbers=NHWC)
 
     def both_ways(function: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable[[], Any]:
         @jax.jit
@@ -102,7 +110,7 @@ def upsampling(side: int, inputs: int, outputs: int) -> tuple[Callable[[], Any],
 
         return lambda: run(x, kernel, grad)
 
-    return both_ways(folded), both_ways(plain)
+    return both_ways(lambda x, kernel: form(x, kernel)), both_ways(plain)
 
 
 if __name__ == "__main__":

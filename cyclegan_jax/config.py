@@ -247,6 +247,9 @@ class TrainConfig:
     remat: bool = False
     """Compute what a generator did on the way once more for its gradients, in place of keeping it: less memory for the
     activations, more time."""
+    steps_per_dispatch: int = 1
+    """Steps in one program, for fast accelerators that would otherwise wait for the host between small steps. On CPU it
+    is much slower."""
     parallel: Literal["jit", "pmap"] = "jit"
     """How a step is spread over devices: one program over a mesh, or the same step as a per-device body."""
     log_every: int = 100
@@ -271,7 +274,14 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Check each field alone and the fields that must fit together."""
         check_types(self, "")
-        for name in ("batch_size", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
+        for name in (
+            "batch_size",
+            "steps_per_dispatch",
+            "log_every",
+            "sample_every",
+            "checkpoint_every",
+            "keep_checkpoints",
+        ):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
         require(self.eval_every >= 0, "eval_every", self.eval_every, "0 or more")

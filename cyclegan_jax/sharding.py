@@ -128,41 +128,50 @@ def compile_step(
     config: TrainConfig,
     mesh: Mesh,
     *,
+    steps: int = 1,
     look: Callable[[jax.stages.Compiled], None] = lambda compiled: None,
 ) -> Callable[[Any, dict[str, np.ndarray]], tuple[Any, Any]]:
-    """Compile a training step for all devices of a mesh.
+    """Compile a training step, or several in one program, for all devices of a mesh.
 
     Args:
         make_step: gives the step for one of the spreads above.
         config: `parallel` chooses the form.
         mesh: the devices.
+        steps: how many steps the program takes, by `lax.scan`.
         look: called with the compiled program before its first run.
 
     Returns:
-        A function of the replicated state, which it donates, and this process's part of the batch as host arrays.
+        A function of the replicated state, which it donates, and this process's part of the batch as host arrays; with
+        several steps, the batches and the metrics have a first axis of steps.
 
     Raises:
         UserError: the devices cannot share the batch evenly.
     """
     check_batch_size(config, mesh)
+
+    def program(spread: Spread) -> Callable[[Any, Any], tuple[Any, Any]]:
+        step = make_step(spread)
+        return step if steps == 1 else lambda state, batches: jax.lax.scan(step, state, batches)
+
     if config.parallel == "jit":
+        placement = split(mesh) if steps == 1 else NamedSharding(mesh, PartitionSpec(None, AXIS))
         jitted = jax.jit(
-            make_step(OverMesh(mesh)),
+            program(OverMesh(mesh)),
             donate_argnums=0,
-            in_shardings=(replicated(mesh), split(mesh)),
+            in_shardings=(replicated(mesh), placement),
             out_shardings=replicated(mesh),
         )
 
         looked = _Once(jitted, look)
 
         def over_mesh(state: Any, batch: dict[str, np.ndarray]) -> tuple[Any, Any]:
-            return looked(state, jax.make_array_from_process_local_data(split(mesh), batch))
+            return looked(state, jax.make_array_from_process_local_data(placement, batch))
 
         return over_mesh
 
     devices = list(mesh.devices.flat)
     mapped = jax.pmap(
-        make_step(PerDevice()),
+        program(PerDevice()),
         axis_name=AXIS,
         in_axes=(None, 0),
         out_axes=None,
@@ -174,8 +183,12 @@ def compile_step(
 
     def per_device(state: Any, batch: dict[str, np.ndarray]) -> tuple[Any, Any]:
         local = sum(device.process_index == jax.process_index() for device in devices)
-        parts = {name: np.reshape(array, (local, -1, *np.shape(array)[1:])) for name, array in batch.items()}
-        return looked(state, parts)
+        return looked(state, {name: parts(array, local) for name, array in batch.items()})
+
+    def parts(array: np.ndarray, local: int) -> np.ndarray:
+        if steps == 1:
+            return np.reshape(array, (local, -1, *np.shape(array)[1:]))
+        return np.moveaxis(np.reshape(array, (steps, local, -1, *np.shape(array)[2:])), 1, 0)
 
     return per_device
 

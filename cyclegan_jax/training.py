@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cyclegan_jax import config as config_lib
 from cyclegan_jax import distributed, fine_tuning, memory, sharding, state
@@ -90,12 +92,19 @@ def _train(
     batches = pipeline.train_iterator(
         data, config, process_index=jax.process_index(), process_count=jax.process_count(), say=say
     )
-    train_step = sharding.compile_step(
-        lambda spread: make_train_step(config, networks, optimizer, epoch_images=epoch_images, spread=spread),
-        config,
-        mesh,
-        look=lambda compiled: memory.check(memory.step_bytes(compiled), config, say),
-    )
+
+    @functools.cache
+    def train_steps(number: int) -> Callable[[TrainState, dict[str, np.ndarray]], tuple[TrainState, Metrics]]:
+        return sharding.compile_step(
+            lambda spread: make_train_step(config, networks, optimizer, epoch_images=epoch_images, spread=spread),
+            config,
+            mesh,
+            steps=number,
+            look=lambda compiled: memory.check(
+                memory.step_bytes(compiled), config, say if number == config.steps_per_dispatch else _nothing
+            ),
+        )
+
     sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
     evaluate = None
@@ -124,8 +133,12 @@ def _train(
             watch = Watch(config)
             agreement = distributed.Agreement()
 
-            def look_at(step: int, metrics: Metrics) -> None:
-                scalars = {name: float(value) for name, value in jax.device_get(metrics).items()}
+            def look_at(last: int, number: int, metrics: Metrics) -> None:
+                values = {name: np.reshape(value, number) for name, value in jax.device_get(metrics).items()}
+                for place, step in enumerate(range(last - number + 1, last + 1)):
+                    look_at_one(step, {name: float(value[place]) for name, value in values.items()})
+
+            def look_at_one(step: int, scalars: Scalars) -> None:
                 _check_finite(scalars, step, checkpoints)
                 checkpoints.poll()
                 progress.done(step)
@@ -136,14 +149,17 @@ def _train(
                     say(progress.line(step, scalars))
 
             unseen = None
-            for step in range(start + 1, stop + 1):
+            step = start
+            while step < stop:
+                number = _steps_at_once(config, step, stop)
                 with progress.waiting():
-                    batch = next(batches)
-                train_state, metrics = train_step(train_state, batch)
+                    batch = _stacked([next(batches) for _ in range(number)])
+                train_state, metrics = train_steps(number)(train_state, batch)
+                step += number
                 # The device works on this step while the host looks at the one before.
                 if unseen is not None:
                     look_at(*unseen)
-                unseen = (step, metrics)
+                unseen = (step, number, metrics)
 
                 signal_number = agreement.largest((interruption and interruption.requested) or 0)
                 samples_due = step % config.sample_every == 0 or step == stop
@@ -179,6 +195,22 @@ def _train(
     return train_state
 
 
+def _steps_at_once(config: TrainConfig, step: int, stop: int) -> int:
+    """`steps_per_dispatch`, or 1 where something is due before so many more steps: two programs serve all."""
+    ends = [stop]
+    for every in (config.sample_every, config.checkpoint_every, config.eval_every):
+        if every:
+            ends.append((step // every + 1) * every)
+    return config.steps_per_dispatch if step + config.steps_per_dispatch <= min(ends) else 1
+
+
+def _stacked(batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Batches for one program: with a first axis of steps where there are several."""
+    if len(batches) == 1:
+        return batches[0]
+    return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
+
+
 def _begin(
     config: TrainConfig,
     workdir: Path,
@@ -211,7 +243,7 @@ def _reporting(config: TrainConfig, workdir: Path, start: int) -> Reports:
 
 
 def _nothing(line: str) -> None:
-    """What the processes after the first say."""
+    """What is said where it has been said already, as by the processes after the first."""
 
 
 def schedule_steps(config: TrainConfig, epoch_images: int) -> int:

@@ -5,9 +5,10 @@ The argument is the optimizer: `sgd`, plain descent, or `adam`, which hides the 
 
 import json
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -43,6 +44,28 @@ def run(config: TrainConfig, devices: int, transform: Any, per_device: Any = Non
     return jax.tree.map(np.asarray, train_state), {name: float(value) for name, value in metrics.items()}
 
 
+def several_steps(parallel: Literal["jit", "pmap"]) -> bool:
+    """Whether three steps in one program see, on eight devices, what they see one after the other."""
+
+    def make_step(spread: sharding.Spread) -> Any:
+        def step(total: jax.Array, batch: dict[str, jax.Array]) -> Any:
+            mean = spread.mean({"mean": jnp.mean(batch["A"] * (1.0 + total))})
+            return total + spread.gather(batch["A"])[5, 0], mean
+
+        return step
+
+    mesh, config = sharding.make_mesh(), tiny_config(batch_size=8, parallel=parallel)
+    batches = {"A": np.random.default_rng(0).normal(size=(3, 8, 1))}
+    total = jax.device_put(np.zeros(()), sharding.replicated(mesh))
+    together = sharding.compile_step(make_step, config, mesh, steps=3)(total, batches)
+    one_step = sharding.compile_step(make_step, config, mesh)
+    total, means = jax.device_put(np.zeros(()), sharding.replicated(mesh)), []
+    for index in range(3):
+        total, metrics = one_step(total, {"A": batches["A"][index]})
+        means.append(float(metrics["mean"]))
+    return np.allclose(together[0], total, rtol=1e-12) and np.allclose(together[1]["mean"], means, rtol=1e-12)
+
+
 def largest(one: Any, other: Any, keep: Any) -> float:
     pairs = zip(jax.tree.leaves_with_path(one), jax.tree.leaves(other), strict=True)
     return max(
@@ -70,6 +93,7 @@ def main() -> None:
             "state": largest(one, eight, lambda path, feeds=feeds: not feeds(path)),
             "norm_biases": largest(one, eight, feeds),
             "metrics": max(abs(metrics[key] - metrics_eight[key]) for key in metrics),
+            "several_steps": several_steps("jit" if parallel == "jit" else "pmap"),
             "pool_filled": int(eight.pool_A.filled),
         }
     wrong, _ = run(config, 8, transform, per_device=ForgetsToAverage())

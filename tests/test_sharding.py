@@ -44,6 +44,7 @@ def test_eight_devices_equal_one(parallel, optimizer):
     assert found["state"] <= BOUND, found
     assert found["norm_biases"] <= 1e-8, found
     assert found["metrics"] <= BOUND, found
+    assert found["several_steps"], found
     # The pools hold images of every device, and the random exchange took place.
     assert found["pool_filled"] == 6
     # What a step that forgets to average would give: the comparison is sharp enough to see it.

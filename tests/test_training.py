@@ -109,6 +109,23 @@ def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path):
     assert int(resumed.step) == 6
 
 
+def test_several_steps_in_one_program(run, tmp_path):
+    """Three steps at once, then one by one up to what is due at step 4 and the end at step 6."""
+    workdir, config, lines = run
+    assert [
+        training._steps_at_once(dataclasses.replace(config, steps_per_dispatch=3), step, 6) for step in range(6)
+    ] == [*(3, 3, 1, 1, 1, 1)]
+    together: list[str] = []
+    training.train(dataclasses.replace(config, steps_per_dispatch=3), tmp_path / "work", say=together.append)
+    assert [line.split()[:2] for line in together] == [line.split()[:2] for line in lines]
+    assert checkpoints.load_config(tmp_path / "work")[1] == 6
+    for name in ("loss/cycle_A", "loss/gan_AtoB", "loss/discriminators"):
+        one, other = (EventAccumulator(str(run / "tensorboard")).Reload() for run in (workdir, tmp_path / "work"))
+        expected = [event.value for event in one.Scalars(name)]
+        assert [event.value for event in other.Scalars(name)] == pytest.approx(expected, rel=2e-3)
+        assert len(set(expected)) == 3
+
+
 def test_a_finished_run_says_so(run):
     workdir, config, _ = run
     lines = []

@@ -79,15 +79,15 @@ def open_picture(encoded: bytes, channels: int | None, name: str) -> Image.Image
     # Pillow would clip these values to 255, so that most of such a picture turns white.
     raise UserError(
         f"the image {name} holds 16-bit, 32-bit or float gray values (Pillow's mode {mode}), which would be clipped: "
-        "state their range, such as --data.range_A 0 65535, or convert it to 8 bits"
+        "state their range when training, such as --data.range_A 0 65535, or convert it to 8 bits"
     )
 
 
 def _from_array(array: npt.NDArray[Any], channels: int | None, name: str) -> Image.Image:
     if array.dtype != np.uint8:
         raise UserError(
-            f"the array {name} holds {array.dtype} values: state their range, such as --data.range_A 0 1, or store "
-            "uint8"
+            f"the array {name} holds {array.dtype} values: state their range when training, such as "
+            "--data.range_A 0 1, or store uint8"
         )
     picture = _to_pillow(np.ascontiguousarray(array))
     return picture.convert(stored_mode(picture) if channels is None else _MODES[channels])

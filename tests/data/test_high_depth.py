@@ -144,7 +144,9 @@ def test_8_bit_arrays_are_images_and_others_ask_for_their_range() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     np.testing.assert_array_equal(images.decode(npy(pixels), 3, "x"), pixels)
     np.testing.assert_array_equal(images.decode(npy(pixels[..., 0]), 1, "x")[..., 0], pixels[..., 0])
-    with pytest.raises(UserError, match=r"x\.npy holds float32 values: state their range, such as --data\.range_A 0 1"):
+    with pytest.raises(
+        UserError, match=r"x\.npy holds float32 values: state their range when training, such as --data\.range_A 0 1"
+    ):
         images.decode(npy(FLOATS), 3, "x.npy")
 
 
