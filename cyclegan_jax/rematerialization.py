@@ -55,5 +55,5 @@ def _zero_after(arrays: list[jax.Array]) -> jax.Array:
     """0, by an expression that a compiler cannot simplify or compute before all of the arrays are there."""
     arrays = jax.lax.optimization_barrier(arrays)
     # The arrays are gradients: where one is not a number the step is lost anyway, and NaN is as good as 0.
-    firsts = [array.ravel()[0] for array in arrays]
+    firsts = [array[(0,) * array.ndim] for array in arrays]
     return sum((jnp.where(jnp.isnan(first), first, 0) for first in firsts), jnp.zeros(()))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cyclegan_jax import checkpoints, inference, optimizer, state, training
+from cyclegan_jax import checkpoints, inference, memory, optimizer, state, training
 from cyclegan_jax.config import OptimizerConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from tests.conftest import tiny_config
@@ -124,6 +124,16 @@ def test_several_steps_in_one_program(run, tmp_path):
         expected = [event.value for event in one.Scalars(name)]
         assert [event.value for event in other.Scalars(name)] == pytest.approx(expected, rel=2e-3)
         assert len(set(expected)) == 3
+
+
+def test_a_step_that_the_machine_cannot_hold_is_not_begun(run, tmp_path, monkeypatch):
+    _, config, _ = run
+    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
+    (tmp_path / "memory.max").write_text("100000\n")
+    with pytest.raises(UserError, match=r"a training step needs 0\.0 GiB of memory, but this machine has 0\.0 GiB"):
+        training.train(config, tmp_path / "work", say=lambda line: None)
+    monkeypatch.undo()
+    assert int(training.train(dataclasses.replace(config, steps=1), tmp_path / "work", say=lambda line: None).step) == 1
 
 
 def test_a_finished_run_says_so(run):

@@ -1,0 +1,152 @@
+"""Train on real images for some minutes, and score photo -> labels as time goes by.
+
+    python -m benchmarks.quality_over_time --data DIR --out DIR --device gpu --dtype bfloat16 --batch 4 --scan 8
+
+DIR has trainA, trainB, testA and testB: label maps in the Cityscapes colours and photos, the test pairs by name. All
+images are held in memory. With the same --out another call goes on where the last one stopped. Needs jax, flax, optax,
+orbax, pillow and numpy alone. It prints a table; `curve.json` holds all points, and the last line is the latest.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cyclegan_jax import backend
+
+backend.prepare()
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from cyclegan_jax import optimizer, recipes, sharding, state  # noqa: E402
+from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig  # noqa: E402
+from cyclegan_jax.data.palette import COLORS, NAMES  # noqa: E402
+from cyclegan_jax.evaluation.segmentation import evaluate_photo_to_labels  # noqa: E402
+from cyclegan_jax.networks import cyclegan  # noqa: E402
+from cyclegan_jax.train_step import make_train_step  # noqa: E402
+
+
+def main() -> None:
+    args = arguments()
+    jax.config.update("jax_platforms", {"cpu": "cpu", "gpu": "cuda"}[args.device])
+    args.out.mkdir(parents=True, exist_ok=True)
+    config = dataclasses.replace(
+        recipes.paper(),
+        data=DataConfig(image_size=args.size, labels="A"),
+        generator=GeneratorConfig(args.blocks, args.width, "resize"),
+        batch_size=args.batch,
+        dtype=args.dtype,
+        seed=args.seed,
+        ema_decay=0.995,
+    )
+    load_size = round(args.size * 286 / 256)
+    train = {domain: read(args.data / f"train{domain}", load_size, domain) for domain in "AB"}
+    test = {domain: read(args.data / f"test{domain}", args.size, domain) for domain in "AB"}
+    train_truth = list(read(args.data / "trainA", args.size, "A"))
+    print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}; { ({name: len(x) for name, x in train.items()}) }")
+
+    transform = optimizer.adam(config.optimizer)
+    networks, mesh = cyclegan.define(config), sharding.make_mesh()
+    epoch_images = max(len(images) for images in train.values())
+    steps = sharding.compile_step(
+        lambda spread: make_train_step(config, networks, transform, epoch_images=epoch_images, spread=spread),
+        config,
+        mesh,
+        steps=args.scan,
+    )
+    current = jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))()
+    translate = jax.jit(lambda generators, photos: networks.generate(generators, "BtoA", photos))
+    current, curve = restored(args.out, current)
+    batches = pairs(train, config, args.scan, int(current.step))
+
+    def score(seconds: float) -> None:
+        photos = test["B"].astype(np.float32) / 127.5 - 1
+        parts = [np.asarray(translate(current.ema, photos[i : i + 8]), np.float32) for i in range(0, len(photos), 8)]
+        labels = np.clip(np.concatenate(parts) * 127.5 + 127.5, 0, 255).round().astype(np.uint8)
+        found = evaluate_photo_to_labels(labels, test["A"], train_truth, COLORS, NAMES)
+        rows = (("model", found.model), ("constant", found.constant_map), ("shuffled", found.shuffled))
+        means = {name: [round(value, 4) for value in scores.means] for name, scores in rows}
+        curve.append({"seconds": round(seconds, 1), "step": int(current.step), **means})
+        print(
+            f"| {seconds / 60:.1f} | {int(current.step):,} | " + " | ".join(map(str, means.values())) + " |", flush=True
+        )
+        Image.fromarray(
+            np.concatenate([test["B"][:8], labels[:8], test["A"][:8]], 2).reshape(-1, 3 * args.size, 3)
+        ).save(args.out / "samples.png")
+
+    print("| training, min | step | model: pixel, class, IoU | constant map | shuffled |\n|---|---|---|---|---|")
+    current, metrics = steps(current, next(batches))  # compiles
+    jax.block_until_ready(metrics)
+    trained = curve[-1]["seconds"] if curve else 0.0
+    left, due = 60 * args.minutes, args.every
+    while left > 0:
+        begin = time.monotonic()
+        while due > 0 and left > 0:
+            current, metrics = steps(current, next(batches))
+            jax.block_until_ready(metrics)
+            passed, begin = time.monotonic() - begin, time.monotonic()
+            trained, left, due = trained + passed, left - passed, due - passed
+        score(trained)
+        due = args.every
+    save(args.out, current, curve)
+    print(json.dumps(curve[-1]))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--every", type=float, default=60.0, help="seconds of training between scores")
+    for name, default in {"size": 128, "batch": 1, "width": 64, "blocks": 6, "scan": 1, "seed": 0}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    return parser.parse_args()
+
+
+def read(folder: Path, size: int, domain: str) -> np.ndarray:
+    """All images of a folder in the order of their names: (N, size, size, 3) uint8."""
+    how = Image.Resampling.NEAREST if domain == "A" else Image.Resampling.BICUBIC
+    return np.stack(
+        [np.asarray(Image.open(path).convert("RGB").resize((size, size), how)) for path in sorted(folder.iterdir())]
+    )
+
+
+def pairs(train: dict[str, np.ndarray], config: TrainConfig, scan: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
+    """Random crops, half of them mirrored, of random images; with a first axis of steps where `scan` is above 1."""
+    rng, size = np.random.default_rng((config.seed, seed)), config.data.image_size
+    while True:
+        batch = {}
+        for domain, images in train.items():
+            rows = []
+            for index in rng.integers(len(images), size=scan * config.batch_size):
+                top, left = rng.integers(images.shape[1] - size + 1, size=2)
+                row = images[index, top : top + size, left : left + size]
+                rows.append(row[:, ::-1] if rng.integers(2) else row)
+            shape = (config.batch_size,) if scan == 1 else (scan, config.batch_size)
+            batch[domain] = np.stack(rows).reshape(*shape, size, size, 3)
+        yield batch
+
+
+def save(out: Path, current: Any, curve: list[dict[str, Any]]) -> None:
+    np.savez(out / "state.npz", *[np.asarray(leaf) for leaf in jax.tree.leaves(current)])
+    (out / "curve.json").write_text(json.dumps(curve, indent=1))
+
+
+def restored(out: Path, current: Any) -> tuple[Any, list[dict[str, Any]]]:
+    if not (out / "state.npz").exists():
+        return current, []
+    with np.load(out / "state.npz") as kept:
+        leaves = [kept[f"arr_{index}"] for index in range(len(kept.files))]
+    placed = jax.tree.map(lambda leaf, old: jax.device_put(leaf, old.sharding), leaves, jax.tree.leaves(current))
+    return jax.tree.unflatten(jax.tree.structure(current), placed), json.loads((out / "curve.json").read_text())
+
+
+if __name__ == "__main__":
+    main()
