@@ -12,6 +12,9 @@ import pytest
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from tests.faults.summary import SUMMARY, Summary
 
+# The tests' time is compilation for the most part. LLVM's optimizations, the half of it, change no result; with
+# `XLA_FLAGS= pytest` the programs are those of a training run. It has an effect before JAX's first use of a device.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # Many tests train the same tiny experiment: each program is compiled once in a test run, by this process or another.
 _COMPILED = tempfile.TemporaryDirectory(prefix="cyclegan-jax-compiled-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _COMPILED.name)

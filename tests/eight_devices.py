@@ -85,7 +85,9 @@ def main() -> None:
     config = tiny_config(**base, generator=generator, loss=LossConfig(identity_weight=0.5))
     one, metrics = run(config, 1, transform)
     for parallel in ("jit", "pmap"):
-        config = tiny_config(**base, generator=generator, loss=LossConfig(identity_weight=0.5), parallel=parallel)
+        # Between them the two optimizers see both forms with and without activations computed again.
+        changes = {"parallel": parallel, "remat": (parallel == "pmap") == (sys.argv[1] == "sgd")}
+        config = tiny_config(**base, **changes, generator=generator, loss=LossConfig(identity_weight=0.5))
         eight, metrics_eight = run(config, 8, transform)
         feeds = lambda path: bool(path) and bias_feeds_norm(tuple(path))  # noqa: E731
         results[parallel] = {

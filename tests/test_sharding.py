@@ -16,14 +16,11 @@ from tests.conftest import tiny_config
 BOUND = 1e-10
 
 
-# Without LLVM's optimizations the programs compile faster, and compute the same.
-FLAGS = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-
-
 @functools.cache
 def differences(optimizer: str) -> dict[str, dict[str, float]]:
     """What `eight_devices.py` prints, from a process that has eight virtual devices."""
-    environment = os.environ | {"XLA_FLAGS": FLAGS, "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.eight_devices", optimizer],
         env=environment,
