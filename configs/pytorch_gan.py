@@ -1,4 +1,4 @@
-"""PyTorch-GAN's own settings, the seed of this project: 256 pixels, 9 blocks, on your own folders by `--data.dir`."""
+"""A recipe after PyTorch-GAN: 256 pixels, 9 blocks, on your own folders by `--data.dir`."""
 
 import dataclasses
 
@@ -7,5 +7,5 @@ from cyclegan_jax.recipes import pytorch_gan
 
 
 def get_config() -> TrainConfig:
-    """PyTorch-GAN's recipe; it loads images at 1.12 times the crop."""
-    return dataclasses.replace(pytorch_gan(), data=DataConfig(source="folder", image_size=256, load_size=287))
+    """The recipe `pytorch_gan`; images are loaded at 286/256 times the crop, which is its 1.12."""
+    return dataclasses.replace(pytorch_gan(), data=DataConfig(source="folder", image_size=256))

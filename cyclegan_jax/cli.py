@@ -78,6 +78,7 @@ def evaluate(
     from cyclegan_jax.evaluation.command import evaluate_run
     from cyclegan_jax.evaluation.evaluator import Settings
 
+    require(images is None or images >= 2, "images", images, "at least 2")
     settings = Settings(images, segmenter, features, inception_weights)
     evaluate_run(run, settings, steps=steps, data_dir=data_dir)
 
@@ -195,7 +196,7 @@ def _run(command: Callable[[], int | None]) -> int:
         print(f"{stopped}; the same command goes on from there", file=sys.stderr)
         return exit_status(stopped.signal_number)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         return INTERRUPTED
     finally:
         sys.unraisablehook = before

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import tyro
 
+from cyclegan_jax import official_flags
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.distributed import Processes
 from cyclegan_jax.errors import UserError
@@ -45,7 +46,8 @@ def parse_train(args: Sequence[str]) -> TrainCommand:
         args: the arguments after the program's name.
 
     Raises:
-        UserError: the config file is missing or broken, or the flags for several processes do not fit together.
+        UserError: the config file is missing or broken, a flag is the official PyTorch code's, or the flags for several
+            processes do not fit together.
         SystemExit: help was asked for, or a flag is unknown or has a value that its field does not take.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -56,6 +58,7 @@ def parse_train(args: Sequence[str]) -> TrainCommand:
     parser.add_argument("--num_processes", type=int)
     parser.add_argument("--process_id", type=int)
     known, rest = parser.parse_known_args(args)
+    official_flags.refuse(rest)
     wants_help = "--help" in rest or "-h" in rest
     if known.config is None and not wants_help:
         raise UserError("no experiment was named: give one by --config, such as --config configs/streets.py")

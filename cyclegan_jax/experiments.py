@@ -18,7 +18,7 @@ def at_256_pixels(name: str, *, identity_weight: float = 0.0) -> TrainConfig:
     base = paper()
     return dataclasses.replace(
         base,
-        data=DataConfig(source="tfds", name=name, image_size=256, load_size=286),
+        data=DataConfig(source="tfds", name=name, image_size=256),
         loss=dataclasses.replace(base.loss, identity_weight=identity_weight, identity="target"),
         checkpoint_every=5000,
         sample_every=5000,

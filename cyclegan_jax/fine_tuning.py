@@ -20,14 +20,14 @@ def start_from(run: str | Path, state: TrainState, say: Callable[[str], None]) -
     keeps an average starts it from the old run's, or from its weights where there is none.
 
     Args:
-        run: the work directory of the old run.
+        run: the work directory of the old run, or the folder of one of its checkpoints.
         state: the new run's state before its first step.
         say: where the line about what was taken, and what was not, goes.
 
     Raises:
         UserError: there is no whole checkpoint, or nothing of it fits.
     """
-    old, _, step = checkpoints.load_state(run)
+    old, _, step = checkpoints.load_state(*checkpoints.choose(run))
     averaged = old.get("ema", old["generators"])
     available = {"generators": old["generators"], "discriminators": old["discriminators"], "ema": averaged}
     found = dict(zip(checkpoint_store.names(available), jax.tree.leaves(available), strict=True))

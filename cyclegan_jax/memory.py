@@ -59,7 +59,7 @@ def check(needed: int | None, config: TrainConfig, say: Callable[[str], None]) -
     if needed > there:
         raise UserError(
             f"a training step needs {gib} of memory, but {where} has {there / 2**30:.1f} GiB: "
-            f"{'' if config.remat else 'train with --remat, or '}lower --batch_size, --data.image_size or "
+            f"{'' if config.remat else 'train with --remat=True, or '}lower --batch_size, --data.image_size or "
             "--generator.width"
         )
     say(f"a step takes {gib} of the {there / 2**30:.1f} GiB of memory that {where} has")

@@ -21,7 +21,9 @@ def paper() -> TrainConfig:
 
 
 def pytorch_gan() -> TrainConfig:
-    """PyTorch-GAN's recipe: D first, no pool, means over domains, identity on the input, upsampling by resizing.
+    """A recipe after PyTorch-GAN: D first, no pool, means over domains, identity on the input, upsampling by resizing.
+
+    It is the seed's; PyTorch-GAN's later code updates G first, has a pool, and holds the identity on the target.
 
     Its weights are 10 for the cycle and 5 for the identity, which is `identity_weight=0.5` relative to the cycle's.
     """

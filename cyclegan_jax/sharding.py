@@ -119,7 +119,7 @@ def check_batch_size(config: TrainConfig, mesh: Mesh) -> None:
     if config.batch_size % mesh.size:
         raise UserError(
             f"batch_size is {config.batch_size}, but it is shared by {mesh.size} devices: take a multiple of "
-            f"{mesh.size}, or show the program fewer devices"
+            f"{mesh.size}, or show the program fewer, as by CUDA_VISIBLE_DEVICES=0"
         )
 
 

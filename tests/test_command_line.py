@@ -1,18 +1,30 @@
 """`train.py` and `cyclegan-jax` as a user types them, mistakes included."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cyclegan_jax import backend, cli
+from cyclegan_jax import backend, cli, official_flags
+from cyclegan_jax import config as config_lib
 from cyclegan_jax.command_line import load_config_file, parse_train
+from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 STREETS = str(ROOT / "configs" / "streets.py")
+
+
+def names(values: dict[str, Any], prefix: str = "") -> set[str]:
+    parts = {name: values for name, values in values.items() if isinstance(values, dict)}
+    return {prefix + name for name in values}.union(*(names(part, f"{prefix}{name}.") for name, part in parts.items()))
+
+
+FIELDS = names(config_lib.to_dict(TrainConfig()))
 
 
 def test_every_named_flag_reaches_its_field():
@@ -81,6 +93,30 @@ def test_a_typo_gets_the_nearest_name(capsys):
     status, said = stopped(capsys, "--config", STREETS, "--data.image_sze=64")
     assert status == 2
     assert "--data.image" in said.replace("\n", "")
+
+
+@pytest.mark.parametrize("flag", official_flags.EQUALS)
+def test_a_flag_of_the_official_code_gets_its_equal(capsys, flag):
+    status, said = stopped(capsys, "--config", STREETS, f"{flag}=3")
+    equal = official_flags.EQUALS[flag]
+    assert (status, said) == (2, f"error: {flag} is a flag of the official PyTorch code: here it is {equal}\n")
+    field = equal.removeprefix("--").partition("=")[0]
+    assert field == "workdir" or field in FIELDS
+    assert f"`{flag}" in (ROOT / "docs" / "coming_from_pytorch.md").read_text()
+
+
+def test_a_flag_of_the_official_code_that_is_not_needed(capsys):
+    status, said = stopped(capsys, "--dataset_mode", "unaligned", "--config", STREETS)
+    assert status == 2
+    assert said.endswith("leave it out: --data.source says what the data is\n")
+
+
+def test_the_flags_that_the_documents_show_are_taken():
+    text = "".join(path.read_text() for path in (ROOT / "README.md", ROOT / "docs" / "coming_from_pytorch.md"))
+    shown = {flag for flag in re.findall(r"`(--[\w.]+=[^` ,]+)`", text) if flag.split("=")[0][2:] in FIELDS}
+    assert {"--remat=True", "--batch_size=8", "--data.cache_gib=4"} <= shown
+    for flag in shown:
+        parse_train(["--config", str(ROOT / "configs" / "horse2zebra.py"), flag])
 
 
 def test_a_wrong_value_is_refused_by_its_field(capsys):

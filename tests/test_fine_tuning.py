@@ -46,6 +46,15 @@ def test_networks_are_taken_and_the_rest_begins_anew(tmp_path):
     assert said == [f"starting from the weights of {tmp_path} at step 3: {number} of {number} arrays"]
 
 
+def test_a_checkpoint_may_be_named_by_its_folder(tmp_path):
+    config = tiny_config()
+    saved_run(tmp_path, config)
+    said: list[str] = []
+    folder = tmp_path / "checkpoints" / "3"
+    fine_tuning.start_from(folder, fresh(config), said.append)
+    assert said[0].startswith(f"starting from the weights of {folder} at step 3: ")
+
+
 def test_without_an_old_average_the_new_one_starts_from_the_weights(tmp_path):
     old = saved_run(tmp_path, tiny_config())
     new = fine_tuning.start_from(tmp_path, fresh(tiny_config(ema_decay=0.5)), lambda line: None)

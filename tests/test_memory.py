@@ -19,7 +19,9 @@ def test_a_step_that_needs_more_than_there_is(monkeypatch):
     assert said == [
         f"a step takes {there // 4 / 2**30:.1f} GiB of the {there / 2**30:.1f} GiB of memory that this machine has"
     ]
-    with pytest.raises(UserError, match=r"needs .* GiB of memory, but this machine has .* GiB: train with --remat, or"):
+    with pytest.raises(
+        UserError, match=r"needs .* GiB of memory, but this machine has .* GiB: train with --remat=True, or"
+    ):
         memory.check(there + 1, tiny_config(), said.append)
     with pytest.raises(UserError, match=r"GiB: lower --batch_size, --data.image_size or --generator.width"):
         memory.check(there + 1, tiny_config(remat=True), said.append)

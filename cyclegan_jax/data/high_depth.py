@@ -56,8 +56,11 @@ def scale(values: Values, limits: tuple[float, float], name: str, *, field: str)
     Raises:
         UserError: there is NaN, or a value outside the limits.
     """
-    values = values.astype(np.float64)
     low, high = limits
+    if values.dtype == np.float32:
+        # In a float32 file the limits are the nearest float32 numbers, which may lie outside the stated ones.
+        low, high = float(np.float32(low)), float(np.float32(high))
+    values = values.astype(np.float64)
     # Transparency has a range of its own only in name: it is stored like the colours.
     smallest, largest = float(values.min()), float(values.max())
     if not (low <= smallest and largest <= high):

@@ -46,16 +46,31 @@ class TrainIterator:
         return batch
 
     def get_state(self) -> dict[str, int]:
-        """The position as a JSON value: how many pairs all processes have taken together.
+        """The position as JSON values: how many pairs all processes have taken together, of how many images.
 
         It fits an iterator with any number of threads or processes and any batch size.
         """
-        return {"pairs": self._position}
+        return {"pairs": self._position, **self._images()}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Go on from a position that `get_state` gave."""
+        """Go on from a position that `get_state` gave.
+
+        Raises:
+            UserError: it is a position among another number of images.
+        """
+        for name, number in self._images().items():
+            before = state.get(name, number)
+            if before != number:
+                raise UserError(
+                    f"the run was trained on {before:,} images of {name[-1]}, but the data now holds {number:,}: name "
+                    "the run's own data by --data.dir, or start a new run by another --workdir, from the weights of "
+                    "this one by --init_from"
+                )
         self.close()
         self._position = state["pairs"]
+
+    def _images(self) -> dict[str, int]:
+        return {f"images_{name}": len(domain) for name, domain in zip("AB", self._domains, strict=True)}
 
     @property
     def skipped(self) -> list[str]:

@@ -54,7 +54,8 @@ def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> S
     `folder`: `config.dir` holds trainA and trainB, and for evaluation testA and testB, or train/A and so on; or
     `config.train_A` and its like name any folders. All files below them with one of `EXTENSIONS` are images, sorted by
     path; hidden files and folders are left out. `streets`: the embedded scenes. `cityscapes`: the official archives in
-    `config.dir`, prepared beside them, or a folder as above. `tfds`: a data set by its name.
+    `config.dir`, prepared beside them, or a folder as above. `tfds`: a data set by its name, or a folder as above that
+    holds it unpacked.
 
     Args:
         config: the data.
@@ -69,7 +70,9 @@ def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> S
     if config.source == "cityscapes":
         return _open_cityscapes(config, say)
     if config.source == "tfds":
-        return _records(_open_tfds(config))
+        # An archive that was unpacked by hand, as by the official script.
+        unpacked = config.name is not None and config.dir is not None and (Path(config.dir) / "trainA").is_dir()
+        return _open_folders(config) if unpacked else _records(_open_tfds(config))
     from cyclegan_jax.data.streets import open_streets  # imports tensorflow_datasets
 
     return _records(open_streets(config.dir))
@@ -149,7 +152,10 @@ def _records(splits: Mapping[str, Sequence[dict[str, Any]]]) -> Sources:
 
 
 def paired(test_A: Source, test_B: Source) -> list[tuple[int, int]]:
-    """The pairs of a paired test set: images of A and B with the same file name, less its extension.
+    """The pairs of a paired test set: images of A and B with the same file name.
+
+    Extensions do not count, nor does an ending _A or _B that all names of a split have, as the official scripts'
+    `0_A.jpg` and `0_B.jpg`.
 
     Returns:
         Their indices (in A, in B), in the order of A; images without a partner are left out.
@@ -172,8 +178,9 @@ def _stems(source: Source, domain: str) -> dict[str, int]:
     if not names:
         raise UserError(f"there are no test images of domain {domain}: put them in the folder test{domain} of data.dir")
     stems: dict[str, int] = {}
+    ending = f"_{domain}" if all(Path(name).stem.endswith(f"_{domain}") for name in names) else ""
     for index, name in enumerate(names):
-        other = stems.setdefault(Path(name).stem, index)
+        other = stems.setdefault(Path(name).stem.removesuffix(ending), index)
         if other != index:
             raise UserError(
                 f"the test images {names[other]} and {name} of domain {domain} have the same name, so it cannot tell "

@@ -61,6 +61,10 @@ class TrainImages:
         self.unreadable: dict[int, str] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """How many images the domain has."""
+        return len(self._source)
+
     def write(self, position: int, out: AnyImage) -> None:
         """Write the image at a position from 0, cropped and mirrored at random, to `out` of `shape` and `dtype`.
 

@@ -31,7 +31,10 @@ class TrainingEvaluation:
         try:
             self._evaluator = Evaluator(config, self._settings, data, say)
         except UserError as error:
-            raise UserError(f"eval_every is {config.eval_every}, but the run cannot be evaluated: {error}") from error
+            # The flags of the command `evaluate`, in the names that they have here.
+            message = str(error).replace("--features", "--eval_features")
+            message = message.replace("--inception_weights", "--eval_features")
+            raise UserError(f"eval_every is {config.eval_every}, but the run cannot be evaluated: {message}") from error
         self._workdir = workdir
         self._say = say
 

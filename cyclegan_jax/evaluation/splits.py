@@ -63,7 +63,7 @@ def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSp
         if not len(split):
             raise UserError(
                 f"there are no test images of domain {domain} to evaluate with: put them in the folder test{domain} of "
-                f"data.dir, or name a folder by --data.test_{domain}"
+                f"data.dir, or train with --data.test_{domain}, or name a folder that has both by --data_dir"
             )
     pairs: list[tuple[int, int]] = []
     unpaired = None

@@ -173,6 +173,14 @@ def test_batches_of_a_stated_range_are_floats() -> None:
     assert batch["A"].std() > 0.1
 
 
+def test_limits_that_float32_rounds_are_those_of_its_files() -> None:
+    values = np.array([[0.0, 0.1]], np.float32)
+    assert float(values.max()) > 0.1  # what float32 makes of it
+    np.testing.assert_array_equal(high_depth.decode_scaled(npy(values), 1, (0, 0.1), "x"), [[[-1], [1]]])
+    with pytest.raises(UserError, match=r"holds values from 0 to 0\.1001"):
+        high_depth.decode_scaled(npy(values * np.float32(1.001)), 1, (0, 0.1), "x")
+
+
 def test_a_range_must_be_one() -> None:
     with pytest.raises(UserError, match=r"data\.range_A is \(5\.0, 5\.0\), but it must be the lower value first"):
         DataConfig(range_A=(5.0, 5.0))

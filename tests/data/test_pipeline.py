@@ -105,6 +105,14 @@ def test_threads_and_batch_size_do_not_matter(noise: Sources) -> None:
             assert_same(take(iterator, 60 // batch_size), expected)
 
 
+def test_another_data_set_is_not_gone_on_with(noise: Sources) -> None:
+    state = pipeline.train_iterator(noise, config()).get_state() | {"images_B": 4}
+    with pytest.raises(UserError, match=r"trained on 4 images of B, but the data now holds \d+: name the run's own"):
+        pipeline.train_iterator(noise, config()).set_state(state)
+    # Runs of before know no numbers.
+    pipeline.train_iterator(noise, config()).set_state({"pairs": 3})
+
+
 @pytest.mark.parametrize("taken", [0, 1, 5, 23])
 def test_resumes_where_it_was(noise: Sources, taken: int) -> None:
     iterator = pipeline.train_iterator(noise, config(batch_size=2))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.data import images, sources
@@ -207,6 +208,20 @@ def named(*names: str) -> tuple[Example, ...]:
 def test_paired_matches_stems_whatever_the_order_folder_and_extension() -> None:
     pairs = sources.paired(named("A/2.png", "A/1.png", "A/4.png"), named("B/1.jpg", "B/3.jpg", "B/2.jpg"))
     assert pairs == [(0, 2), (1, 0)]
+
+
+def test_paired_leaves_out_the_endings_of_the_official_scripts() -> None:
+    assert sources.paired(named("0_A.jpg", "1_A.jpg"), named("1_B.jpg", "0_B.jpg")) == [(0, 1), (1, 0)]
+    # An ending that not all have belongs to the name.
+    assert sources.paired(named("0_A.jpg", "0.jpg"), named("0_A.jpg", "1.jpg")) == [(0, 0)]
+
+
+def test_a_set_of_the_paper_may_be_unpacked_already(tmp_path) -> None:
+    for folder in ("trainA", "trainB"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / "0.png")
+    opened = sources.open_sources(DataConfig(source="tfds", name="horse2zebra", dir=str(tmp_path)))
+    assert (len(opened.train_A), len(opened.test_A)) == (1, 0)
 
 
 def test_paired_needs_partners() -> None:

@@ -108,7 +108,9 @@ def test_an_evaluation_that_fails_ends_no_training(run, tmp_path):
 def test_what_is_not_there_is_said_before_the_first_step(run, tmp_path):
     _, config, _, _ = run
     nowhere = dataclasses.replace(config, eval_features="nothing_of_this_name:f")
-    with pytest.raises(UserError, match="eval_every is 2, but the run cannot be evaluated: --features is 'nothing"):
+    with pytest.raises(
+        UserError, match="eval_every is 2, but the run cannot be evaluated: --eval_features is 'nothing"
+    ):
         training.train(nowhere, tmp_path / "run", say=lambda line: None)
     for name in ("trainA", "trainB"):
         (tmp_path / "data").mkdir(exist_ok=True)

@@ -1,0 +1,65 @@
+"""The flags of the official PyTorch code, pytorch-CycleGAN-and-pix2pix, and what they are here."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from cyclegan_jax.errors import UserError
+
+EQUALS: Final = {
+    "--dataroot": "--data.dir",
+    "--name": "--workdir",
+    "--checkpoints_dir": "--workdir",
+    "--load_size": "--data.load_size",
+    "--crop_size": "--data.image_size",
+    "--preprocess": "--data.preprocess",
+    "--no_flip": "--data.flip=False",
+    "--input_nc": "--data.channels_A",
+    "--output_nc": "--data.channels_B",
+    "--num_threads": "--data.threads",
+    "--n_epochs": "--optimizer.constant_epochs",
+    "--n_epochs_decay": "--optimizer.decay_epochs",
+    "--lr": "--optimizer.learning_rate",
+    "--beta1": "--optimizer.beta1",
+    "--lambda_A": "--loss.cycle_weight_A",
+    "--lambda_B": "--loss.cycle_weight_B",
+    "--lambda_identity": "--loss.identity_weight",
+    "--netG": "--generator.blocks",
+    "--ngf": "--generator.width",
+    "--netD": "--discriminator.kind",
+    "--ndf": "--discriminator.width",
+    "--n_layers_D": "--discriminator.n_layers",
+    "--no_dropout": "--generator.dropout=0",
+    "--print_freq": "--log_every",
+    "--display_freq": "--sample_every",
+    "--update_html_freq": "--sample_every",
+    "--save_latest_freq": "--checkpoint_every",
+    "--save_epoch_freq": "--checkpoint_every",
+}
+"""Flags that have an equal."""
+
+OTHERWISE: Final = {
+    "--continue_train": "leave it out: the same command again continues the run in --workdir",
+    "--epoch_count": "leave it out: the same command again continues the run in --workdir",
+    "--gpu_ids": "set CUDA_VISIBLE_DEVICES=0 before the command, or train on all GPUs with a --batch_size for them all",
+    "--model": "leave it out: this is CycleGAN",
+    "--dataset_mode": "leave it out: --data.source says what the data is",
+    "--direction": "exchange the folders, by --data.train_A, --data.train_B, --data.test_A and --data.test_B",
+}
+"""Flags whose purpose is served in another way."""
+
+
+def refuse(flags: Iterable[str]) -> None:
+    """Name what a flag of the official code is here.
+
+    Args:
+        flags: a command line.
+
+    Raises:
+        UserError: one of them is such a flag.
+    """
+    for flag in flags:
+        name = flag.partition("=")[0]
+        if name in EQUALS:
+            raise UserError(f"{name} is a flag of the official PyTorch code: here it is {EQUALS[name]}")
+        if name in OTHERWISE:
+            raise UserError(f"{name} is a flag of the official PyTorch code: {OTHERWISE[name]}")
