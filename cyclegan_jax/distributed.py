@@ -6,6 +6,7 @@ ends, the others cannot go on: JAX ends them, at once or after the heartbeat's t
 do and with a stack trace. So the training runs in a child process, and its parent says in a sentence what happened.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -13,8 +14,9 @@ import re
 import signal
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -26,6 +28,8 @@ HEARTBEAT_SECONDS: Final = 30
 """After so long without a sign of life a process is taken for dead, and the others end."""
 CONNECT_SECONDS: Final = 300
 """How long a process waits for the others when it starts."""
+LINGER_SECONDS: Final = 2
+"""How long process 0, with which the others' connection goes, lets them say the mistake that all have found."""
 PEER_LOST: Final = 75
 """The exit status of a process that ends since another did: temporary, as `sysexits.h` has it."""
 
@@ -119,6 +123,27 @@ def wait_for_all(what: str) -> None:
         from jax.experimental import multihost_utils
 
         multihost_utils.sync_global_devices(what)
+
+
+@contextlib.contextmanager
+def said_by_all(next_meeting: str) -> Iterator[None]:
+    """A check that all processes make alike: where it refuses, none ends before the others have come as far.
+
+    The end of one is the end of all, at once: a slower one would tell of a lost process in place of the mistake.
+
+    Args:
+        next_meeting: what the processes next wait for, should one of them have nothing to refuse.
+    """
+    import jax
+
+    try:
+        yield
+    except UserError:
+        if jax.process_count() > 1:
+            wait_for_all(next_meeting)
+            if is_first():
+                time.sleep(LINGER_SECONDS)
+        raise
 
 
 def first_process_first(what: str, do: Callable[[], T]) -> T:

@@ -77,9 +77,10 @@ def _train(
     if not distributed.is_first():
         say = _nothing
     mesh = sharding.make_mesh()
-    sharding.check_batch_size(config, mesh)
-    if config.data.crops:
-        cyclegan.define(config)  # refuses a wrong size before data are downloaded or prepared
+    with distributed.said_by_all("data"):
+        sharding.check_batch_size(config, mesh)
+        if config.data.crops:
+            cyclegan.define(config)  # refuses a wrong size before data are downloaded or prepared
     data = distributed.first_process_first("data", lambda: sources.open_sources(config.data, say=say))
     sizes = None if config.data.crops else train_sizes(data, config)
     networks = cyclegan.define(config, sizes)

@@ -4,6 +4,8 @@ import dataclasses
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -104,3 +106,32 @@ def test_a_batch_that_the_devices_cannot_share(experiment, tmp_path):
     assert pair.first.ended() == 2
     assert pair.second.ended() == 2
     assert "error: batch_size is 3, but it is shared by 2 devices" in pair.first.said
+
+
+LATE = """
+import sys, time
+from cyclegan_jax import cli, sharding
+check = sharding.check_batch_size
+def late(*args):
+    time.sleep(4)
+    check(*args)
+if "--process_id=1" in sys.argv:
+    sharding.check_batch_size = late
+sys.exit(cli.train(sys.argv[1:]))
+"""
+
+
+def test_a_mistake_of_all_is_said_by_the_one_that_comes_late(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    config = Path(__file__).parents[2] / "configs" / "streets.py"
+    flags = [f"--config={config}", f"--workdir={tmp_path}", "--batch_size=3"]
+    command = [sys.executable, "-c", LATE, *flags, f"--coordinator={address}", "--num_processes=2"]
+    both = [
+        subprocess.Popen([*command, f"--process_id={index}"], stderr=subprocess.PIPE, text=True) for index in (0, 1)
+    ]
+    for process in both:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 2, said
+        assert "error: batch_size is 3, but it is shared by 2 devices" in said
