@@ -28,7 +28,6 @@ from cyclegan_jax.evaluation.command import evaluate_run  # noqa: E402
 from cyclegan_jax.evaluation.evaluator import Settings  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-DTYPES: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
 
 
 def main() -> None:
@@ -53,7 +52,7 @@ def main() -> None:
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}; {args}")
     print("| dtype | seed | pixel | class | IoU | pixel, shuffled | cycle L1 of A | of B | minutes |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
-    rows: dict[Literal["float32", "bfloat16"], list[dict[str, float]]] = {dtype: [] for dtype in DTYPES}
+    rows: dict[Literal["float32", "bfloat16"], list[dict[str, float]]] = {"float32": [], "bfloat16": []}
     for seed in range(args.seeds):
         for dtype, found in rows.items():
             found.append(trained(dataclasses.replace(base, dtype=dtype, seed=seed)))

@@ -25,6 +25,7 @@ from PIL import Image  # noqa: E402
 
 from cyclegan_jax import optimizer, recipes, sharding, state  # noqa: E402
 from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig  # noqa: E402
+from cyclegan_jax.data import images  # noqa: E402
 from cyclegan_jax.data.palette import COLORS, NAMES  # noqa: E402
 from cyclegan_jax.evaluation.segmentation import evaluate_photo_to_labels  # noqa: E402
 from cyclegan_jax.networks import cyclegan  # noqa: E402
@@ -44,7 +45,7 @@ def main() -> None:
         seed=args.seed,
         ema_decay=0.995,
     )
-    load_size = round(args.size * 286 / 256)
+    load_size = config.data.resolved_load_size
     train = {domain: read(args.data / f"train{domain}", load_size, domain) for domain in "AB"}
     test = {domain: read(args.data / f"test{domain}", args.size, domain) for domain in "AB"}
     train_truth = list(read(args.data / "trainA", args.size, "A"))
@@ -52,7 +53,7 @@ def main() -> None:
 
     transform = optimizer.adam(config.optimizer)
     networks, mesh = cyclegan.define(config), sharding.make_mesh()
-    epoch_images = max(len(images) for images in train.values())
+    epoch_images = max(map(len, train.values()))
     steps = sharding.compile_step(
         lambda spread: make_train_step(config, networks, transform, epoch_images=epoch_images, spread=spread),
         config,
@@ -60,14 +61,18 @@ def main() -> None:
         steps=args.scan,
     )
     current = jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))()
-    translate = jax.jit(lambda generators, photos: networks.generate(generators, "BtoA", photos))
+
+    @jax.jit
+    def translate(generators: Any, photos: jax.Array) -> jax.Array:
+        return networks.generate(generators, "BtoA", images.to_model_range(photos, "float32"))
+
     current, curve = restored(args.out, current)
     batches = pairs(train, config, args.scan, int(current.step))
 
     def score(seconds: float) -> None:
-        photos = test["B"].astype(np.float32) / 127.5 - 1
-        parts = [np.asarray(translate(current.ema, photos[i : i + 8]), np.float32) for i in range(0, len(photos), 8)]
-        labels = np.clip(np.concatenate(parts) * 127.5 + 127.5, 0, 255).round().astype(np.uint8)
+        photos = test["B"]
+        parts = [images.to_uint8(translate(current.ema, photos[i : i + 8])) for i in range(0, len(photos), 8)]
+        labels = np.concatenate(parts)
         found = evaluate_photo_to_labels(labels, test["A"], train_truth, COLORS, NAMES)
         rows = (("model", found.model), ("constant", found.constant_map), ("shuffled", found.shuffled))
         means = {name: [round(value, 4) for value in scores.means] for name, scores in rows}
@@ -123,11 +128,11 @@ def pairs(train: dict[str, np.ndarray], config: TrainConfig, scan: int, seed: in
     rng, size = np.random.default_rng((config.seed, seed)), config.data.image_size
     while True:
         batch = {}
-        for domain, images in train.items():
+        for domain, stored in train.items():
             rows = []
-            for index in rng.integers(len(images), size=scan * config.batch_size):
-                top, left = rng.integers(images.shape[1] - size + 1, size=2)
-                row = images[index, top : top + size, left : left + size]
+            for index in rng.integers(len(stored), size=scan * config.batch_size):
+                top, left = rng.integers(stored.shape[1] - size + 1, size=2)
+                row = stored[index, top : top + size, left : left + size]
                 rows.append(row[:, ::-1] if rng.integers(2) else row)
             shape = (config.batch_size,) if scan == 1 else (scan, config.batch_size)
             batch[domain] = np.stack(rows).reshape(*shape, size, size, 3)

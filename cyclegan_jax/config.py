@@ -336,8 +336,8 @@ def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
     return kind(**{name: built(name, value) for name, value in values.items()})
 
 
-def differences(before: TrainConfig, after: TrainConfig) -> list[str]:
-    """The fields in which two configs differ, each as `name old -> new`."""
+def fields(config: TrainConfig) -> dict[str, Any]:
+    """Every field's value by its name, such as `data.image_size`."""
 
     def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -345,5 +345,10 @@ def differences(before: TrainConfig, after: TrainConfig) -> list[str]:
             result |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
         return result
 
-    old, new = flat(to_dict(before)), flat(to_dict(after))
+    return flat(to_dict(config))
+
+
+def differences(before: TrainConfig, after: TrainConfig) -> list[str]:
+    """The fields in which two configs differ, each as `name old -> new`."""
+    old, new = fields(before), fields(after)
     return [f"{name} {old[name]} -> {new[name]}" for name in new if old[name] != new[name]]

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,12 +18,7 @@ ROOT = Path(__file__).parents[1]
 STREETS = str(ROOT / "configs" / "streets.py")
 
 
-def names(values: dict[str, Any], prefix: str = "") -> set[str]:
-    parts = {name: values for name, values in values.items() if isinstance(values, dict)}
-    return {prefix + name for name in values}.union(*(names(part, f"{prefix}{name}.") for name, part in parts.items()))
-
-
-FIELDS = names(config_lib.to_dict(TrainConfig()))
+FIELDS = config_lib.fields(TrainConfig())
 
 
 def test_every_named_flag_reaches_its_field():

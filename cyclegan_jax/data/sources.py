@@ -1,7 +1,7 @@
 """Where encoded images come from: random access to the four splits of a data set."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
@@ -71,7 +71,7 @@ def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> S
         return _open_cityscapes(config, say)
     if config.source == "tfds":
         # An archive that was unpacked by hand, as by the official script.
-        unpacked = config.name is not None and config.dir is not None and (Path(config.dir) / "trainA").is_dir()
+        unpacked = config.name is not None and config.dir is not None and _holds_training(Path(config.dir).expanduser())
         return _open_folders(config) if unpacked else _records(_open_tfds(config))
     from cyclegan_jax.data.streets import open_streets  # imports tensorflow_datasets
 
@@ -110,13 +110,17 @@ def _check_no_folders(config: DataConfig) -> None:
             )
 
 
+def _holds_training(root: Path) -> bool:
+    return (root / "trainA").is_dir() or (root / "train" / "A").is_dir()
+
+
 def _open_cityscapes(config: DataConfig, say: Callable[[str], None]) -> Sources:
     from cyclegan_jax.data import cityscapes
 
     root = _data_folder(
         config.dir, "with the official archives gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip"
     )
-    if (root / "trainA").is_dir() or (root / "train" / "A").is_dir():
+    if _holds_training(root):
         return _open_folders(config)
     prepared = cityscapes.prepare(root, _cityscapes_size(config), say=say)
     return Sources(*(_Files.of_folder(prepared / name, name, optional=name.startswith("test")) for name in SPLITS))
@@ -173,12 +177,18 @@ def paired(test_A: Source, test_B: Source) -> list[tuple[int, int]]:
     return pairs
 
 
+def pair_ending(stems: Iterable[str], domain: str) -> str:
+    """The ending _A or _B where all names of a split have it, which would tell the images of a pair apart."""
+    ending = f"_{domain}"
+    return ending if all(stem.endswith(ending) for stem in stems) else ""
+
+
 def _stems(source: Source, domain: str) -> dict[str, int]:
     names = [source[index].name for index in range(len(source))]
     if not names:
         raise UserError(f"there are no test images of domain {domain}: put them in the folder test{domain} of data.dir")
     stems: dict[str, int] = {}
-    ending = f"_{domain}" if all(Path(name).stem.endswith(f"_{domain}") for name in names) else ""
+    ending = pair_ending([Path(name).stem for name in names], domain)
     for index, name in enumerate(names):
         other = stems.setdefault(Path(name).stem.removesuffix(ending), index)
         if other != index:

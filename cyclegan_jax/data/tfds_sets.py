@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 from cyclegan_jax.data import downloads
 from cyclegan_jax.data.downloads import Archive
-from cyclegan_jax.data.sources import EXTENSIONS
+from cyclegan_jax.data.sources import EXTENSIONS, pair_ending
 from cyclegan_jax.data.tfds_store import SPLITS, QuietBuilder, open_stored, prepare, quiet, store_root
 from cyclegan_jax.errors import UserError
 
@@ -174,9 +174,8 @@ def _damaged(archive: Path, error: Exception) -> UserError:
 
 def _named(paths: Sequence[PurePosixPath], split: str) -> dict[str, str]:
     """File names of a split, without an ending such as _A where all have it, which would tell the pairs apart."""
-    ending = f"_{split[-1]}"
-    paired = all(path.stem.endswith(ending) for path in paths)
-    names = {path.stem.removesuffix(ending) + path.suffix if paired else path.name: str(path) for path in paths}
+    ending = pair_ending([path.stem for path in paths], split[-1])
+    names = {path.stem.removesuffix(ending) + path.suffix: str(path) for path in paths}
     return dict(sorted(names.items()))
 
 

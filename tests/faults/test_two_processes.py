@@ -29,11 +29,15 @@ class Pair:
     second: Training
 
 
-def start_pair(experiment: Experiment, workdir: Path, *flags: str) -> Pair:
+def of_two() -> list[str]:
+    """The flags that each of two processes is given, with an address that is free."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    named = [f"--coordinator={address}", "--num_processes=2", *FLAGS, *flags]
+        return [f"--coordinator=127.0.0.1:{free.getsockname()[1]}", "--num_processes=2"]
+
+
+def start_pair(experiment: Experiment, workdir: Path, *flags: str) -> Pair:
+    named = [*of_two(), *FLAGS, *flags]
     return Pair(*(experiment.start(workdir, *named, f"--process_id={index}") for index in (0, 1)))
 
 
@@ -122,12 +126,9 @@ sys.exit(cli.train(sys.argv[1:]))
 
 
 def test_a_mistake_of_all_is_said_by_the_one_that_comes_late(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     config = Path(__file__).parents[2] / "configs" / "streets.py"
     flags = [f"--config={config}", f"--workdir={tmp_path}", "--batch_size=3"]
-    command = [sys.executable, "-c", LATE, *flags, f"--coordinator={address}", "--num_processes=2"]
+    command = [sys.executable, "-c", LATE, *flags, *of_two()]
     both = [
         subprocess.Popen([*command, f"--process_id={index}"], stderr=subprocess.PIPE, text=True) for index in (0, 1)
     ]
