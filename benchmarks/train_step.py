@@ -7,11 +7,6 @@ Needs jax, flax, optax, orbax, pillow and torch. The last line is JSON.
 """
 
 import argparse
-import contextlib
-from collections.abc import Callable
-from types import ModuleType
-from typing import Any
-from unittest import mock
 
 from cyclegan_jax import backend
 
@@ -19,31 +14,14 @@ backend.prepare()
 
 import jax  # noqa: E402
 
-from benchmarks import arithmetic, sides, turns  # noqa: E402
-from cyclegan_jax.networks import convolution, layers  # noqa: E402
-
-
-def _never(*shape: Any) -> bool:
-    return False
-
-
-def _nearest_then_conv(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **options: Any) -> jax.Array:
-    return convolution.conv_general_dilated(convolution.upsample_nearest(x), kernel, strides, padding, **options)
-
-
-FORMS: dict[str, tuple[ModuleType, str, Callable[..., Any]]] = {
-    "winograd": (convolution, "_winograd_is_faster", _never),
-    "thin": (convolution, "_thin_is_faster", _never),
-    "taps": (convolution, "_taps_are_faster", _never),
-    "upsampling": (layers, "conv_of_nearest_upsampled", _nearest_then_conv),
-}
+from benchmarks import arithmetic, forms, sides, turns  # noqa: E402
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sides.add_arguments(parser)
     parser.add_argument(
-        "--without", nargs="*", choices=(*FORMS, "all"), default=[], help="add ours without a form of its own"
+        "--without", nargs="*", choices=(*forms.FORMS, "all"), default=[], help="add ours without a form of its own"
     )
     parser.add_argument("--scan", type=int, default=0, help="add ours with so many steps in one dispatch")
     args = parser.parse_args()
@@ -60,9 +38,7 @@ def main() -> None:
             if args.scan:
                 measured["ours_scan"] = sides.our_step(config, images, args.scan)
             for form in args.without:
-                with contextlib.ExitStack() as stack:
-                    for module, name, plain in FORMS.values() if form == "all" else [FORMS[form]]:
-                        stack.enter_context(mock.patch.object(module, name, plain))
+                with forms.without([form]):
                     measured[f"ours_without_{form}"] = sides.our_step(config, images)
             measured["torch_eager"] = sides.torch_step(config, images, args.device, tuned=False)
             if not args.no_compiled:

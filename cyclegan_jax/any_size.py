@@ -26,7 +26,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.extent import Given, Part, Recorded
 from cyclegan_jax.networks.generator import ResNetGenerator
-from cyclegan_jax.networks.layers import Statistics
+from cyclegan_jax.networks.norm import Statistics
 
 FloatImage = npt.NDArray[np.floating[Any]]
 

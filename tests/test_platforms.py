@@ -22,7 +22,7 @@ def _exported(platform: str, dtype: str) -> jax.export.Exported:
 @pytest.mark.parametrize(("platform", "dtype"), [("tpu", "bfloat16"), ("cuda", "float32")])
 def test_the_step_lowers_for(platform, dtype, monkeypatch):
     on_cpu = _exported("cpu", "float32")
-    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    monkeypatch.setattr(jax, "default_backend", lambda: {"cuda": "gpu"}.get(platform, platform))
     exported = _exported(platform, dtype)
     assert exported.platforms == (platform,)
     assert [leaf.dtype for leaf in exported.out_avals] == [leaf.dtype for leaf in on_cpu.out_avals]

@@ -1,11 +1,12 @@
-"""Convolutions in the forms that are fastest on CPU; elsewhere they are left as they are written.
+"""Convolutions in the forms that are fastest on CPU, and on GPU where it has no kernel for what is written.
 
 XLA computes the gradient of a convolution's weights as a convolution with the output's gradient as its kernel: as large
 as the image, a shape that its CPU kernels are poor at. Written out, tap (i, j) of that gradient is one matrix product
 of the input, shifted by (i, j), and the output's gradient.
 
 The other forms have files of their own: `winograd.py` for the residual blocks, `upsampling.py` for nearest upsampling
-and its convolution, `thin.py` for the first and the last layer. All give the same numbers up to rounding.
+and its convolution, `thin.py` for the first and the last layer, and for GPU `transposed.py`. All give the same numbers
+up to rounding.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from cyclegan_jax.networks import thin, upsampling, winograd
+from cyclegan_jax.networks import thin, transposed, upsampling, winograd
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 NHWC = ("NHWC", "HWIO", "NHWC")
@@ -43,6 +44,8 @@ def conv_general_dilated(
         options: the remaining arguments, handed on.
     """
     stride, dilation = strides[0], lhs_dilation[0]
+    if dilation == 2 and on_gpu():
+        return transposed.conv_doubling(x, kernel, padding[0][0], options.get("precision"))
     if _winograd_is_faster(x, kernel, stride, dilation, padding):
         return winograd.conv3x3(x, kernel, options.get("precision"))
     if _thin_is_faster(x, kernel, stride, dilation, padding):
@@ -70,7 +73,14 @@ def conv_of_nearest_upsampled(
     """
     if _is_exact(kernel):
         return upsampling.conv3x3_of_upsampled(x, kernel, options.get("precision"))
+    if on_gpu():
+        return transposed.conv3x3_of_upsampled(x, kernel, options.get("precision"))
     return conv_general_dilated(upsample_nearest(x), kernel, strides, padding, **options)
+
+
+def on_gpu() -> bool:
+    """Whether the program is for a GPU."""
+    return jax.default_backend() == "gpu"
 
 
 def upsample_nearest(x: jax.Array) -> jax.Array:

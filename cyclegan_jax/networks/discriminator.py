@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from cyclegan_jax.networks.layers import check_input, conv, instance_norm
+from cyclegan_jax.networks import norm
+from cyclegan_jax.networks.layers import check_input, conv
 
 
 class PatchGAN(nnx.Module):
@@ -35,7 +36,7 @@ class PatchGAN(nnx.Module):
         check_input(x, "the discriminator", channels=self.channels, multiple=self.size_multiple, minimum=self.min_size)
         h = x.astype(self.dtype)
         for index, layer in enumerate(self.convs):
-            h = layer(h) if index == 0 else instance_norm(layer(h))
+            h = layer(h) if index == 0 else norm.instance_norm(layer(h))
             h = jax.nn.leaky_relu(h, 0.2)
         return self.head(h)
 

@@ -12,7 +12,9 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-from cyclegan_jax.networks.layers import Statistics, reflection_pad, statistics
+from cyclegan_jax.networks import norm
+from cyclegan_jax.networks.layers import reflection_pad
+from cyclegan_jax.networks.norm import Statistics, normalize, statistics
 
 
 class Extent(Protocol):
@@ -24,8 +26,8 @@ class Extent(Protocol):
     def clear(self, x: jax.Array) -> jax.Array:
         """Zero what is outside the image, before a convolution that pads by zeros."""
 
-    def statistics(self, x: jax.Array) -> Statistics:
-        """Mean and variance over the image, each (N, 1, 1, C)."""
+    def instance_norm(self, x: jax.Array) -> jax.Array:
+        """Normalise each image and channel by its mean and variance over the image."""
 
 
 class Whole:
@@ -39,8 +41,12 @@ class Whole:
         """There is nothing outside."""
         return x
 
-    def statistics(self, x: jax.Array) -> Statistics:
+    def instance_norm(self, x: jax.Array) -> jax.Array:
         """Over all pixels."""
+        return norm.instance_norm(x)
+
+    def statistics(self, x: jax.Array) -> Statistics:
+        """Mean and variance over all pixels, each (N, 1, 1, C)."""
         return statistics(x)
 
 
@@ -69,8 +75,12 @@ class Part:
         """Keep the corner."""
         return jnp.where(self._inside(x), x, 0)
 
-    def statistics(self, x: jax.Array) -> Statistics:
+    def instance_norm(self, x: jax.Array) -> jax.Array:
         """Over the corner."""
+        return normalize(x, *self.statistics(x))
+
+    def statistics(self, x: jax.Array) -> Statistics:
+        """Mean and variance over the corner, each (N, 1, 1, C)."""
         return statistics(x, self._inside(x))
 
     def _sizes(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -88,7 +98,7 @@ class Part:
 class Recorded:
     """Keeps the statistics that the norms take, in the order of the layers."""
 
-    extent: Extent
+    extent: Whole | Part
     taken: list[Statistics] = field(default_factory=list)
 
     def reflect(self, x: jax.Array, pad: int) -> jax.Array:
@@ -99,10 +109,10 @@ class Recorded:
         """As the extent does."""
         return self.extent.clear(x)
 
-    def statistics(self, x: jax.Array) -> Statistics:
-        """As the extent does."""
+    def instance_norm(self, x: jax.Array) -> jax.Array:
+        """As the extent does; what it takes is kept."""
         self.taken.append(self.extent.statistics(x))
-        return self.taken[-1]
+        return normalize(x, *self.taken[-1])
 
 
 @dataclass
@@ -120,9 +130,9 @@ class Given:
         """As the extent does."""
         return self.extent.clear(x)
 
-    def statistics(self, x: jax.Array) -> Statistics:
-        """Those of the same layer."""
-        return next(self.remaining)
+    def instance_norm(self, x: jax.Array) -> jax.Array:
+        """By the statistics of the same layer."""
+        return normalize(x, *next(self.remaining))
 
 
 def _mirrored(places: jax.Array, length: jax.Array) -> jax.Array:

@@ -10,16 +10,11 @@ from cyclegan_jax.networks.layers import (
     check_input,
     conv,
     dropout,
-    normalize,
     upsampling_conv_nearest,
     upsampling_conv_transpose,
 )
 
 _WHOLE = Whole()
-
-
-def _instance_norm(x: jax.Array, extent: Extent) -> jax.Array:
-    return normalize(x, *extent.statistics(x))
 
 
 class ResidualBlock(nnx.Module):
@@ -33,10 +28,10 @@ class ResidualBlock(nnx.Module):
 
     def __call__(self, x: jax.Array, dropout_keys: jax.Array | None = None, extent: Extent = _WHOLE) -> jax.Array:
         """Map (N, H, W, channels) to the same shape; dropout is off without keys, of shape (N,)."""
-        h = jax.nn.relu(_instance_norm(self.conv1(extent.reflect(x, 1)), extent))
+        h = jax.nn.relu(extent.instance_norm(self.conv1(extent.reflect(x, 1))))
         if dropout_keys is not None and self.dropout_rate > 0:
             h = dropout(h, self.dropout_rate, dropout_keys)
-        return x + _instance_norm(self.conv2(extent.reflect(h, 1)), extent)
+        return x + extent.instance_norm(self.conv2(extent.reflect(h, 1)))
 
 
 class ResNetGenerator(nnx.Module):
@@ -99,12 +94,12 @@ class ResNetGenerator(nnx.Module):
         """
         check_input(x, "the generator", channels=self.in_channels, multiple=self.size_multiple, minimum=self.min_size)
         # Padding by 3 keeps the size under a 7x7 kernel. PyTorch-GAN pads by `channels`, which is 3 only for RGB.
-        h = jax.nn.relu(_instance_norm(self.stem(extent.reflect(x.astype(self.dtype), 3)), extent))
+        h = jax.nn.relu(extent.instance_norm(self.stem(extent.reflect(x.astype(self.dtype), 3))))
         for down in self.down:
-            h = jax.nn.relu(_instance_norm(down(extent.clear(h)), extent))
+            h = jax.nn.relu(extent.instance_norm(down(extent.clear(h))))
         for index, block in enumerate(self.blocks):
             keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, index)
             h = block(h, keys, extent)
         for up in self.up:
-            h = jax.nn.relu(_instance_norm(up(extent.clear(h)), extent))
+            h = jax.nn.relu(extent.instance_norm(up(extent.clear(h))))
         return jnp.tanh(self.head(extent.reflect(h, 3)))

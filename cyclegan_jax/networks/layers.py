@@ -1,4 +1,4 @@
-"""The layers that both kinds of network are made of: padding, convolutions, instance norm, dropout. All NHWC."""
+"""The layers that both kinds of network are made of: padding, convolutions, dropout. All NHWC."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,6 @@ from cyclegan_jax.networks.convolution import conv_general_dilated, conv_of_near
 INIT_STD = 0.02
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
-Statistics = tuple[jax.Array, jax.Array]
-"""Mean and variance of each image and channel, (N, 1, 1, C)."""
 
 
 def conv(
@@ -75,32 +73,6 @@ def upsampling_conv_nearest(in_channels: int, out_channels: int, *, dtype: jnp.d
 def reflection_pad(x: jax.Array, pad: int) -> jax.Array:
     """Pad height and width of an NHWC array by mirroring, the border pixel itself not repeated."""
     return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
-
-
-def statistics(x: jax.Array, inside: jax.Array | None = None) -> Statistics:
-    """Mean and biased variance of each image and channel over height and width, in float32 at least.
-
-    Args:
-        x: (N, H, W, C).
-        inside: (N, H, W, 1) bool, the pixels that count; None is all.
-    """
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    mean = wide.mean(axis=(1, 2), keepdims=True, where=inside)
-    return mean, jnp.square(wide - mean).mean(axis=(1, 2), keepdims=True, where=inside)
-
-
-def normalize(x: jax.Array, mean: jax.Array, variance: jax.Array, eps: float = 1e-5) -> jax.Array:
-    """Shift and scale to zero mean and unit variance; the result has the type of `x`."""
-    return ((x.astype(mean.dtype) - mean) * jax.lax.rsqrt(variance + eps)).astype(x.dtype)
-
-
-def instance_norm(x: jax.Array) -> jax.Array:
-    """Normalise each image and channel of an NHWC array over height and width.
-
-    There are no learned scale and offset and no running statistics, and the variance is the biased one: the defaults
-    of `torch.nn.InstanceNorm2d`, which CycleGAN uses.
-    """
-    return normalize(x, *statistics(x))
 
 
 def dropout(x: jax.Array, rate: float, keys: jax.Array) -> jax.Array:

@@ -1,5 +1,6 @@
 """What the parity tests share."""
 
+import jax
 import pytest
 import torch
 
@@ -15,3 +16,9 @@ def forms_of_wide_networks(monkeypatch):
     monkeypatch.setattr(convolution, "LEAST_CHANNELS", 1)
     monkeypatch.setattr(convolution, "LEAST_TILES", 1)
     monkeypatch.setattr(thin, "FEW", 3)
+
+
+@pytest.fixture
+def forms_for_gpu(monkeypatch):
+    """Let the networks be what they are on a GPU, compiled for the device at hand."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

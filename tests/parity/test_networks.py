@@ -11,7 +11,7 @@ from flax import nnx
 from torch import nn
 
 from cyclegan_jax.config import GeneratorConfig
-from cyclegan_jax.networks import layers
+from cyclegan_jax.networks import layers, norm
 from cyclegan_jax.networks.convolution import upsample_nearest
 from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PyTorchGANDiscriminator
 from cyclegan_jax.networks.generator import ResNetGenerator
@@ -25,7 +25,8 @@ LAYERS = {
     "reflection_pad 3": (lambda x: layers.reflection_pad(x, 3), nn.ReflectionPad2d(3)),
     "reflection_pad 1": (lambda x: layers.reflection_pad(x, 1), nn.ReflectionPad2d(1)),
     "upsample_nearest": (upsample_nearest, nn.Upsample(scale_factor=2)),
-    "instance_norm": (layers.instance_norm, nn.InstanceNorm2d(5)),
+    "instance_norm": (norm.instance_norm, nn.InstanceNorm2d(5)),
+    "instance_norm in few passes": (norm.in_few_passes, nn.InstanceNorm2d(5)),
     "leaky_relu": (lambda x: jax.nn.leaky_relu(x, 0.2), nn.LeakyReLU(0.2)),
 }
 
@@ -136,6 +137,12 @@ def test_generator_as_wide_ones_compute(upsample):
     test_generator(upsample, (3, 3), 2, (16, 24))
 
 
+@pytest.mark.usefixtures("forms_for_gpu")
+@pytest.mark.parametrize("upsample", ["resize", "transposed"])
+def test_generator_as_on_gpu(upsample):
+    test_generator(upsample, (3, 3), 1, (12, 20))
+
+
 @pytest.mark.parametrize(
     ("kind", "n_layers", "channels", "size"),
     [
@@ -157,6 +164,11 @@ def test_discriminator(kind, n_layers, channels, size):
         ours = NLayerDiscriminator(channels, 4, n_layers, dtype=dtype, rngs=nnx.Rngs(0))
     x = np.random.default_rng(3).uniform(-1, 1, (2, *size, channels))
     compare_network(enlarge_biases(theirs.double()), ours, x, RELATIVE)
+
+
+@pytest.mark.usefixtures("forms_for_gpu")
+def test_discriminator_as_on_gpu():
+    test_discriminator("n_layers", 1, 1, (9, 12))
 
 
 @pytest.mark.parametrize("upsample", ["resize", "transposed"])
