@@ -17,7 +17,7 @@ class Kernel:
 
     Attributes:
         kind: for a table's row, such as "convolution" or "reduction".
-        bytes: of its operands and results; what it reads twice, or in part, counts once and whole.
+        bytes: of its operands and results; what it reads twice counts once, and what in part, but for slices, whole.
         flops: of a convolution, two a multiplication and addition; 0 for others.
     """
 
@@ -39,7 +39,8 @@ def kernels(text: str) -> Iterator[Kernel]:
         if operation in _FREE:
             continue
         operands = [shapes[operand] for operand in re.findall(r"%([\w.\-]+)", _arguments(rest)) if operand in shapes]
-        moved = sum(_bytes(each) for each in (shape, *operands))
+        sliced = operation.endswith("slice") or name.startswith("wrapped_slice")
+        moved = 2 * _bytes(shape) if sliced else sum(_bytes(each) for each in (shape, *operands))
         if "__cudnn$conv" in rest:
             pass_name, flops = _convolution(shape, operands, rest)
             yield Kernel(f"convolution, {pass_name}", moved, flops)

@@ -1,11 +1,14 @@
-"""What XLA makes of a training step for an H200, without one: its kernels, and a bound for its time.
+"""What XLA makes of a training step for accelerators that are not at hand: kernels, memory, and a bound for its time.
 
     pip install -e '.[cuda]'
-    python -m benchmarks.gpu_plan --size 256 --blocks 9 --batch 16 --without doubling norm all
+    python -m benchmarks.plan --size 256 --blocks 9 --batch 16 --without doubling norm all
+    pip install -e '.[tpu]'
+    python -m benchmarks.plan --chip v5e --devices 4 --batch 1
 
-A plan, not a measurement: a kernel is said to take as long as its bytes or its arithmetic do at the rates below, which
-no kernel reaches; convolutions are chosen on a GPU only, and launching takes time that is not counted. It shows what a
-change saves, and finds the layers for which the GPU has no kernel.
+A plan, not a measurement. For an H200, a kernel is said to take as long as its bytes or its arithmetic do at the rates
+below, which no kernel reaches; convolutions are chosen on a GPU only, and the time of launches is not counted. It shows
+what a change saves, and finds the layers for which the GPU has no kernel. For a TPU, whose compiler takes ten minutes
+and more for a whole step, it is the memory, and XLA's own count of operations and bytes.
 """
 
 import argparse
@@ -14,8 +17,9 @@ import os
 from typing import Any
 from unittest import mock
 
-# The plugin looks for a driver when it is loaded, and compiles without one.
+# The plugins look for their devices when they are loaded, and compile without any.
 os.environ |= {"JAX_PLATFORMS": "cpu", "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v5litepod-4", "TPU_WORKER_HOSTNAMES": "localhost"}
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
 
 import jax
@@ -62,11 +66,12 @@ gpu_device_info {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chip", choices=("h200", "v5e"), default="h200")
     parser.add_argument("--recipe", choices=("paper", "pytorch_gan"), default="paper")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--batch", type=int, default=16, help="pairs of images a device")
-    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--devices", type=int, default=1, help="of an H200: of one machine; of a TPU: 4, 8 or 64")
     parser.add_argument("--dtype", choices=FLOPS, default="bfloat16")
     parser.add_argument("--without", nargs="*", choices=(*forms.FORMS, "all"), default=[])
     args = parser.parse_args()
@@ -86,19 +91,28 @@ def main() -> None:
     print(
         f"{args.recipe} step, {args.size} px, {args.blocks} blocks, {args.dtype}, {args.batch} pairs a device, ", end=""
     )
-    print(f"{args.devices} H200, jax {jax.__version__}: needs {needed / 1e12:.2f} TFLOP a device")
+    print(f"{args.devices} {args.chip}, jax {jax.__version__}: needs {needed / 1e12:.2f} TFLOP a device")
     for form in ("", *args.without):
         with forms.without([form]):
-            compiled = plan(config, args.devices)
+            compiled = plan(config, args.chip, args.devices)
         print(f"\n{'without ' + form if form else 'as it is'}\n")
-        report(compiled, args.dtype)
+        if args.chip == "h200":
+            report_kernels(compiled, args.dtype)
+        report_memory(compiled)
 
 
-def plan(config: TrainConfig, devices: int) -> jax.stages.Compiled:
-    """The training step as `train.py` compiles it, for so many GPUs of one machine."""
-    topology = topologies.get_topology_desc("", platform="cuda", target_config=H200, topology=f"1x1x{devices}")
-    mesh = sharding.make_mesh(list(topology.devices))
-    with mock.patch.object(jax, "default_backend", lambda: "gpu"):
+def devices_of(chip: str, number: int) -> list[jax.Device]:
+    """Devices that programs can be compiled for, but not run on."""
+    if chip == "h200":
+        return list(topologies.get_topology_desc("", "cuda", target_config=H200, topology=f"1x1x{number}").devices)
+    shape = {4: "2x2", 8: "2x4", 64: "8x8"}[number]
+    return list(topologies.get_topology_desc(f"{chip}:{shape}", "tpu").devices)
+
+
+def plan(config: TrainConfig, chip: str, devices: int) -> jax.stages.Compiled:
+    """The training step as `train.py` compiles it."""
+    mesh = sharding.make_mesh(devices_of(chip, devices))
+    with mock.patch.object(jax, "default_backend", lambda: "gpu" if chip == "h200" else "tpu"):
         transform = optimizer.adam(config.optimizer)
         step = make_train_step(
             config, cyclegan.define(config), transform, epoch_images=1000, spread=sharding.OverMesh(mesh)
@@ -111,7 +125,7 @@ def plan(config: TrainConfig, devices: int) -> jax.stages.Compiled:
         return jitted.lower(current, batch).compile()
 
 
-def report(compiled: jax.stages.Compiled, dtype: str) -> None:
+def report_kernels(compiled: jax.stages.Compiled, dtype: str) -> None:
     """A Markdown table of the kernels by kind."""
     rows: dict[str, list[float]] = collections.defaultdict(lambda: [0, 0.0, 0.0, 0.0])
     for kernel in hlo.kernels(compiled.as_text() or ""):
@@ -124,8 +138,17 @@ def report(compiled: jax.stages.Compiled, dtype: str) -> None:
     print("| | kernels | GB | TFLOP | ms at least |\n|---|---:|---:|---:|---:|")
     for row, (number, moved, flops, least) in sorted(rows.items(), key=lambda item: -item[1][3]):
         print(f"| {row} | {number:.0f} | {moved:.2f} | {flops:.2f} | {least:.2f} |")
+
+
+def report_memory(compiled: jax.stages.Compiled) -> None:
+    """Lines on what one device holds, and where XLA counts them, the operations and bytes of a step."""
     memory: Any = compiled.memory_analysis()
-    print(f"\nbeside the state it takes {memory.temp_size_in_bytes / 2**30:.2f} GiB of memory")
+    held = memory.argument_size_in_bytes + memory.generated_code_size_in_bytes
+    print(f"\nstate, batch and program take {held / 2**30:.2f} GiB of a device's memory, ", end="")
+    print(f"the rest of the step {memory.temp_size_in_bytes / 2**30:.2f} GiB")
+    cost = compiled.cost_analysis()
+    if cost is not None:
+        print(f"XLA counts {cost['flops'] / 1e12:.2f} TFLOP and {cost['bytes accessed'] / 1e9:.1f} GB a device")
 
 
 if __name__ == "__main__":
