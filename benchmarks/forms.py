@@ -8,7 +8,7 @@ from unittest import mock
 
 import jax
 
-from cyclegan_jax.networks import convolution, layers, norm
+from cyclegan_jax.networks import convolution, norm
 
 
 def _never(*shape: Any) -> bool:
@@ -29,7 +29,7 @@ FORMS: dict[str, tuple[ModuleType, str, Callable[..., Any]]] = {
     "taps": (convolution, "_taps_are_faster", _never),
     "doubling": (convolution, "on_gpu", _never),
     "norm": (norm, "instance_norm", _norm_as_derived),
-    "upsampling": (layers, "conv_of_nearest_upsampled", _nearest_then_conv),
+    "upsampling": (convolution, "conv_of_nearest_upsampled", _nearest_then_conv),
 }
 """By name: what is replaced, and by what. `doubling` and `norm` are forms for GPU, the others for CPU; `upsampling` is
 one for both."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.networks.convolution import conv_general_dilated, conv_of_nearest_upsampled
+from cyclegan_jax.networks import convolution
 
 # Convolution weights are drawn from N(0, 0.02), biases are 0 (paper, appendix 7.1, and the official code).
 INIT_STD = 0.02
@@ -23,7 +23,7 @@ def conv(
     stride: int = 1,
     padding: int | Padding = 0,
     input_dilation: int = 1,
-    function: Callable[..., jax.Array] = conv_general_dilated,
+    function: Callable[..., jax.Array] = convolution.conv_general_dilated,
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
 ) -> nnx.Conv:
@@ -67,7 +67,8 @@ def upsampling_conv_transpose(in_channels: int, out_channels: int, *, dtype: jnp
 
 def upsampling_conv_nearest(in_channels: int, out_channels: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.Conv:
     """PyTorch-GAN's upsampling: nearest neighbour to twice the height and width, then a 3x3 convolution."""
-    return conv(in_channels, out_channels, 3, padding=1, function=conv_of_nearest_upsampled, dtype=dtype, rngs=rngs)
+    function = convolution.conv_of_nearest_upsampled
+    return conv(in_channels, out_channels, 3, padding=1, function=function, dtype=dtype, rngs=rngs)
 
 
 def reflection_pad(x: jax.Array, pad: int) -> jax.Array:
