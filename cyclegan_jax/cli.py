@@ -95,6 +95,7 @@ def translate(
     batch_size: int = 8,
     tile: int = 1024,
     overwrite: bool = False,
+    skip_existing: bool = False,
     gallery: bool = False,
 ) -> int:
     """Translate image files by a run's generator; names and sub-folders are kept.
@@ -113,6 +114,7 @@ def translate(
         batch_size: images at once; of large images fewer, for memory's sake.
         tile: side in pixels of the tiles of images with a side above 2048; smaller ones take less memory.
         overwrite: replace files that are there already.
+        skip_existing: leave files alone that are there already, and make the others: to go on after an interruption.
         gallery: write OUTPUT/gallery.html too: one page with inputs, outputs and reconstructions.
     """
     from cyclegan_jax import translate_files
@@ -122,12 +124,17 @@ def translate(
 
     require(batch_size >= 1, "batch_size", batch_size, "at least 1")
     require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
+    if overwrite and skip_existing:
+        raise UserError("--overwrite and --skip_existing exclude each other: give one of them")
     generator = load_generator(run, direction, step, metric=metric)
     kind = output_type(generator.config.data.value_range(generator.domains[1]))
-    chosen = translate_files.plan(input, output, format=format, overwrite=overwrite, kind=kind)
+    chosen = translate_files.plan(input, output, format=format, refuse=not overwrite and not skip_existing, kind=kind)
+    missing = {file: target for file, target in chosen.items() if not (skip_existing and target.exists())}
+    if len(missing) < len(chosen):
+        print(f"{len(chosen) - len(missing):,} of {len(chosen):,} are there already")
     summary = translate_files.translate_files(
         generator,
-        chosen,
+        missing,
         batch_size=batch_size,
         tile=tile,
         max_size=max_size,

@@ -54,7 +54,7 @@ class Summary:
 
 
 def plan(
-    inputs: str, output: str | Path, *, format: Format | None, overwrite: bool, kind: np.dtype[Any]
+    inputs: str, output: str | Path, *, format: Format | None, refuse: bool, kind: np.dtype[Any]
 ) -> dict[Path, Path]:
     """Which file becomes which: names and sub-folders are kept.
 
@@ -62,7 +62,7 @@ def plan(
         inputs: a file, a folder, whose images are taken with those in its sub-folders, or a pattern such as `a/*.jpg`.
         output: the folder for the results; where it is a sub-folder of the inputs, what is in it is no input.
         format: of the results; None keeps PNG, JPEG and WebP, and makes PNG of all others.
-        overwrite: whether files that are there already are replaced.
+        refuse: whether it is a mistake that results are there already.
         kind: the type of the results' values: whole numbers of 16 bits become PNG, floats NumPy's .npy.
 
     Raises:
@@ -89,9 +89,11 @@ def plan(
         if target.resolve() in inputs_there:
             raise UserError(f"{file} would be replaced by a result: give an --output outside the folder of the inputs")
     there = [target for target in chosen.values() if target.exists()]
-    if there and not overwrite:
+    if there and refuse:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise UserError(f"{there[0]}{more} is there already: add --overwrite, or give another --output")
+        raise UserError(
+            f"{there[0]}{more} is there already: add --skip_existing to go on, or --overwrite, or give another --output"
+        )
     return chosen
 
 

@@ -72,13 +72,32 @@ def test_a_folder_of_odd_images(run, odd, tmp_path, capsys):
 
     # Nothing is overwritten, and nothing is done by halves.
     assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == 2
-    assert "is there already: add --overwrite, or give another --output" in capsys.readouterr().err
+    assert "is there already: add --skip_existing to go on, or --overwrite, or" in capsys.readouterr().err
     again = ["translate", "--run", str(run), "--input", f"{odd}/g*.png", "--output", str(out)]
     assert cli.main([*again, "--overwrite", "--max_size=12", "--format=jpg", "--gallery"]) == 0
     page = (out / "gallery.html").read_text()
     assert page.count('data-kind="reconstruction"') == 1
     assert ">gray.png<" in page
     assert opened(out / "gray.jpg").size == (12, 12)
+
+
+def test_going_on_makes_only_what_is_missing(run, odd, tmp_path, capsys):
+    (odd / "broken.png").unlink()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "gray.png").write_bytes(b"made before")
+    (out / "photo.jpg").write_bytes(b"made before")
+    command = ["translate", "--run", str(run), "--input", str(odd), "--output", str(out), "--skip_existing"]
+    assert cli.main(command) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == "2 of 5 are there already"
+    assert last.startswith("3 translated, 0 skipped, ")
+    assert (out / "gray.png").read_bytes() == b"made before"
+    assert opened(out / "deeper" / "scan.png").size == (24, 21)
+    assert cli.main(command) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("0 translated, 0 skipped, ")
+    assert cli.main([*command, "--overwrite"]) == 2
+    assert "--overwrite and --skip_existing exclude each other" in capsys.readouterr().err
 
 
 def test_transparency_is_laid_on_white_in_jpeg(tmp_path):
@@ -110,13 +129,11 @@ def test_sixteen_bits_in_and_out(tmp_path, capsys):
 @pytest.mark.parametrize(("kind", "format"), [("uint16", "jpg"), ("float32", "png")])
 def test_a_format_that_does_not_hold_the_values(odd, tmp_path, kind, format):
     with pytest.raises(UserError, match=f"--format is {format}, but this model makes {kind} values"):
-        translate_files.plan(str(odd), tmp_path, format=format, overwrite=False, kind=np.dtype(kind))
+        translate_files.plan(str(odd), tmp_path, format=format, refuse=True, kind=np.dtype(kind))
 
 
 def test_float_values_go_to_numpys_format(odd, tmp_path):
-    chosen = translate_files.plan(
-        str(odd / "gray.png"), tmp_path, format=None, overwrite=False, kind=np.dtype("float32")
-    )
+    chosen = translate_files.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32"))
     translate_files.write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
     assert np.load(tmp_path / "gray.npy").tolist() == [[-3.5, -3.5], [-3.5, -3.5]]
 
@@ -124,14 +141,14 @@ def test_float_values_go_to_numpys_format(odd, tmp_path):
 def test_names_that_would_meet_are_refused(odd, tmp_path):
     opened(odd / "gray.png").save(odd / "gray.bmp")
     with pytest.raises(UserError, match=r"gray.bmp and .*gray.png would both become .*gray.png: translate them to"):
-        translate_files.plan(str(odd), tmp_path, format=None, overwrite=False, kind=np.dtype(np.uint8))
+        translate_files.plan(str(odd), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
 
 
 @pytest.mark.parametrize("inputs", ["nothing", "odd/*.gif", "odd/empty"])
 def test_nothing_to_translate_is_named(odd, tmp_path, inputs):
     (odd / "empty").mkdir()
     with pytest.raises(UserError, match=rf"there is no image at .*{inputs.split('/')[-1].replace('*', '.')}"):
-        translate_files.plan(str(tmp_path / inputs), tmp_path, format=None, overwrite=False, kind=np.dtype(np.uint8))
+        translate_files.plan(str(tmp_path / inputs), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
 
 
 def test_an_output_that_cannot_be_written(tmp_path):
@@ -164,7 +181,7 @@ def test_results_inside_the_folder_of_the_inputs(odd):
     results = odd / "translated"
 
     def planned(output):
-        return translate_files.plan(str(odd), output, format="png", overwrite=True, kind=np.dtype(np.uint8))
+        return translate_files.plan(str(odd), output, format="png", refuse=False, kind=np.dtype(np.uint8))
 
     first = planned(results)
     results.mkdir()
@@ -193,9 +210,7 @@ def test_large_images_are_not_read_all_at_once(run, tmp_path, monkeypatch):
     for name in "abcde":
         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / f"{name}.png")
     monkeypatch.setattr(translate_files, "_PIXELS_AT_ONCE", 2 * 16 * 16)
-    chosen = translate_files.plan(
-        str(tmp_path), tmp_path / "out", format=None, overwrite=False, kind=np.dtype(np.uint8)
-    )
+    chosen = translate_files.plan(str(tmp_path), tmp_path / "out", format=None, refuse=True, kind=np.dtype(np.uint8))
     seen = []
     generator = load_generator(run)
     summary = translate_files.translate_files(
