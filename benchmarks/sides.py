@@ -93,7 +93,7 @@ def our_forward(config: TrainConfig, batch: np.ndarray) -> Side:
 
 
 def torch_step(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bool) -> Side:
-    """The reference's step; tuned: its networks compiled, channels last, and a fused Adam."""
+    """The reference's step; tuned: its networks compiled, channels last, kernels chosen by trial, and a fused Adam."""
     begin, held = time.perf_counter(), _torch_memory(device)
     kind: type[torch.nn.Module] = reference_networks.SeedDiscriminator
     if config.discriminator.kind == "n_layers":
@@ -126,6 +126,7 @@ def torch_step(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bo
     pair = [_torch_images(part, device, tuned) for part in batch]
 
     def run() -> None:
+        torch.backends.cudnn.benchmark = tuned  # one for all of PyTorch, and both ways take turns
         with _autocast(config, device):
             trainer.step(*pair)  # its loss values come back to the host, which waits for the device
 
@@ -133,12 +134,13 @@ def torch_step(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bo
 
 
 def torch_forward(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bool) -> Side:
-    """The reference's generator on a batch; tuned: compiled and channels last."""
+    """The reference's generator on a batch; tuned: compiled, channels last, kernels chosen by trial."""
     begin, held = time.perf_counter(), _torch_memory(device)
     generator = _placed(_torch_generator(config), device, tuned)
     given = _torch_images(batch[0], device, tuned)
 
     def run() -> None:
+        torch.backends.cudnn.benchmark = tuned
         with torch.inference_mode(), _autocast(config, device):
             generator(given)
         if device == "gpu":
