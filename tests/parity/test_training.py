@@ -20,6 +20,8 @@ from tests.parity.exchange import assert_same, from_torch, nchw
 
 STEPS = 10
 EPOCH_IMAGES = 2
+FORMS = {"pytorch_gan": "forms_of_wide_networks", "paper": "forms_for_gpu"}
+"""In which the steps of plain descent compute, where a gradient's error shows in its size."""
 
 
 @pytest.mark.parametrize("recipe", [recipes.paper, recipes.pytorch_gan])
@@ -56,8 +58,8 @@ def scripted_draws(seed: int, number: int, size: int) -> list[tuple[bool, int]]:
 @pytest.mark.parametrize("recipe", ["pytorch_gan", "paper"])
 def test_ten_steps_in_lockstep(recipe, kind, request):
     """Weights, losses and pools after each of ten steps, with a rate that decays on the way."""
-    if (recipe, kind) == ("pytorch_gan", "sgd"):  # the others in plain forms
-        request.getfixturevalue("forms_of_wide_networks")
+    if kind == "sgd":  # Adam's in plain forms
+        request.getfixturevalue(FORMS[recipe])
     config = lockstep_config(recipe)
     size = config.data.image_size
     rng = np.random.default_rng(0)
