@@ -2,7 +2,7 @@
 
 import sys
 
-from cyclegan_jax.cli import train
+from cyclegan_jax.cli.main import train
 
 if __name__ == "__main__":
     sys.exit(train(sys.argv[1:]))

@@ -12,15 +12,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cyclegan_jax import backend
+from cyclegan_jax.devices import backend
 
 backend.prepare()
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import numpy as np
 
-from cyclegan_jax.networks import convolution, thin, upsampling, winograd  # noqa: E402
-from cyclegan_jax.networks.convolution import NHWC, Pads  # noqa: E402
+from cyclegan_jax.kernels import (
+    convolution,
+    upsampling,
+    winograd,
+)
+from cyclegan_jax.kernels import few_channels as thin
+from cyclegan_jax.kernels.convolution import NHWC, Pads
 
 ROUNDS = 15
 # Of a generator at 128 px, width 64: input side, kernel side, channels in and out, stride, pads, dilation.

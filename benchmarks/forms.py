@@ -8,7 +8,8 @@ from unittest import mock
 
 import jax
 
-from cyclegan_jax.networks import convolution, norm
+from cyclegan_jax.kernels import convolution
+from cyclegan_jax.kernels import instance_norm as norm
 
 
 def _never(*shape: Any) -> bool:

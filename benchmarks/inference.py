@@ -7,13 +7,13 @@ Needs jax, flax, optax, orbax, pillow and torch. The last line is JSON.
 
 import argparse
 
-from cyclegan_jax import backend
+from cyclegan_jax.devices import backend
 
 backend.prepare()
 
-import jax  # noqa: E402
+import jax
 
-from benchmarks import arithmetic, sides, turns  # noqa: E402
+from benchmarks import arithmetic, sides, turns
 
 
 def main() -> None:

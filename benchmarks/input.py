@@ -25,7 +25,7 @@ from PIL import Image
 from cyclegan_jax.config import DataConfig, TrainConfig
 from cyclegan_jax.data import pipeline, sources
 from cyclegan_jax.data.sources import Sources
-from cyclegan_jax.data.streets_scene import draw_scene
+from cyclegan_jax.data.streets.scene import draw_scene
 
 SIZE, LOAD_SIZE = 256, 286
 

@@ -13,20 +13,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cyclegan_jax import backend
+from cyclegan_jax.devices import backend
 
 backend.prepare()
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import optax  # noqa: E402
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 
-from benchmarks import forms, sides  # noqa: E402
-from cyclegan_jax import optimizer, recipes, state  # noqa: E402
-from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig  # noqa: E402
-from cyclegan_jax.networks import convolution, layers, norm  # noqa: E402
-from cyclegan_jax.networks.convolution import NHWC  # noqa: E402
+from benchmarks import forms, sides
+from cyclegan_jax import optimizer, recipes, state
+from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig
+from cyclegan_jax.kernels import convolution
+from cyclegan_jax.kernels import instance_norm as norm
+from cyclegan_jax.kernels.convolution import NHWC
+from cyclegan_jax.networks import layers
 
 ROUNDS = 9
 SIZE, WIDTH, BLOCKS = 128, 64, 6

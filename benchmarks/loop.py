@@ -18,20 +18,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-from cyclegan_jax import backend
+from cyclegan_jax.devices import backend
 
 backend.prepare()
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import numpy as np
 
-from cyclegan_jax import optimizer, state, training  # noqa: E402
-from cyclegan_jax.command_line import load_config_file  # noqa: E402
-from cyclegan_jax.config import TrainConfig  # noqa: E402
-from cyclegan_jax.data.streets import open_streets  # noqa: E402
-from cyclegan_jax.networks import cyclegan  # noqa: E402
-from cyclegan_jax.reports import Progress, Scalars  # noqa: E402
-from cyclegan_jax.train_step import make_train_step  # noqa: E402
+from cyclegan_jax import optimizer, state
+from cyclegan_jax.cli.train_command import load_config_file
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data.streets.dataset import open_streets
+from cyclegan_jax.networks import cyclegan
+from cyclegan_jax.train_step import make_train_step
+from cyclegan_jax.training import loop as training
+from cyclegan_jax.training.reports import Progress, Scalars
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3

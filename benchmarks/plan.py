@@ -27,8 +27,9 @@ import numpy as np
 from jax.experimental import topologies
 
 from benchmarks import arithmetic, forms, hlo
-from cyclegan_jax import optimizer, recipes, sharding, state
+from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from cyclegan_jax.devices import sharding
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 

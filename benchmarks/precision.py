@@ -15,17 +15,17 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from cyclegan_jax import backend
+from cyclegan_jax.devices import backend
 
 backend.prepare()
 
-import jax  # noqa: E402
+import jax
 
-from cyclegan_jax import training  # noqa: E402
-from cyclegan_jax.command_line import load_config_file  # noqa: E402
-from cyclegan_jax.config import TrainConfig  # noqa: E402
-from cyclegan_jax.evaluation.command import evaluate_run  # noqa: E402
-from cyclegan_jax.evaluation.evaluator import Settings  # noqa: E402
+from cyclegan_jax.cli.train_command import load_config_file
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.evaluation.evaluate_run import evaluate_run
+from cyclegan_jax.evaluation.evaluator import Settings
+from cyclegan_jax.training import loop as training
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,21 +15,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cyclegan_jax import backend
+from cyclegan_jax.devices import backend
 
 backend.prepare()
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+import jax
+import numpy as np
+from PIL import Image
 
-from cyclegan_jax import optimizer, recipes, sharding, state  # noqa: E402
-from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig  # noqa: E402
-from cyclegan_jax.data import images  # noqa: E402
-from cyclegan_jax.data.palette import COLORS, NAMES  # noqa: E402
-from cyclegan_jax.evaluation.segmentation import evaluate_photo_to_labels  # noqa: E402
-from cyclegan_jax.networks import cyclegan  # noqa: E402
-from cyclegan_jax.train_step import make_train_step  # noqa: E402
+from cyclegan_jax import optimizer, recipes, state
+from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig
+from cyclegan_jax.data import images
+from cyclegan_jax.data.palette import COLORS, NAMES
+from cyclegan_jax.devices import sharding
+from cyclegan_jax.evaluation.segmentation import evaluate_photo_to_labels
+from cyclegan_jax.networks import cyclegan
+from cyclegan_jax.train_step import make_train_step
 
 
 def main() -> None:

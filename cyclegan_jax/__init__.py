@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"load_generator": "inference", "load_discriminator": "discrimination"}
+_HOMES = {"load_generator": "inference.generator", "load_discriminator": "inference.discriminator"}
 
 __all__ = ["load_discriminator", "load_generator"]
 

@@ -10,8 +10,8 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from cyclegan_jax.config_checks import check_types, require
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.field_checks import check_types, require
 
 Domain = Literal["A", "B"]
 Direction = Literal["AtoB", "BtoA"]

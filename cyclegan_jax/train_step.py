@@ -10,12 +10,12 @@ import optax
 from cyclegan_jax import image_pool
 from cyclegan_jax.config import Direction, TrainConfig
 from cyclegan_jax.data.images import to_model_range
+from cyclegan_jax.devices.sharding import OneDevice, Spread
 from cyclegan_jax.image_pool import Draws, ImagePool
+from cyclegan_jax.kernels.recompute import Recomputed
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.objective import Generated, discriminator_objective, generator_objective, l1
 from cyclegan_jax.optimizer import learning_rate
-from cyclegan_jax.rematerialization import Recomputed
-from cyclegan_jax.sharding import OneDevice, Spread
 from cyclegan_jax.state import TrainState
 
 Batch = dict[str, jax.Array]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax.command_line import load_config_file
+from cyclegan_jax.cli.train_command import load_config_file
 from cyclegan_jax.networks import cyclegan
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
@@ -20,7 +20,7 @@ def test_every_config_file_defines_networks(path):
 
 
 def test_every_set_of_the_paper_has_a_file():
-    from cyclegan_jax.data.tfds_sets import NAMES
+    from cyclegan_jax.data.sets.paper_sets import NAMES
 
     assert sorted(NAMES) == sorted(SETS)
     assert set(SETS) <= {path.stem for path in CONFIGS}

@@ -73,7 +73,7 @@ def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> S
         # An archive that was unpacked by hand, as by the official script.
         unpacked = config.name is not None and config.dir is not None and _holds_training(Path(config.dir).expanduser())
         return _open_folders(config) if unpacked else _records(_open_tfds(config))
-    from cyclegan_jax.data.streets import open_streets  # imports tensorflow_datasets
+    from cyclegan_jax.data.streets.dataset import open_streets  # imports tensorflow_datasets
 
     return _records(open_streets(config.dir))
 
@@ -115,7 +115,7 @@ def _holds_training(root: Path) -> bool:
 
 
 def _open_cityscapes(config: DataConfig, say: Callable[[str], None]) -> Sources:
-    from cyclegan_jax.data import cityscapes
+    from cyclegan_jax.data.sets import cityscapes
 
     root = _data_folder(
         config.dir, "with the official archives gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip"
@@ -138,11 +138,11 @@ def _cityscapes_size(config: DataConfig) -> tuple[int, int] | None:
 
 def _open_tfds(config: DataConfig) -> Mapping[str, Sequence[dict[str, Any]]]:
     if config.name is not None and config.name_A is None and config.name_B is None:
-        from cyclegan_jax.data import tfds_sets  # imports tensorflow_datasets
+        from cyclegan_jax.data.sets import paper_sets as tfds_sets  # imports tensorflow_datasets
 
         return tfds_sets.open_tfds(config.name, config.dir)
     if config.name is None and config.name_A is not None and config.name_B is not None:
-        from cyclegan_jax.data import tfds_labelled  # imports tensorflow_datasets
+        from cyclegan_jax.data.sets import labelled_sets as tfds_labelled  # imports tensorflow_datasets
 
         return tfds_labelled.open_labelled(config.name_A, config.name_B, config.dir)
     raise UserError(

@@ -11,8 +11,8 @@ from PIL import Image
 
 from cyclegan_jax.config import DataConfig, Domain, TrainConfig
 from cyclegan_jax.data import high_depth, images, preprocess
-from cyclegan_jax.data.cache import ImageCache
 from cyclegan_jax.data.high_depth import FloatImage
+from cyclegan_jax.data.image_cache import ImageCache
 from cyclegan_jax.data.images import AnyImage
 from cyclegan_jax.data.preprocess import Size
 from cyclegan_jax.data.sources import Example, Source, Sources

@@ -12,13 +12,14 @@ from cyclegan_jax.config import DataConfig, Domain, TrainConfig
 from cyclegan_jax.data import sources
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation import features, pictures, splits
+from cyclegan_jax.evaluation import features, pictures
+from cyclegan_jax.evaluation import test_split as splits
 from cyclegan_jax.evaluation.image_distances import ImageDistances
 from cyclegan_jax.evaluation.label_scores import LabelScores
+from cyclegan_jax.evaluation.round_trip import Translations, Translator
 from cyclegan_jax.evaluation.segmentation import Evaluation
 from cyclegan_jax.evaluation.segmenters import load_segmenter
 from cyclegan_jax.evaluation.tables import Better, Column, ScoreTable
-from cyclegan_jax.evaluation.translation import Translations, Translator
 from cyclegan_jax.networks.cyclegan import Params
 
 SHOWN: Final = 6

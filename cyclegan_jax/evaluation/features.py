@@ -13,7 +13,7 @@ from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.distances import Features
-from cyclegan_jax.evaluation.plugins import load_function
+from cyclegan_jax.evaluation.user_functions import load_function
 
 INCEPTION: Final = "inception"
 WEIGHTS_FILE: Final = "weights-inception-2015-12-05-6726825d.pth"

@@ -9,8 +9,8 @@ from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.distances import Features, frechet_distance, kernel_distance
 from cyclegan_jax.evaluation.features import INCEPTION, Extractor
-from cyclegan_jax.evaluation.splits import TestSplit, as_uint8
 from cyclegan_jax.evaluation.tables import Column, ScoreTable
+from cyclegan_jax.evaluation.test_split import TestSplit, as_uint8
 
 _OTHER: Final[dict[Domain, Domain]] = {"A": "B", "B": "A"}
 

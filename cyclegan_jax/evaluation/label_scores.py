@@ -10,11 +10,12 @@ from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data import palette
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation import pictures, segmentation, splits
+from cyclegan_jax.evaluation import pictures, segmentation
+from cyclegan_jax.evaluation import test_split as splits
 from cyclegan_jax.evaluation.segmentation import ClassIds, Evaluation, Scores
 from cyclegan_jax.evaluation.segmenters import Segmenter
-from cyclegan_jax.evaluation.splits import TestSplit, as_uint8
 from cyclegan_jax.evaluation.tables import Column, ScoreTable, decimal, markdown
+from cyclegan_jax.evaluation.test_split import TestSplit, as_uint8
 
 _BATCH = 16  # photos segmented at once
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation.plugins import load_function
 from cyclegan_jax.evaluation.segmentation import ClassIds, Images
+from cyclegan_jax.evaluation.user_functions import load_function
 
 Segmenter = Callable[[Images], ClassIds]
 """uint8 photos [N, H, W, 3] -> uint8 class ids [N, H, W] in the order of the palette."""

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from cyclegan_jax.networks import norm
+from cyclegan_jax.kernels import instance_norm as norm
 from cyclegan_jax.networks.layers import check_input, conv
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from cyclegan_jax.config import GeneratorConfig
-from cyclegan_jax.networks.extent import Extent, Whole
+from cyclegan_jax.networks.frame import Extent, Whole
 from cyclegan_jax.networks.layers import (
     check_input,
     conv,

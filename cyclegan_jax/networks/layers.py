@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.networks import convolution
+from cyclegan_jax.kernels import convolution
 
 # Convolution weights are drawn from N(0, 0.02), biases are 0 (paper, appendix 7.1, and the official code).
 INIT_STD = 0.02

@@ -185,7 +185,7 @@ def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_streets_open_as_four_splits_of_decodable_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cyclegan_jax.data import streets
+    from cyclegan_jax.data.streets import dataset as streets
 
     # The real set, fewer and smaller: the full one takes half a minute to draw.
     full = streets.open_streets

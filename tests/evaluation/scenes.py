@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cyclegan_jax import optimizer, state
-from cyclegan_jax.checkpoints import Checkpoints
+from cyclegan_jax.checkpoints.run import Checkpoints
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.data import palette
 from cyclegan_jax.evaluation import segmentation

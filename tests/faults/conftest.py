@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan_jax import checkpoints
+from cyclegan_jax.checkpoints import run as checkpoints
 from tests.faults import processes
 
 STEPS = 40
@@ -73,7 +73,7 @@ def experiment(tmp_path_factory) -> Experiment:
 
 def final_bytes(workdir: Path) -> dict[str, object]:
     """Shape, type and checksum of all arrays of the newest checkpoint, read and compared with what was saved."""
-    from cyclegan_jax import checkpoint_store
+    from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
 
     newest = checkpoint_store.steps(checkpoints.directory(workdir))[-1]
     checkpoints.verify(workdir, newest)

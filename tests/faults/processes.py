@@ -15,7 +15,9 @@ TIMEOUT = 240.0
 """Seconds for anything that a training is waited for, on a slow and busy machine."""
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["cyclegan_jax.training", "cyclegan_jax.command_line", "cyclegan_jax.cli", "grain"])
+_context.set_forkserver_preload(
+    ["cyclegan_jax.training.loop", "cyclegan_jax.cli.train_command", "cyclegan_jax.cli.main", "grain"]
+)
 
 _numbers = itertools.count()
 
@@ -24,7 +26,7 @@ def _train(args: list[str], log: str) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    from cyclegan_jax import cli
+    from cyclegan_jax.cli import main as cli
 
     sys.exit(cli.train(args))
 

@@ -9,11 +9,15 @@ import jax
 import numpy as np
 import pytest
 
-from cyclegan_jax import checkpoint_health, checkpoints, cli, inference, optimizer, state
-from cyclegan_jax import checkpoint_store as store
-from cyclegan_jax.checkpoints import Checkpoints
+from cyclegan_jax import optimizer, state
+from cyclegan_jax.checkpoints import checkpoint as store
+from cyclegan_jax.checkpoints import health as checkpoint_health
+from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.run import Checkpoints
+from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference import generator as inference
 from tests.faults.summary import SUMMARY
 
 # When one array cannot be read Orbax leaves, and TensorStore's other threads find nobody to tell: noise, in any thread.

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax import checkpoint_health, checkpoints
-from cyclegan_jax import checkpoint_store as store
-from cyclegan_jax.checkpoints import Checkpoints
+from cyclegan_jax.checkpoints import checkpoint as store
+from cyclegan_jax.checkpoints import health as checkpoint_health
+from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.run import Checkpoints
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.workdir_lock import WorkdirLock
+from cyclegan_jax.training.lock import WorkdirLock
 from tests.faults.conftest import Experiment, final_bytes
 from tests.faults.test_damage import CONFIG, at_step
 

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from cyclegan_jax import checkpoint_store, checkpoints
+from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
+from cyclegan_jax.checkpoints import run as checkpoints
 from tests.faults.conftest import STEPS, Experiment, final_bytes
 from tests.faults.summary import SUMMARY
 

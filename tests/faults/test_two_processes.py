@@ -13,8 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from cyclegan_jax import checkpoints
-from cyclegan_jax.distributed import PEER_LOST
+from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.devices.distributed import PEER_LOST
 from tests.faults.conftest import Experiment, final_bytes
 from tests.faults.processes import Training
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from cyclegan_jax.networks import convolution, thin, transposed, upsampling, winograd
+from cyclegan_jax.kernels import convolution, upsampling, winograd
+from cyclegan_jax.kernels import doubling as transposed
+from cyclegan_jax.kernels import few_channels as thin
 from cyclegan_jax.networks.layers import dropout
 
 CASES = {

@@ -4,7 +4,8 @@ import jax
 import pytest
 import torch
 
-from cyclegan_jax.networks import convolution, thin
+from cyclegan_jax.kernels import convolution
+from cyclegan_jax.kernels import few_channels as thin
 
 # On one thread: at these sizes PyTorch's threads only wait for each other, for minutes on a busy machine.
 torch.set_num_threads(1)

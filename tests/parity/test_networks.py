@@ -11,8 +11,9 @@ from flax import nnx
 from torch import nn
 
 from cyclegan_jax.config import GeneratorConfig
-from cyclegan_jax.networks import layers, norm
-from cyclegan_jax.networks.convolution import upsample_nearest
+from cyclegan_jax.kernels import instance_norm as norm
+from cyclegan_jax.kernels.convolution import upsample_nearest
+from cyclegan_jax.networks import layers
 from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PyTorchGANDiscriminator
 from cyclegan_jax.networks.generator import ResNetGenerator
 from tests.parity import reference_networks as reference

@@ -1,0 +1,58 @@
+"""A new run that starts from the weights of another."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+
+from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
+from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.state import TrainState
+
+NAMED_AT_MOST = 4
+"""Arrays that a line names before it counts the rest."""
+
+
+def start_from(run: str | Path, state: TrainState, say: Callable[[str], None]) -> TrainState:
+    """A new run's first state with the weights of another run's newest checkpoint, where name and shape fit.
+
+    Only networks are taken, and their moving average: the optimizers, pools and counters begin anew. A new run that
+    keeps an average starts it from the old run's, or from its weights where there is none.
+
+    Args:
+        run: the work directory of the old run, or the folder of one of its checkpoints.
+        state: the new run's state before its first step.
+        say: where the line about what was taken, and what was not, goes.
+
+    Raises:
+        UserError: there is no whole checkpoint, or nothing of it fits.
+    """
+    old, _, step = checkpoints.load_state(*checkpoints.choose(run))
+    averaged = old.get("ema", old["generators"])
+    available = {"generators": old["generators"], "discriminators": old["discriminators"], "ema": averaged}
+    found = dict(zip(checkpoint_store.names(available), jax.tree.leaves(available), strict=True))
+    new = {"generators": state.generators, "discriminators": state.discriminators, "ema": state.ema}
+
+    left_out = []
+    leaves = []
+    for name, leaf in zip(checkpoint_store.names(new), jax.tree.leaves(new), strict=True):
+        value = found.get(name)
+        if value is None:
+            left_out.append(f"{name} (not there)")
+        elif value.shape != leaf.shape:
+            left_out.append(f"{name} {value.shape} there, {leaf.shape} here")
+        else:
+            leaf = jax.device_put(value.astype(leaf.dtype), leaf.sharding)
+        leaves.append(leaf)
+    taken = len(leaves) - len(left_out)
+    if not taken:
+        raise UserError(
+            f"nothing of --init_from={run} fits this config: none of its arrays has the same name and shape"
+        )
+    line = f"starting from the weights of {run} at step {step:,}: {taken} of {len(leaves)} arrays"
+    if left_out:
+        more = f" and {len(left_out) - NAMED_AT_MOST} more" if len(left_out) > NAMED_AT_MOST else ""
+        line += f"; new: {', '.join(left_out[:NAMED_AT_MOST])}{more}"
+    say(line)
+    return state._replace(**jax.tree.unflatten(jax.tree.structure(new), leaves))

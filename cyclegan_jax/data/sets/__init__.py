@@ -1,0 +1,1 @@
+"""Data sets by name: Cityscapes, the paper's ten, labelled image sets."""

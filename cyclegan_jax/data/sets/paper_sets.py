@@ -1,0 +1,192 @@
+"""The unpaired data sets of the paper, by the names that TFDS gives them, without TensorFlow.
+
+Addresses and checksums are those of the installed TFDS's `cycle_gan`, whose own preparation needs TensorFlow and drops
+the file names. This module imports `tensorflow_datasets`: import it only where such a set is wanted.
+"""
+
+import difflib
+import io
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Final
+
+import tensorflow_datasets as tfds
+
+from cyclegan_jax.data.sets import downloads
+from cyclegan_jax.data.sets.downloads import Archive
+from cyclegan_jax.data.sets.tfds_store import (
+    SPLITS,
+    QuietBuilder,
+    open_stored,
+    prepare,
+    quiet,
+    store_root,
+)
+from cyclegan_jax.data.sources import EXTENSIONS, pair_ending
+from cyclegan_jax.errors import UserError
+
+NAMES: Final = (
+    "apple2orange",
+    "summer2winter_yosemite",
+    "horse2zebra",
+    "monet2photo",
+    "cezanne2photo",
+    "ukiyoe2photo",
+    "vangogh2photo",
+    "maps",
+    "facades",
+    "iphone2dslr_flower",
+)
+"""The sets that `open_tfds` knows."""
+# What `zipfile` raises for an archive that is cut, altered, encrypted or packed in a way of its own.
+_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+class PaperSet(QuietBuilder, skip_registration=True):
+    """A data set of the CycleGAN paper: the image files of its archive as they are, with their names."""
+
+    name = "cyclegan_jax"
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Image files and their names."}
+    BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [  # type: ignore[misc]
+        tfds.core.BuilderConfig(name=name) for name in NAMES
+    ]
+    archive: Path | None = None
+    """The zip file to prepare from."""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self._image_info(tfds.features.Image(shape=(None, None, 3)))
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, Any]]]:
+        assert self.archive is not None
+        members = _members(self.archive)
+        return {split: self._generate_examples(members[split]) for split in SPLITS}
+
+    def _generate_examples(self, members: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any]]]:
+        assert self.archive is not None
+        with zipfile.ZipFile(self.archive) as archive:
+            for index, (filename, member) in enumerate(members.items()):
+                try:
+                    content = archive.read(member)
+                except _UNREADABLE as error:
+                    raise _damaged(self.archive, error) from error
+                yield index, {"image": io.BytesIO(content), "filename": filename}
+
+
+def open_tfds(name: str, data_dir: str | None = None) -> dict[str, Sequence[dict[str, Any]]]:
+    """Open a data set of the paper, preparing it first if `data_dir` does not hold it yet.
+
+    Its archive is taken from `data_dir`, its folder `downloads/manual` or `downloads`, under the name NAME.zip, or else
+    downloaded into `downloads`, where it may be deleted afterwards. A preparation that is stopped half way leaves
+    nothing that a later call would take for the data set.
+
+    Args:
+        name: one of `NAMES`, also as `cycle_gan/NAME`.
+        data_dir: the TFDS directory to keep the data set in; default: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
+
+    Returns:
+        For each of trainA, trainB, testA and testB a sequence with `len()` and `[i]`, sorted by file name, which gives
+        a dict of `image` (the content of the image file, bytes) and `filename` (str). An ending _A or _B that all names
+        of a split have is left out, so that the two images of a pair have the same name.
+
+    Raises:
+        UserError: there is no such data set; its archive is neither there nor to be downloaded, or is damaged; the
+            directory cannot be written to, or what it holds is damaged.
+    """
+    name = _known(name)
+    root = store_root(data_dir)
+    folder = root / PaperSet.name / name / str(PaperSet.VERSION)
+    if not folder.exists():
+        _prepare(name, Path(root), folder)
+    try:
+        return open_stored(_builder(name, root))
+    except Exception as error:  # what TFDS and ArrayRecord raise for a data set they cannot read has no common type
+        raise UserError(
+            f"the data set {name} in {folder} is damaged: delete that folder to prepare it again"
+        ) from error
+
+
+def archive_of(name: str) -> Archive:
+    """Where a data set was published, and how to know it, according to the installed TFDS."""
+    for url, info in (tfds.builder_cls("cycle_gan").url_infos or {}).items():
+        if PurePosixPath(url).stem == name:
+            return Archive(url, int(info.size), info.checksum)
+    raise UserError(
+        f"the installed tensorflow-datasets {tfds.__version__} does not know {name}: install another version"
+    )
+
+
+def _known(name: str) -> str:
+    short = name.removeprefix("cycle_gan/")
+    if short in NAMES:
+        return short
+    if short == "cityscapes":
+        raise UserError(
+            "the data set cityscapes may not be passed on, so that it cannot be had by name: get the official archives "
+            "and use --data.source=cityscapes"
+        )
+    close = difflib.get_close_matches(short, NAMES, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise UserError(f"there is no data set {name!r} of the paper: {hint}the names are {', '.join(NAMES)}")
+
+
+def _prepare(name: str, root: Path, folder: tfds.core.Path) -> None:
+    archive = _archive(name, root)
+    try:
+        print(f"Preparing {name} from {archive} into {folder} (once)", file=sys.stderr, flush=True)
+        _members(archive)  # TFDS would wrap what is wrong with them in words of its own
+        builder = _builder(name, root)
+        builder.archive = archive
+        prepare(builder)
+    except OSError as error:
+        raise UserError(
+            f"the data set {name} cannot be kept in data_dir {str(root)!r} ({error}): name another"
+        ) from error
+
+
+def _archive(name: str, root: Path) -> Path:
+    """The data set's zip file, whole: one that is there, or else downloaded."""
+    published = archive_of(name)
+    by_hand = root / "downloads" / "manual" / f"{name}.zip"
+    places = (root / by_hand.name, by_hand, root / "downloads" / by_hand.name)
+    found = next((place for place in places if place.is_file()), None)
+    if found is not None:
+        downloads.check(published, found)
+        return found
+    downloads.fetch(published, places[-1], by_hand)
+    return places[-1]
+
+
+def _members(archive: Path) -> dict[str, dict[str, str]]:
+    """For each split the images in a zip file: file name to member, sorted."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            paths = [PurePosixPath(member) for member in opened.namelist() if member.lower().endswith(EXTENSIONS)]
+    except _UNREADABLE as error:
+        raise _damaged(archive, error) from error
+    paths = [path for path in paths if not path.name.startswith(".")]
+    splits = {split: _named([path for path in paths if path.parent.name == split], split) for split in SPLITS}
+    for split, members in splits.items():
+        if not members:
+            raise UserError(f"the archive {archive} holds no images in a folder {split}: put the published one there")
+    return splits
+
+
+def _damaged(archive: Path, error: Exception) -> UserError:
+    return UserError(f"the archive {archive} is damaged ({error}): delete it, or put a whole copy there")
+
+
+def _named(paths: Sequence[PurePosixPath], split: str) -> dict[str, str]:
+    """File names of a split, without an ending such as _A where all have it, which would tell the pairs apart."""
+    ending = pair_ending([path.stem for path in paths], split[-1])
+    names = {path.stem.removesuffix(ending) + path.suffix: str(path) for path in paths}
+    return dict(sorted(names.items()))
+
+
+def _builder(name: str, root: tfds.core.Path | Path) -> PaperSet:
+    with quiet():
+        builder: PaperSet = PaperSet(data_dir=root, config=name, file_format="array_record")
+    return builder

@@ -1,0 +1,1 @@
+"""The embedded data set: street scenes, laid out and drawn."""

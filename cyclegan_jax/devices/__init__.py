@@ -1,0 +1,1 @@
+"""Devices and processes: placement, memory, several processes, what JAX is started with."""

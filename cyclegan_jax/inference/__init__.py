@@ -1,0 +1,1 @@
+"""Trained networks in use: images and files of any size and kind."""

@@ -1,0 +1,99 @@
+"""New runs from another run's weights."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from cyclegan_jax import optimizer, state
+from cyclegan_jax.checkpoints import fine_tuning
+from cyclegan_jax.checkpoints.run import Checkpoints
+from cyclegan_jax.config import GeneratorConfig, TrainConfig
+from cyclegan_jax.errors import UserError
+from tests.conftest import tiny_config
+
+
+def fresh(config: TrainConfig) -> state.TrainState:
+    return state.create(config, optimizer.adam(config.optimizer))
+
+
+def saved_run(folder: Path, config: TrainConfig) -> state.TrainState:
+    """A run at step 3, with weights that no fresh state has."""
+    old = jax.tree.map(lambda leaf: leaf + 1, fresh(config))._replace(step=jax.numpy.int32(3))
+    if old.ema is not None:
+        old = old._replace(ema=jax.tree.map(lambda leaf: leaf + 1, old.ema))
+    with Checkpoints(folder, config) as saved:
+        saved.save(old, {"pairs": 3})
+    return old
+
+
+def same(one: object, other: object) -> bool:
+    return all(map(np.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))
+
+
+def test_networks_are_taken_and_the_rest_begins_anew(tmp_path):
+    config = tiny_config(ema_decay=0.5)
+    old = saved_run(tmp_path, config)
+    said: list[str] = []
+    new = fine_tuning.start_from(tmp_path, fresh(config), said.append)
+    for name in ("generators", "discriminators", "ema"):
+        assert same(getattr(new, name), getattr(old, name)), name
+    for name in ("step", "key", "generator_optimizer", "discriminator_optimizer", "pool_A"):
+        assert same(getattr(new, name), getattr(fresh(config), name)), name
+    assert not same(new.ema, new.generators)
+    number = len(jax.tree.leaves((old.generators, old.discriminators, old.ema)))
+    assert said == [f"starting from the weights of {tmp_path} at step 3: {number} of {number} arrays"]
+
+
+def test_a_checkpoint_may_be_named_by_its_folder(tmp_path):
+    config = tiny_config()
+    saved_run(tmp_path, config)
+    said: list[str] = []
+    folder = tmp_path / "checkpoints" / "3"
+    fine_tuning.start_from(folder, fresh(config), said.append)
+    assert said[0].startswith(f"starting from the weights of {folder} at step 3: ")
+
+
+def test_without_an_old_average_the_new_one_starts_from_the_weights(tmp_path):
+    old = saved_run(tmp_path, tiny_config())
+    new = fine_tuning.start_from(tmp_path, fresh(tiny_config(ema_decay=0.5)), lambda line: None)
+    assert same(new.ema, old.generators)
+
+
+def test_what_does_not_fit_is_named_and_fresh(tmp_path):
+    config = tiny_config()
+    old = saved_run(tmp_path, config)
+    gray = dataclasses.replace(config, data=dataclasses.replace(config.data, channels_A=1))
+    deeper = dataclasses.replace(gray, generator=GeneratorConfig(blocks=2, width=4))
+    said: list[str] = []
+    new = fine_tuning.start_from(tmp_path, fresh(deeper), said.append)
+    (line,) = said
+    assert "there, (" in line
+    assert "here" in line
+    assert "more" in line
+    same_shape = jax.tree.map(
+        lambda leaf, other: leaf.shape == other.shape, new.discriminators["B"], old.discriminators["B"]
+    )
+    assert all(jax.tree.leaves(same_shape))
+    assert same(new.discriminators["B"], old.discriminators["B"])
+    first = jax.tree.leaves(new.discriminators["A"])
+    assert any(map(np.array_equal, first, jax.tree.leaves(fresh(deeper).discriminators["A"])))
+
+
+def test_another_type_is_converted(tmp_path):
+    old = saved_run(tmp_path, tiny_config())
+    with jax.enable_x64(True):
+        new = fine_tuning.start_from(tmp_path, fresh(tiny_config(dtype="float64")), lambda line: None)
+    assert {leaf.dtype for leaf in jax.tree.leaves(new.generators)} == {np.dtype("float64")}
+    assert same(new.generators, old.generators)
+
+
+def test_a_folder_that_is_no_run_or_of_which_nothing_fits(tmp_path):
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        fine_tuning.start_from(tmp_path, fresh(tiny_config()), print)
+    saved_run(tmp_path, tiny_config())
+    empty = fresh(tiny_config())._replace(generators={}, discriminators={"C": {"kernel": jax.numpy.ones(3)}}, ema=None)
+    with pytest.raises(UserError, match=r"nothing of --init_from=.* fits"):
+        fine_tuning.start_from(tmp_path, empty, print)

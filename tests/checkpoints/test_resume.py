@@ -1,0 +1,89 @@
+"""What a run may change when it goes on."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from cyclegan_jax.checkpoints import resume
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.errors import UserError
+from tests.conftest import tiny_config
+
+
+def changed(config: TrainConfig, name: str, value: Any) -> TrainConfig:
+    part, _, field = name.rpartition(".")
+    if not part:
+        return dataclasses.replace(config, **{name: value})
+    return dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **{field: value})})
+
+
+ALLOWED: dict[str, Any] = {
+    "steps": 9,
+    "log_every": 3,
+    "optimizer.learning_rate": 1e-4,
+    "optimizer.decay_epochs": 7,
+    "loss.cycle_weight_A": 5.0,
+    "loss.identity_weight": 0.5,
+    "update_first": "discriminators",
+    "precision": "highest",
+    "parallel": "pmap",
+    "generator.dropout": 0.5,
+    "ema_decay": 0.9,
+    "data.dir": "elsewhere",
+    "data.source": "streets",
+    "data.flip": False,
+    "data.threads": 5,
+}
+REFUSED: dict[str, Any] = {
+    "generator.width": 8,
+    "generator.upsample": "resize",
+    "discriminator.n_layers": 2,
+    "pool_size": 4,
+    "dtype": "bfloat16",
+    "batch_size": 2,
+    "seed": 1,
+    "data.image_size": 32,
+    "data.labels": "A",
+    "data.name": "horse2zebra",
+    "data.preprocess": "crop",
+    "data.range_A": (0.0, 4095.0),
+    "init_from": "runs/other",
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_harmless_changes_are_told(name):
+    config = tiny_config(ema_decay=0.5)
+    (told,) = resume.changes(config, changed(config, name, ALLOWED[name]), "runs/x")
+    assert told.startswith(f"{name} ")
+    assert told.endswith(f" -> {ALLOWED[name]}")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_run_keeps_is_named(name):
+    config = changed(tiny_config(), "data.load_size", 40)
+    with pytest.raises(UserError, match=rf"runs/x holds a run .*\({name} .* -> .*--init_from=runs/x"):
+        resume.changes(config, changed(config, name, REFUSED[name]), "runs/x")
+
+
+def test_channels_are_kept():
+    config = tiny_config()
+    with pytest.raises(UserError, match=r"data\.channels_A 3 -> 1, data\.channels_B 3 -> 1"):
+        resume.changes(config, changed(changed(config, "data.channels_A", 1), "data.channels_B", 1), "runs/x")
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 0.9), (0.9, 0.0)])
+def test_an_average_is_not_switched(before, after):
+    with pytest.raises(UserError, match=f"ema_decay {before} -> {after}"):
+        resume.changes(tiny_config(ema_decay=before), tiny_config(ema_decay=after), "runs/x")
+
+
+def test_a_fine_tuned_run_goes_on_with_or_without_its_flag():
+    config = tiny_config(init_from="runs/first")
+    assert resume.changes(config, config, "runs/x") == []
+    assert resume.changes(config, tiny_config(), "runs/x") == []
+
+
+def test_nothing_changed_nothing_told():
+    assert resume.changes(tiny_config(), tiny_config(), "runs/x") == []

@@ -1,0 +1,226 @@
+"""Downloads from a real server on this machine, with its breaks, and none at all."""
+
+import hashlib
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cyclegan_jax.data.sets import downloads
+from cyclegan_jax.data.sets.downloads import Archive
+from cyclegan_jax.errors import UserError
+
+CONTENT = bytes(range(256)) * 400
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content` under every path, by ranges or not, and breaks off the first `breaks` answers half way."""
+
+    content, ranges, breaks, status = CONTENT, True, 0, 200
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/sets/horse2zebra.zip"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked = self.headers["Range"]
+        self.server.asked.append(asked)
+        if self.server.status != 200:
+            self.send_error(self.server.status)
+            return
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.ranges else 0
+        rest = self.server.content[start:]
+        self.send_response(206 if start else 200)
+        if start:
+            size = len(self.server.content)
+            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        if self.server.breaks:
+            self.server.breaks -= 1
+            rest = rest[: len(rest) // 2]
+        self.wfile.write(rest)
+
+    def do_HEAD(self) -> None:
+        self.send_error(405)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def published(server: Server, content: bytes = CONTENT) -> Archive:
+    return Archive(server.url, len(content), hashlib.sha256(content).hexdigest())
+
+
+def fetched(server: Server, folder: Path) -> bytes:
+    path = folder / "downloads" / "horse2zebra.zip"
+    downloads.fetch(published(server), path, folder / "by_hand.zip")
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    return path.read_bytes()
+
+
+def test_a_download_is_whole_and_says_how_far_it_is(server, tmp_path, capfd):
+    assert fetched(server, tmp_path) == CONTENT
+    assert server.asked == [None]
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"Downloading {server.url} (0 MB) to {tmp_path / 'downloads' / 'horse2zebra.zip'}\n")
+    assert said.err.endswith("  100 % of 0 MB\n")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_partial_file_is_completed_or_replaced(server, tmp_path, ranges):
+    server.ranges = ranges
+    partial = tmp_path / "downloads" / "horse2zebra.zip.partial"
+    partial.parent.mkdir()
+    partial.write_bytes(CONTENT[:1000])
+    assert fetched(server, tmp_path) == CONTENT
+    assert server.asked == ["bytes=1000-"]
+
+
+def test_a_partial_file_that_is_too_long_is_replaced(server, tmp_path):
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "horse2zebra.zip.partial").write_bytes(CONTENT + b"more")
+    assert fetched(server, tmp_path) == CONTENT
+
+
+def test_a_connection_that_breaks_is_taken_up_again(server, tmp_path):
+    server.breaks = 2
+    assert fetched(server, tmp_path) == CONTENT
+    half = len(CONTENT) // 2
+    assert server.asked == [None, f"bytes={half}-", f"bytes={half + half // 2}-"]
+
+
+def test_a_server_without_ranges_that_always_breaks_ends_in_an_error(server, tmp_path):
+    server.ranges, server.breaks = False, 1000
+    with pytest.raises(UserError, match=r"horse2zebra\.zip cannot be downloaded \(the connection was closed early\)"):
+        fetched(server, tmp_path)
+    assert len(server.asked) == 2
+    # What has come is kept, and a better day completes it.
+    server.ranges, server.breaks = True, 0
+    assert fetched(server, tmp_path) == CONTENT
+    assert server.asked[2] == f"bytes={len(CONTENT) // 2}-"
+
+
+def test_another_content_is_refused_and_not_kept(server, tmp_path):
+    server.content = CONTENT[:-1] + b"!"
+    with pytest.raises(
+        UserError, match=r"zip is not the archive .* has the sha256 \w{64} in place of \w{64}; .*by_hand"
+    ):
+        fetched(server, tmp_path)
+    assert not list((tmp_path / "downloads").iterdir())
+
+
+def test_another_size_is_refused_before_it_is_downloaded(server, tmp_path):
+    server.content = b"<html>log in first</html>"
+    with pytest.raises(UserError, match=rf"\(the server has 25 bytes in place of {len(CONTENT)}\)"):
+        fetched(server, tmp_path)
+    assert not list((tmp_path / "downloads").iterdir())
+
+
+def test_an_error_of_the_server_is_told(server, tmp_path):
+    server.status = 404
+    with pytest.raises(UserError, match=r"\(HTTP 404 Not Found\).* put that file at .*by_hand\.zip$"):
+        fetched(server, tmp_path)
+
+
+def test_a_range_that_the_server_refuses_starts_over_next_time(server, tmp_path):
+    partial = tmp_path / "downloads" / "horse2zebra.zip.partial"
+    partial.parent.mkdir()
+    partial.write_bytes(CONTENT[:10])
+    server.status = 416
+    with pytest.raises(UserError, match="HTTP 416"):
+        fetched(server, tmp_path)
+    server.status = 200
+    assert fetched(server, tmp_path) == CONTENT
+    assert server.asked == ["bytes=10-", None]
+
+
+def test_no_server_fails_at_once(tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/horse2zebra.zip"
+    before = time.monotonic()
+    with pytest.raises(
+        UserError, match=rf"{url} cannot be downloaded \(.*refused.*\): .* put that file at .*by_hand\.zip$"
+    ):
+        downloads.fetch(Archive(url, 5, "0" * 64), tmp_path / "a.zip", tmp_path / "by_hand.zip")
+    assert time.monotonic() - before < 2
+    assert not downloads.answers(url)
+
+
+def test_a_server_that_says_nothing_is_given_up(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/horse2zebra.zip"
+        before = time.monotonic()
+        with pytest.raises(UserError, match="timed out"):
+            downloads.fetch(Archive(url, 5, "0" * 64), tmp_path / "a.zip", tmp_path / "by_hand.zip", timeout=0.2)
+        assert time.monotonic() - before < 4
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(server, tmp_path):
+    (tmp_path / "downloads").write_text("in the way")
+    with pytest.raises(UserError, match=r"downloads/horse2zebra\.zip cannot be written \(.*\): name another data_dir"):
+        fetched(server, tmp_path)
+    assert not server.asked
+
+
+def test_downloads_at_the_same_time_are_one(server, tmp_path):
+    path, found = tmp_path / "horse2zebra.zip", []
+
+    def one() -> None:
+        downloads.fetch(published(server), path, path)
+        found.append(path.read_bytes())
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [CONTENT] * 4
+    assert server.asked == [None]
+
+
+def test_any_answer_is_an_answer(server):
+    assert downloads.answers(server.url)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (CONTENT, None),
+        (CONTENT[:-1], rf"it has {len(CONTENT) - 1} bytes in place of {len(CONTENT)}; delete it, or put a whole copy"),
+        (CONTENT[1:] + b"!", "it has the sha256 "),
+        (None, r"cannot be read \(No such file or directory\)"),
+    ],
+)
+def test_a_file_is_checked(tmp_path, content, said):
+    path = tmp_path / "horse2zebra.zip"
+    if content is not None:
+        path.write_bytes(content)
+    archive = Archive("http://elsewhere/a.zip", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    if said is None:
+        downloads.check(archive, path)
+        return
+    with pytest.raises(UserError, match=said) as refusal:
+        downloads.check(archive, path)
+    assert str(path) in str(refusal.value)

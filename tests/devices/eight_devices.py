@@ -1,0 +1,109 @@
+"""Run three training steps on one and on eight devices and print the largest differences; see test_sharding.py.
+
+The argument is the optimizer: `sgd`, plain descent, or `adam`, which hides the scale of gradients.
+"""
+
+import json
+import sys
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from cyclegan_jax import optimizer as optimizer_lib
+from cyclegan_jax import state
+from cyclegan_jax.config import GeneratorConfig, LossConfig, TrainConfig
+from cyclegan_jax.devices import sharding
+from cyclegan_jax.networks import cyclegan
+from cyclegan_jax.train_step import make_train_step
+from tests.conftest import tiny_config
+from tests.parity.exchange import bias_feeds_norm
+
+
+class ForgetsToAverage(sharding.PerDevice):
+    """The mistake that this comparison is to catch: each device keeps its own gradients."""
+
+    def mean(self, tree: Any) -> Any:
+        return jax.tree.map(lambda value: value + 0 * jax.lax.axis_index(sharding.AXIS), tree)
+
+
+def run(config: TrainConfig, devices: int, transform: Any, per_device: Any = None) -> tuple[Any, dict[str, float]]:
+    mesh = sharding.make_mesh(jax.devices()[:devices])
+    networks = cyclegan.define(config)
+    train_state = jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))()
+    step = sharding.compile_step(
+        lambda spread: make_train_step(config, networks, transform, epoch_images=16, spread=per_device or spread),
+        config,
+        mesh,
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        batch = {domain: rng.integers(0, 256, (8, 24, 24, 3), dtype=np.uint8) for domain in "AB"}
+        train_state, metrics = step(train_state, batch)
+    return jax.tree.map(np.asarray, train_state), {name: float(value) for name, value in metrics.items()}
+
+
+def several_steps(parallel: Literal["jit", "pmap"]) -> bool:
+    """Whether three steps in one program see, on eight devices, what they see one after the other."""
+
+    def make_step(spread: sharding.Spread) -> Any:
+        def step(total: jax.Array, batch: dict[str, jax.Array]) -> Any:
+            mean = spread.mean({"mean": jnp.mean(batch["A"] * (1.0 + total))})
+            return total + spread.gather(batch["A"])[5, 0], mean
+
+        return step
+
+    mesh, config = sharding.make_mesh(), tiny_config(batch_size=8, parallel=parallel)
+    batches = {"A": np.random.default_rng(0).normal(size=(3, 8, 1))}
+    total = jax.device_put(np.zeros(()), sharding.replicated(mesh))
+    together = sharding.compile_step(make_step, config, mesh, steps=3)(total, batches)
+    one_step = sharding.compile_step(make_step, config, mesh)
+    total, means = jax.device_put(np.zeros(()), sharding.replicated(mesh)), []
+    for index in range(3):
+        total, metrics = one_step(total, {"A": batches["A"][index]})
+        means.append(float(metrics["mean"]))
+    return np.allclose(together[0], total, rtol=1e-12) and np.allclose(together[1]["mean"], means, rtol=1e-12)
+
+
+def largest(one: Any, other: Any, keep: Any) -> float:
+    pairs = zip(jax.tree.leaves_with_path(one), jax.tree.leaves(other), strict=True)
+    return max(
+        float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+        for (path, a), b in pairs
+        if keep([entry for entry in path if hasattr(entry, "key")])
+    )
+
+
+def main() -> None:
+    jax.config.update("jax_enable_x64", True)
+    # The pool is smaller than the batch, so that images of several devices meet in it within one step.
+    base = {"batch_size": 8, "pool_size": 6, "dtype": "float64", "ema_decay": 0.9, "update_first": "discriminators"}
+    generator = GeneratorConfig(blocks=1, width=4, dropout=0.5)
+    transform = {"adam": optimizer_lib.adam(tiny_config().optimizer), "sgd": optax.identity()}[sys.argv[1]]
+    results: dict[str, dict[str, float]] = {}
+    config = tiny_config(**base, generator=generator, loss=LossConfig(identity_weight=0.5))
+    one, metrics = run(config, 1, transform)
+    for parallel in ("jit", "pmap"):
+        # Between them the two optimizers see both forms with and without activations computed again.
+        changes = {"parallel": parallel, "remat": (parallel == "pmap") == (sys.argv[1] == "sgd")}
+        config = tiny_config(**base, **changes, generator=generator, loss=LossConfig(identity_weight=0.5))
+        eight, metrics_eight = run(config, 8, transform)
+        feeds = lambda path: bool(path) and bias_feeds_norm(tuple(path))  # noqa: E731
+        results[parallel] = {
+            "devices": jax.device_count(),
+            "state": largest(one, eight, lambda path, feeds=feeds: not feeds(path)),
+            "norm_biases": largest(one, eight, feeds),
+            "metrics": max(abs(metrics[key] - metrics_eight[key]) for key in metrics),
+            "several_steps": several_steps("jit" if parallel == "jit" else "pmap"),
+            "pool_filled": int(eight.pool_A.filled),
+        }
+    wrong, _ = run(config, 8, transform, per_device=ForgetsToAverage())
+    for found in results.values():
+        found["forgot_to_average"] = largest(one.generators, wrong.generators, lambda path: True)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

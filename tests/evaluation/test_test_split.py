@@ -1,0 +1,82 @@
+"""Which test images are looked at: pairs that stay together, a part of them, and those that cannot be read."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cyclegan_jax.data.sources import Example, Sources
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.evaluation import test_split as splits
+from tests.data.examples import config, example, numbered
+
+DATA = config().data
+LABELLED = dataclasses.replace(DATA, labels="A")
+
+
+def named(*names):
+    """Images whose value is the number in their name."""
+    return tuple(example(np.full((8, 8, 3), int(name), np.uint8), f"{name}.png") for name in names)
+
+
+def values(images):
+    return [int(image.flat[0]) for image in images]
+
+
+def test_all_images_are_taken_and_pairs_are_places():
+    data = Sources((), (), named("1", "2", "3"), named("3", "9", "1"))
+    split = splits.load(data, LABELLED)
+    # Labels are snapped to the palette, photos are as they are.
+    assert values(split.images["B"]) == [3, 9, 1]
+    assert split.pairs == ((0, 2), (2, 0))
+    assert (split.limited, split.unpaired, split.skipped) == (False, None, 0)
+    assert splits.load(data, DATA).pairs == (), "without labels nobody asks for pairs"
+
+
+def test_a_part_comes_from_all_over_and_keeps_pairs():
+    names = [str(i) for i in range(10)]
+    data = Sources((), (), named(*names), named(*reversed(names), "77"))
+    part = splits.load(data, LABELLED, 3)
+    assert part.limited
+    assert values(part.images["B"]) == [6, 3, 0]
+    assert part.pairs == ((0, 2), (1, 1), (2, 0))
+    free = splits.load(data, DATA, 3)
+    assert values(free.images["A"]) == [0, 3, 6]
+    assert not splits.load(data, DATA, 11).limited
+
+
+def test_label_maps_without_photos_of_them_say_so():
+    split = splits.load(Sources((), (), named("1", "2"), named("3", "4")), LABELLED)
+    assert split.pairs == ()
+    assert "no test image of A has a partner in B" in split.unpaired
+
+
+def test_images_that_cannot_be_read():
+    broken = Example(b"no image", "1.png")
+    data = Sources((), (), named("0", "1"), (broken, *named("0")))
+    with pytest.raises(UserError, match=r"1\.png cannot be read"):
+        splits.load(data, LABELLED)
+    skipping = dataclasses.replace(LABELLED, on_error="skip")
+    split = splits.load(data, skipping)
+    assert (split.skipped, split.pairs) == (1, ((0, 0),))
+    with pytest.raises(UserError, match="none of the test images of domain B can be read"):
+        splits.load(Sources((), (), named("1"), (broken,)), skipping)
+
+
+def test_no_test_images():
+    with pytest.raises(UserError, match=r"no test images of domain B to evaluate with: .* testB"):
+        splits.load(Sources(named("1"), named("1"), named("1"), ()), DATA)
+
+
+def test_training_images_in_part_and_whole():
+    data = Sources(numbered(4), numbered(9), named("1"), named("1"))
+    split = splits.load(data, DATA)
+    assert values(split.train_images("B", 3)) == [0, 3, 6]
+    assert values(split.train_images("A", 9)) == [0, 1, 2, 3]
+    assert len(list(split.train_images("B"))) == 9
+
+
+def test_floats_are_shown_in_8_bits():
+    image = np.array([[[-1.0], [0.0], [2.0]]], np.float32)
+    assert splits.as_uint8(image).ravel().tolist() == [0, 128, 255]
+    assert splits.as_uint8(np.array([[[7]]], np.uint8)).ravel().tolist() == [7]

@@ -1,0 +1,119 @@
+"""Images of any size: each as if it were alone, and tiles as if they were the whole."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from cyclegan_jax.config import GeneratorConfig
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference import any_size
+from cyclegan_jax.inference.any_size import AnySize, bucket, margin
+from cyclegan_jax.networks.generator import ResNetGenerator
+
+CONFIG = GeneratorConfig(blocks=1, width=4)
+
+
+def make(
+    config: GeneratorConfig = CONFIG, dtype: str = "float64"
+) -> tuple[AnySize, Callable[[np.ndarray], np.ndarray]]:
+    """A generator with random weights and biases, for any size and as it is; zero biases would hide borders."""
+    shapes = nnx.eval_shape(lambda: ResNetGenerator(config, 3, 3, dtype=jnp.dtype(dtype), rngs=nnx.Rngs(0)))
+    graphdef = nnx.graphdef(shapes)
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(
+        lambda leaf: jnp.asarray(rng.normal(size=leaf.shape) * 0.1, leaf.dtype),
+        nnx.to_pure_dict(nnx.state(shapes, nnx.Param)),
+    )
+    plain = jax.jit(lambda image: nnx.merge(graphdef, params)(image[None])[0])
+    return AnySize(graphdef, params, config, "highest"), lambda image: np.asarray(plain(jnp.asarray(image)))
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height * 1000 + width).uniform(-1, 1, (height, width, 3))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("upsample", ["transposed", "resize"])
+def test_images_of_many_sizes_are_translated_as_if_alone(upsample):
+    translate, network = make(GeneratorConfig(blocks=1, width=4, upsample=upsample))
+    sizes = [(32, 32), (24, 28), (8, 8), (32, 32)]
+    outputs = translate([noise(*size) for size in sizes], batch_size=4)
+    for size, output in zip(sizes, outputs, strict=True):
+        alone = network(noise(*size))
+        np.testing.assert_allclose(output, alone, atol=1e-12)
+    # What the comparison can see: the array's own borders in place of the image's.
+    canvas = np.zeros((32, 32, 3))
+    canvas[:24, :28] = noise(24, 28)
+    assert np.abs(network(canvas)[:24, :28] - outputs[1]).max() > 0.01
+
+
+@pytest.mark.usefixtures("x64")
+def test_other_sizes_are_padded_by_mirroring_and_cropped():
+    translate, network = make()
+    image = noise(21, 30)
+    (output,) = translate([image])
+    padded = np.pad(image, ((0, 3), (0, 2), (0, 0)), mode="reflect")
+    np.testing.assert_allclose(output, network(padded)[:21, :30], atol=1e-12)
+    # Too small to be mirrored: the edge is repeated.
+    (dot,) = translate([noise(1, 3)])
+    edge = np.pad(noise(1, 3), ((0, 7), (0, 5), (0, 0)), mode="edge")
+    np.testing.assert_allclose(dot, network(edge)[:1, :3], atol=1e-12)
+
+
+def test_a_few_programs_serve_all_sizes():
+    translate, _ = make(dtype="float32")
+    for side in (33, 40, 50, 60):
+        for number in (1, 3, 4):
+            translate([noise(side, side).astype(np.float32)] * number, batch_size=4)
+    assert translate._parts._cache_size() == 2  # one image, or four
+    assert sorted({bucket(side) for side in range(1, 257)}) == [32, 64, 96, 128, 160, 192, 224, 256]
+    assert all(side <= bucket(side) < side * 1.125 + 32 for side in range(1, 5000))
+
+
+@pytest.mark.usefixtures("x64")
+def test_tiles_are_the_whole(monkeypatch):
+    """At the size of the overview the statistics are the image's own, and no seam is left at all."""
+    monkeypatch.setattr(any_size, "OVERVIEW", 96)
+    translate, network = make()
+    image = noise(100, 140)
+    scaled = translate._in_tiles(image, 64)
+    monkeypatch.setattr(any_size, "OVERVIEW", 140)
+    whole = network(image)
+    tiled = translate._in_tiles(image, 64)
+    np.testing.assert_allclose(tiled, whole, atol=1e-12)
+    # Statistics of the scaled image are near: a part of the difference that each tile's own would make.
+    own = network(image[:64, :64])
+    assert np.abs(scaled - whole).mean() < np.abs(whole).mean()
+    assert np.abs(own[:40, :40] - whole[:40, :40]).max() > 1e-3
+    # A pixel less of margin than the network reaches leaves seams.
+    monkeypatch.setattr(translate, "_margin", margin(CONFIG) - 8)
+    assert np.abs(translate._in_tiles(image, 64) - whole).max() > 1e-6
+
+
+def test_a_tile_must_be_more_than_margin():
+    translate, _ = make(dtype="float32")
+    with pytest.raises(UserError, match=r"tile is 50, but this generator sees 24 pixels far: it must be a multiple of"):
+        translate([noise(8, 8)], tile=50)
+
+
+@pytest.mark.usefixtures("x64")
+def test_batches_of_large_images_are_smaller(monkeypatch):
+    translate, network = make()
+    monkeypatch.setattr(any_size, "_PIXELS_AT_ONCE", 2 * 32 * 32)
+    shapes = []
+    compiled = translate._whole
+
+    def watched(params, arrays):
+        shapes.append(arrays.shape)
+        return compiled(params, arrays)
+
+    monkeypatch.setattr(translate, "_whole", watched)
+    images = [noise(32, 32), *(noise(64, 64) + shift for shift in (0, 0.1)), noise(32, 32)]
+    outputs = translate(images, batch_size=8)
+    assert sorted(shapes) == [(1, 64, 64, 3), (1, 64, 64, 3), (2, 32, 32, 3)]
+    for image, output in zip(images, outputs, strict=True):
+        np.testing.assert_allclose(output, network(image), atol=1e-12)

@@ -1,0 +1,109 @@
+"""One page that holds all it shows."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference.gallery import MAX_SIDE, GalleryItem, write_gallery
+
+VOID = {"meta", "img", "input", "br", "link"}
+
+
+class Reader(HTMLParser):
+    """Collects images, and checks that every element that is opened is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.images.append(dict(attrs))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def smooth(height: int, width: int, channels: int = 3) -> np.ndarray:
+    ramp = np.add.outer(np.arange(height), np.arange(width)) * 255 // (height + width)
+    return np.repeat(ramp[..., None], channels, axis=2).astype(np.uint8)
+
+
+def read(path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text())
+    assert reader.open == []
+    return reader
+
+
+def test_the_page_holds_the_images(tmp_path):
+    items = [
+        GalleryItem("one.png", smooth(20, 30), smooth(20, 30)[::-1], smooth(20, 30)),
+        GalleryItem("gray.png", smooth(9, 5)[..., 0], smooth(9, 5), None),
+        GalleryItem("large.png", smooth(40, 2 * MAX_SIDE), smooth(40, 2 * MAX_SIDE, 4)),
+    ]
+    assert write_gallery(tmp_path / "new" / "page.html", iter(items), title="a run") == 3
+    page = read(tmp_path / "new" / "page.html")
+    shown = [image for image in page.images if "data-src" in image]
+    assert [image["alt"] for image in shown][:3] == [
+        "input of one.png",
+        "output of one.png",
+        "reconstruction of one.png",
+    ]
+    assert len(shown) == 7
+    pictures = []
+    for image in shown:
+        kind, encoded = str(image["data-src"]).split(",")
+        assert kind == "data:image/webp;base64"
+        with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+            pictures.append(np.asarray(picture).astype(int))
+    assert np.abs(pictures[1] - smooth(20, 30)[::-1]).mean() < 4
+    # The mistake that this would see: input and output exchanged.
+    assert np.abs(pictures[0] - pictures[1]).mean() > 40
+    assert pictures[5].shape == (20, MAX_SIDE, 3)
+    # Few colours, as of a label map, are kept as they are.
+    np.testing.assert_array_equal(pictures[3], smooth(9, 5))
+    # Nothing comes from outside.
+    assert not re.search(r"(src|href)=.?(http|//|/)|url\(|@import", (tmp_path / "new" / "page.html").read_text())
+
+
+def test_names_are_text(tmp_path):
+    name = '<script>alert(1)</script> & "x".png'
+    write_gallery(tmp_path / "page.html", [GalleryItem(name, smooth(8, 8), smooth(8, 8))], title="<b>$items</b>")
+    page = read(tmp_path / "page.html")
+    assert name in page.text
+    assert "<b>$items</b>" in page.text
+    assert "alert(1)</script>" not in (tmp_path / "page.html").read_text()
+
+
+def test_no_images_make_a_page(tmp_path):
+    assert write_gallery(tmp_path / "page.html", [], title="empty") == 0
+    assert read(tmp_path / "page.html").text.count("empty") == 2
+
+
+def test_a_page_is_replaced_when_it_is_whole(tmp_path):
+    (tmp_path / "page.html").write_text("before")
+
+    def broken():
+        yield GalleryItem("a", smooth(8, 8), smooth(8, 8))
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_gallery(tmp_path / "page.html", broken(), title="x")
+    assert (tmp_path / "page.html").read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(UserError, match=r"gallery .*page.html.x cannot be written \(Not a directory|File exists"):
+        write_gallery(tmp_path / "page.html" / "x", [], title="x")

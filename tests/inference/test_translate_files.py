@@ -1,0 +1,222 @@
+"""`cyclegan-jax translate` on a folder of odd images, and every mistake that it can be given."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan_jax import load_generator, optimizer, state
+from cyclegan_jax.checkpoints.run import Checkpoints, mark_best
+from cyclegan_jax.cli import main as cli
+from cyclegan_jax.config import DataConfig
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference import translate_files
+from tests.conftest import tiny_config
+
+
+def save_run(workdir: Path, **changes) -> Path:
+    config = tiny_config(**changes)
+    with Checkpoints(workdir, config) as opened:
+        for step in (1, 2):
+            blank = state.create(config, optimizer.adam(config.optimizer))
+            opened.save(blank._replace(step=np.int32(step) + 0 * blank.step), {"pairs": step})
+    return workdir
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.copy()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return save_run(tmp_path_factory.mktemp("run") / "work")
+
+
+@pytest.fixture
+def odd(tmp_path) -> Path:
+    """A folder of whatever users have."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "odd"
+    (folder / "deeper").mkdir(parents=True)
+    rgb = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(folder / "photo.jpg")
+    Image.fromarray(rgb[:, :, 0]).save(folder / "gray.png")
+    Image.fromarray(rgb[:1, :1]).save(folder / "dot.png")
+    Image.fromarray(rgb[:21]).save(folder / "deeper" / "scan.tif")
+    Image.fromarray(np.dstack([rgb, rgb[:, :, 0]])).save(folder / "alpha.webp", lossless=True)
+    (folder / "broken.png").write_bytes((folder / "gray.png").read_bytes()[:60])
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_a_folder_of_odd_images(run, odd, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == cli.SKIPPED == 1
+    said = capsys.readouterr()
+    first, last = said.out.splitlines()
+    assert first.startswith(f"skipped: the image {odd}/broken.png cannot be read")
+    assert last.startswith("5 translated, 1 skipped, ")
+    made = {str(path.relative_to(out)): opened(path) for path in out.rglob("*.*")}
+    assert {name: (picture.size, picture.mode) for name, picture in made.items()} == {
+        "photo.jpg": ((24, 24), "RGB"),
+        "gray.png": ((24, 24), "RGB"),
+        "dot.png": ((1, 1), "RGB"),
+        "deeper/scan.png": ((24, 21), "RGB"),
+        "alpha.webp": ((24, 24), "RGBA"),
+    }
+    transparency = np.asarray(opened(odd / "alpha.webp"))[..., 3]
+    np.testing.assert_allclose(np.asarray(made["alpha.webp"])[..., 3], transparency, atol=8)
+    expected = load_generator(run).translate(opened(odd / "gray.png"))
+    np.testing.assert_array_equal(np.asarray(made["gray.png"]), np.asarray(expected))
+
+    # Nothing is overwritten, and nothing is done by halves.
+    assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == 2
+    assert "is there already: add --skip_existing to go on, or --overwrite, or" in capsys.readouterr().err
+    again = ["translate", "--run", str(run), "--input", f"{odd}/g*.png", "--output", str(out)]
+    assert cli.main([*again, "--overwrite", "--max_size=12", "--format=jpg", "--gallery"]) == 0
+    page = (out / "gallery.html").read_text()
+    assert page.count('data-kind="reconstruction"') == 1
+    assert ">gray.png<" in page
+    assert opened(out / "gray.jpg").size == (12, 12)
+
+
+def test_going_on_makes_only_what_is_missing(run, odd, tmp_path, capsys):
+    (odd / "broken.png").unlink()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "gray.png").write_bytes(b"made before")
+    (out / "photo.jpg").write_bytes(b"made before")
+    command = ["translate", "--run", str(run), "--input", str(odd), "--output", str(out), "--skip_existing"]
+    assert cli.main(command) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == "2 of 5 are there already"
+    assert last.startswith("3 translated, 0 skipped, ")
+    assert (out / "gray.png").read_bytes() == b"made before"
+    assert opened(out / "deeper" / "scan.png").size == (24, 21)
+    assert cli.main(command) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("0 translated, 0 skipped, ")
+    assert cli.main([*command, "--overwrite"]) == 2
+    assert "--overwrite and --skip_existing exclude each other" in capsys.readouterr().err
+
+
+def test_transparency_is_laid_on_white_in_jpeg(tmp_path):
+    clear = np.zeros((4, 4, 4), np.uint8)
+    translate_files.write(tmp_path / "clear.jpg", clear)
+    assert np.asarray(opened(tmp_path / "clear.jpg")).min() == 255
+
+
+def test_sixteen_bits_in_and_out(tmp_path, capsys):
+    data = DataConfig(image_size=24, load_size=26, channels_A=1, range_A=(0, 65535), range_B=(0, 65535))
+    run = save_run(tmp_path / "work", data=data)
+    deep = np.random.default_rng(0).integers(0, 65536, (24, 24), dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    arguments = [
+        "translate",
+        "--run",
+        str(run),
+        "--input",
+        str(tmp_path / "deep.png"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    assert cli.main(arguments) == 0, capsys.readouterr()
+    made = translate_files.read(tmp_path / "out" / "deep.png", data, "B")
+    assert (np.asarray(made).dtype, np.asarray(made).shape) == (np.uint16, (24, 24, 3))
+    assert (np.asarray(made) % 257 != 0).any()  # not 8 bits made wide
+
+
+@pytest.mark.parametrize(("kind", "format"), [("uint16", "jpg"), ("float32", "png")])
+def test_a_format_that_does_not_hold_the_values(odd, tmp_path, kind, format):
+    with pytest.raises(UserError, match=f"--format is {format}, but this model makes {kind} values"):
+        translate_files.plan(str(odd), tmp_path, format=format, refuse=True, kind=np.dtype(kind))
+
+
+def test_float_values_go_to_numpys_format(odd, tmp_path):
+    chosen = translate_files.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32"))
+    translate_files.write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
+    assert np.load(tmp_path / "gray.npy").tolist() == [[-3.5, -3.5], [-3.5, -3.5]]
+
+
+def test_names_that_would_meet_are_refused(odd, tmp_path):
+    opened(odd / "gray.png").save(odd / "gray.bmp")
+    with pytest.raises(UserError, match=r"gray.bmp and .*gray.png would both become .*gray.png: translate them to"):
+        translate_files.plan(str(odd), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
+
+
+@pytest.mark.parametrize("inputs", ["nothing", "odd/*.gif", "odd/empty"])
+def test_nothing_to_translate_is_named(odd, tmp_path, inputs):
+    (odd / "empty").mkdir()
+    with pytest.raises(UserError, match=rf"there is no image at .*{inputs.split('/')[-1].replace('*', '.')}"):
+        translate_files.plan(str(tmp_path / inputs), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be written \(.*\): give another --output"):
+        translate_files.write(tmp_path / "file" / "x.png", np.zeros((4, 4, 3), np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_which_checkpoint(run, tmp_path):
+    assert load_generator(run).step == 2
+    assert load_generator(run / "checkpoints" / "1").step == 1
+    with pytest.raises(UserError, match="is the checkpoint of step 1, but step is 2: leave one of them out"):
+        load_generator(run / "checkpoints" / "1", step=2)
+    other = save_run(tmp_path / "scored")
+    with pytest.raises(UserError, match="has no scores yet: run `cyclegan-jax evaluate"):
+        load_generator(other, step="best")
+    mark_best(other, 1, "fid", 3.0, better="lower")
+    mark_best(other, 2, "fid", 4.0, better="lower")
+    assert load_generator(other, step="best").step == 1
+    mark_best(other, 2, "class_iou", 0.4, better="higher")
+    with pytest.raises(UserError, match=r"depends on the metric \(class_iou 2, fid 1\): name one by metric"):
+        load_generator(other, step="best")
+    assert load_generator(other, step="best", metric="fid").step == 1
+    with pytest.raises(UserError, match="was not scored by kid: it was by class_iou, fid"):
+        load_generator(other, step="best", metric="kid")
+
+
+def test_results_inside_the_folder_of_the_inputs(odd):
+    results = odd / "translated"
+
+    def planned(output):
+        return translate_files.plan(str(odd), output, format="png", refuse=False, kind=np.dtype(np.uint8))
+
+    first = planned(results)
+    results.mkdir()
+    for target in first.values():
+        target.parent.mkdir(exist_ok=True)
+        opened(odd / "dot.png").save(target)
+    assert planned(results) == first, "results of the first time were taken for inputs"
+    with pytest.raises(UserError, match=r"broken.png would be replaced by a result: give an --output"):
+        planned(odd)
+
+
+def test_label_maps_are_scaled_without_new_colours(tmp_path):
+    colours = np.array([[0, 0, 142], [220, 20, 60], [128, 64, 128]], np.uint8)
+    Image.fromarray(colours[np.random.default_rng(0).integers(0, 3, (40, 30))]).save(tmp_path / "labels.png")
+
+    def colours_of(domain):
+        values = translate_files.read(tmp_path / "labels.png", DataConfig(labels="A"), domain, max_size=20)
+        assert values.shape == (20, 15, 3)
+        return {tuple(colour) for colour in values.reshape(-1, 3).tolist()}
+
+    assert colours_of("A") == {tuple(colour) for colour in colours.tolist()}
+    assert len(colours_of("B")) > 3  # a photo is smoothed
+
+
+def test_large_images_are_not_read_all_at_once(run, tmp_path, monkeypatch):
+    for name in "abcde":
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    monkeypatch.setattr(translate_files, "_PIXELS_AT_ONCE", 2 * 16 * 16)
+    chosen = translate_files.plan(str(tmp_path), tmp_path / "out", format=None, refuse=True, kind=np.dtype(np.uint8))
+    seen = []
+    generator = load_generator(run)
+    summary = translate_files.translate_files(
+        generator, chosen, batch_size=8, tile=1024, max_size=None, progress=lambda *counts: seen.append(counts)
+    )
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+    assert summary.translated == len(list((tmp_path / "out").iterdir())) == 5

@@ -1,0 +1,117 @@
+"""What users hold becomes what networks take, and comes back as it was held."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan_jax.config import DataConfig
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference.user_images import each, from_model, to_model
+
+RGB = DataConfig()
+rng = np.random.default_rng(0)
+
+
+def noise(*shape: int, dtype: str = "uint8", high: int = 256) -> np.ndarray:
+    return rng.integers(0, high, shape).astype(dtype)
+
+
+def there_and_back(image, config=RGB):
+    """An identity model: what it makes is what it took."""
+    ready = to_model(image, config, "A")
+    return from_model(ready.pixels, ready, config, "B")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_pictures_come_back_whole(mode):
+    picture = Image.fromarray(noise(5, 7, len(mode)), mode)
+    back = there_and_back(picture)
+    assert (back.mode, back.size) == (picture.mode, picture.size)
+    np.testing.assert_array_equal(np.asarray(back), np.asarray(picture))
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"), [((5, 7, 3), 3), ((5, 7, 4), 3), ((5, 7, 1), 1), ((5, 7), 1), ((5, 7, 2), 1)]
+)
+def test_arrays_come_back_whole(shape, channels):
+    config = DataConfig(channels_A=channels, channels_B=channels)
+    array = noise(*shape)
+    np.testing.assert_array_equal(there_and_back(array, config), array)
+
+
+def test_gray_becomes_colour_and_colour_gray():
+    gray = noise(4, 4, 1)
+    assert (there_and_back(gray) == gray).all()
+    assert there_and_back(gray).shape == (4, 4, 3)
+    config = DataConfig(channels_A=1, channels_B=1)
+    colour = noise(4, 4, 3)
+    expected = colour @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(there_and_back(colour, config)[..., 0], expected, atol=0.51)
+
+
+def test_odd_pictures():
+    palette = Image.fromarray(noise(4, 4, 3)).quantize(4)
+    np.testing.assert_array_equal(np.asarray(there_and_back(palette)), np.asarray(palette.convert("RGB")))
+    bilevel = Image.fromarray(noise(4, 4, high=2) * 255).convert("1")
+    assert set(np.unique(np.asarray(there_and_back(bilevel)))) <= {0, 255}
+    turned = Image.fromarray(noise(4, 6, 3))
+    turned.getexif()[274] = 6
+    assert there_and_back(turned).size == (4, 6)
+    assert there_and_back(Image.fromarray(noise(4, 4, 4)).convert("LA")).mode == "RGBA"
+
+
+def test_values_of_a_stated_range_keep_all_bits():
+    config = DataConfig(channels_A=1, channels_B=1, range_A=(0, 65535), range_B=(0, 65535))
+    deep = noise(5, 7, dtype="uint16", high=65536)
+    back = there_and_back(deep, config)
+    assert back.dtype == np.uint16
+    # float32 in [-1, 1] tells all 16-bit values apart.
+    np.testing.assert_array_equal(back, deep)
+    picture = there_and_back(Image.fromarray(deep), config)
+    assert picture.mode == "I;16"
+    np.testing.assert_array_equal(np.asarray(picture), deep)
+    heights = DataConfig(channels_A=1, channels_B=1, range_A=(-20.5, 300), range_B=(-20.5, 300))
+    floats = rng.uniform(-20.5, 300, (4, 4)).astype(np.float32)
+    assert there_and_back(floats, heights).dtype == np.float32
+    np.testing.assert_allclose(there_and_back(floats, heights), floats, atol=1e-3)
+
+
+def test_from_8_bits_to_a_stated_range_and_its_transparency():
+    config = DataConfig(channels_B=1, range_B=(0, 1000))
+    image = noise(4, 4, 4)
+    ready = to_model(image, config, "A")
+    made = from_model(ready.pixels[..., :1], ready, config, "B")
+    assert made.shape == (4, 4, 2)
+    np.testing.assert_allclose(made[..., 1], image[..., 3] * (1000 / 255), atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("image", "config", "sentence"),
+    [
+        (np.zeros((4, 4, 3), np.float32), RGB, r"x holds float32 values, but .* 8-bit .* floats in \[-1, 1\] go to"),
+        (np.zeros((4, 4, 5), np.uint8), RGB, r"x has the shape \(4, 4, 5\), but an image is"),
+        (np.zeros((0, 4, 3), np.uint8), RGB, r"x has the shape \(0, 4, 3\)"),
+        (
+            np.full((4, 4), 9.0),
+            DataConfig(range_A=(0, 1)),
+            r"x holds values from 9 to 9, but data.range_A states 0 to 1",
+        ),
+    ],
+)
+def test_what_is_no_image_of_the_model_is_named(image, config, sentence):
+    with pytest.raises(UserError, match=sentence):
+        to_model(image, config, "A", "x")
+
+
+def test_sixteen_bit_colours_need_arrays():
+    config = DataConfig(range_B=(0, 65535))
+    with pytest.raises(UserError, match="Pillow has no picture of 3 channels of uint16: give arrays"):
+        there_and_back(Image.fromarray(noise(4, 4, 3)), config)
+
+
+def test_one_several_or_a_stack():
+    double = lambda several: [image * 2 for image in several]  # noqa: E731
+    one = noise(2, 2, 3, high=100)
+    assert (each(one, double) == 2 * one).all()
+    assert [(image == 2 * one).all() for image in each([one, one], double)] == [True, True]
+    assert each(np.stack([one, one]), double).shape == (2, 2, 2, 3)

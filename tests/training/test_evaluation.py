@@ -1,0 +1,127 @@
+"""Evaluations while a run trains: they change nothing of it, say what they found, and keep the best checkpoint."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
+from cyclegan_jax.checkpoints import resume
+from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints import scores as checkpoint_scores
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data import sources
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.evaluation.evaluate_run import evaluate_run
+from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
+from cyclegan_jax.training import loop as training
+from cyclegan_jax.training.evaluation import TrainingEvaluation
+from tests.conftest import tiny_config
+from tests.evaluation import scenes
+
+FEATURES = "tests.evaluation.scenes:mean_colours"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of six steps that was evaluated, its config, its last state and what it said."""
+    root = tmp_path_factory.mktemp("evaluated")
+    scenes.write_scenes(root / "data", 3)
+    # Its step is the program of other tests, which is compiled once for all.
+    config = tiny_config(steps=6, checkpoint_every=5, keep_checkpoints=1, ema_decay=0.5)
+    data = dataclasses.replace(config.data, dir=str(root / "data"), labels="A")
+    config = dataclasses.replace(config, data=data, eval_every=2, eval_features=FEATURES)
+    lines: list[str] = []
+    state = training.train(config, root / "run", say=lines.append)
+    return root / "run", config, state, lines
+
+
+def states_differ(first, second) -> list[str]:
+    pairs = zip(jax.tree.leaves_with_path(first), jax.tree.leaves(second), strict=True)
+    return [jax.tree_util.keystr(path) for (path, one), other in pairs if not np.array_equal(one, other)]
+
+
+def test_the_state_is_that_of_a_run_without_evaluations(run, tmp_path):
+    _, config, state, _ = run
+    plain: TrainConfig = dataclasses.replace(config, eval_every=0, eval_features=None)
+    assert states_differ(training.train(plain, tmp_path / "plain", say=lambda line: None), state) == []
+    assert resume.changes(plain, config, tmp_path), "a run may begin and end to be evaluated"
+
+
+def test_scores_are_those_of_the_command(run):
+    """Of the average of the weights, as the command takes it."""
+    workdir, _, _, lines = run
+    step = checkpoint_store.steps(checkpoints.directory(workdir))[-1]
+    assert step == 6
+    file = workdir / "evaluation" / "step_0000006" / "scores.json"
+    during = json.loads(file.read_text())
+    evaluate_run(workdir, Settings(features=FEATURES), say=lambda line: None)
+    after = json.loads(file.read_text())
+    assert {**after, "settings": None} == {**during, "settings": None}
+    told = [line for line in lines if line.startswith("evaluated step")]
+    assert [line.split(":")[0] for line in told] == ["evaluated step 2", "evaluated step 4", "evaluated step 6"]
+    assert f"fid_B[{FEATURES}] " in told[0]
+    assert "cycle_l1_A" in told[0] and "(the best so far)" in told[0]
+
+
+def test_tensorboard_has_the_scores(run):
+    workdir, _, _, _ = run
+    events = EventAccumulator(str(workdir / "tensorboard")).Reload()
+    assert {"eval/reconstruction_A/l1", "eval/photo_to_labels/class_iou", "eval/distance_to_B/fid"} <= set(
+        events.Tags()["scalars"]
+    )
+    values = {event.step: event.value for event in events.Scalars("eval/reconstruction_A/l1")}
+    recorded = checkpoint_scores.read(workdir)["cycle_l1_A"]["values"]
+    assert values == pytest.approx({int(step): value for step, value in recorded.items()}, rel=1e-6)
+    assert sorted(values) == [2, 4, 6]
+
+
+def test_evaluated_steps_are_saved_and_the_best_are_kept(run):
+    workdir, _, _, _ = run
+    present = checkpoint_store.steps(checkpoints.directory(workdir))
+    # Of 2, 4, 5 and 6 only the newest would stay.
+    assert set(present) == {6, *checkpoint_scores.best_steps(workdir, [2, 4, 5, 6]).values()}
+
+
+def test_nothing_stays_on_the_device(run):
+    _, config, state, _ = run
+    evaluator = Evaluator(config, Settings(features=FEATURES), sources.open_sources(config.data))
+    evaluator.evaluate(state.generators)
+    before = len(jax.live_arrays())
+    for _ in range(2):
+        evaluator.evaluate(state.generators)
+    assert len(jax.live_arrays()) == before
+
+
+def test_an_evaluation_that_fails_ends_no_training(run, tmp_path):
+    _, config, state, _ = run
+    lines: list[str] = []
+    broken = dataclasses.replace(config, eval_features="tests.evaluation.scenes:broken")
+    evaluate = TrainingEvaluation(broken, sources.open_sources(config.data), tmp_path, lines.append)
+    assert evaluate(6, state.generators) == {}
+    assert lines == [
+        "the evaluation of step 6 failed, and training goes on: the features tests.evaluation.scenes:broken answered 3 "
+        "images with float64 of shape (), but they must be numbers [N, D]"
+    ]
+
+
+def test_what_is_not_there_is_said_before_the_first_step(run, tmp_path):
+    _, config, _, _ = run
+    nowhere = dataclasses.replace(config, eval_features="nothing_of_this_name:f")
+    with pytest.raises(
+        UserError, match="eval_every is 2, but the run cannot be evaluated: --eval_features is 'nothing"
+    ):
+        training.train(nowhere, tmp_path / "run", say=lambda line: None)
+    for name in ("trainA", "trainB"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / name).symlink_to(Path(str(config.data.dir)) / name)
+    data = dataclasses.replace(config.data, dir=str(tmp_path / "data"), labels=None)
+    with pytest.raises(UserError, match=r"eval_every is 2, .* no test images of domain A"):
+        training.train(dataclasses.replace(config, data=data), tmp_path / "run", say=lambda line: None)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    with pytest.raises(UserError, match="eval_images is 1, but it must be at least 2"):
+        dataclasses.replace(config, eval_images=1)

@@ -1,0 +1,56 @@
+"""TensorBoard's files on a disk that takes no more."""
+
+import contextlib
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cyclegan_jax.training.event_files import summary_writer
+
+
+def test_what_is_written_is_read_and_later_steps_are_purged(tmp_path):
+    first, files = summary_writer(tmp_path / "logs", 1)
+    for step in (1, 2, 3):
+        first.add_scalar("loss", step * 1.0, step)
+    first.close()
+    files.raise_error()
+    second, _ = summary_writer(tmp_path / "logs", 2)
+    second.add_scalar("loss", 20.0, 2)
+    second.close()
+    events = EventAccumulator(str(tmp_path / "logs")).Reload().Scalars("loss")
+    assert [(event.step, event.value) for event in events][-1] == (2, 20.0)
+
+
+def descriptor_of(file: Path) -> int:
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if link.readlink() == file:
+                return int(link.name)
+    raise AssertionError(f"{file} is not open")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and /proc are Linux's")
+def test_a_failed_write_is_told_and_nothing_waits_for_ever(tmp_path):
+    # The first event is written while the file is opened: what follows is small enough to fit a disk that then fills.
+    writer, files = summary_writer(tmp_path / "logs", 1)
+    (log_file,) = (tmp_path / "logs").iterdir()
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, descriptor_of(log_file))
+    os.close(full)
+
+    def log() -> None:
+        # Ten events fill the queue of tensorboardX.
+        for step in range(100):
+            writer.add_scalar("loss", 1.0, step)
+        writer.close()
+
+    thread = threading.Thread(target=log, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    with pytest.raises(OSError, match="No space left"):
+        files.raise_error()

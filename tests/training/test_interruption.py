@@ -1,0 +1,107 @@
+"""What signals do to a process, whatever it is doing."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from cyclegan_jax.training.interruption import Interruption
+
+ROOT = Path(__file__).parents[2]
+# A call into C that Python's signal handlers cannot get between, as XLA's compiler.
+BUSY = "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"
+
+
+def process(body: str, grace: float = 60.0) -> subprocess.Popen[str]:
+    code = (
+        "import hashlib, time\n"
+        "from cyclegan_jax.training.interruption import Interruption\n"
+        f"with Interruption({grace}) as interruption:\n"
+        "    print('ready', flush=True)\n"
+        f"    {body}\n"
+        "print('left', interruption.requested, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "ready\n"
+    return started
+
+
+def finish(started: subprocess.Popen[str]) -> tuple[int, str, str]:
+    try:
+        out, err = started.communicate(timeout=30)
+    finally:
+        started.kill()
+    return started.returncode, out, err
+
+
+def test_the_first_signal_is_a_request_and_afterwards_signals_are_as_before():
+    started = process("while interruption.requested is None: time.sleep(0.01)")
+    started.send_signal(signal.SIGTERM)
+    assert started.stdout is not None
+    assert started.stdout.readline() == f"left {int(signal.SIGTERM)}\n"
+    started.send_signal(signal.SIGTERM)
+    status, _, err = finish(started)
+    assert status == -signal.SIGTERM
+    assert err.startswith("SIGTERM: saving")
+
+
+def test_a_second_ctrl_c_ends_at_once_even_inside_c_code():
+    started = process(BUSY)
+    started.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert started.poll() is None
+    started.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    status, _, err = finish(started)
+    assert status == 130
+    assert time.monotonic() - sent < 10
+    assert "ended without saving" in err
+
+
+def test_what_does_not_end_in_time_is_ended():
+    started = process(BUSY, grace=0.5)
+    started.send_signal(signal.SIGTERM)
+    status, _, err = finish(started)
+    assert status == 143
+    assert "did not end within 0.5 s" in err
+
+
+def test_a_second_sigterm_waits_for_the_save():
+    """Schedulers may send more than one."""
+    started = process("while interruption.requested is None: time.sleep(0.01)\n    time.sleep(1)")
+    started.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    started.send_signal(signal.SIGTERM)
+    assert started.stdout is not None
+    assert started.stdout.readline() == f"left {int(signal.SIGTERM)}\n"
+    started.kill()
+    finish(started)
+
+
+def test_signals_are_given_back_without_any():
+    before = signal.getsignal(signal.SIGINT)
+    with Interruption() as interruption:
+        assert signal.getsignal(signal.SIGINT) is not before
+        assert interruption.requested is None
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not any(thread.name == "interruption" for thread in threading.enumerate())
+
+
+def test_in_another_thread_signals_are_left_alone():
+    found: list[object] = []
+
+    def enter() -> None:
+        with Interruption() as interruption:
+            found.append((signal.getsignal(signal.SIGINT), interruption.requested))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert found == [(before, None)]

@@ -1,0 +1,221 @@
+"""The loop on real files: what it writes, how it goes on, and how it stops."""
+
+import dataclasses
+import json
+import math
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cyclegan_jax import optimizer, state
+from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.config import OptimizerConfig, TrainConfig
+from cyclegan_jax.devices import memory
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference import generator as inference
+from cyclegan_jax.training import loop as training
+from tests.conftest import tiny_config
+
+
+def config_for(folder: Path, **changes) -> TrainConfig:
+    base = tiny_config()
+    data = dataclasses.replace(base.data, dir=str(folder))
+    every = {"log_every": 2, "sample_every": 4, "checkpoint_every": 4}
+    return tiny_config(**{"data": data, "steps": 6, "ema_decay": 0.5, **every, **changes})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> tuple[Path, TrainConfig, list[str]]:
+    """A finished run of six steps, its config, and what it said."""
+    root = tmp_path_factory.mktemp("run")
+    rng = np.random.default_rng(0)
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (root / "photos" / split).mkdir(parents=True)
+        for index in range(3):
+            pixels = rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "photos" / split / f"{index}.png")
+    config = config_for(root / "photos")
+    lines: list[str] = []
+    training.train(config, root / "work", say=lines.append)
+    return root / "work", config, lines
+
+
+def test_writes_pictures_logs_and_checkpoints(run):
+    workdir, config, lines = run
+    assert sorted(path.name for path in (workdir / "samples").iterdir()) == ["step_0000004.png", "step_0000006.png"]
+    with Image.open(workdir / "samples" / "step_0000006.png") as grid:
+        # Three test images in rows; A, there, back, B, there, back in columns; gaps of two pixels.
+        assert grid.size == (6 * 24 + 5 * 2, 3 * 24 + 2 * 2)
+    assert json.loads((workdir / "config.json").read_text())["data"]["image_size"] == 24
+    assert checkpoints.load_config(workdir) == (config, 6)
+
+    events = EventAccumulator(str(workdir / "tensorboard")).Reload()
+    losses = events.Scalars("loss/cycle_A")
+    assert [event.step for event in losses] == [2, 4, 6]
+    assert all(math.isfinite(event.value) and event.value > 0 for event in losses)
+    assert [event.step for event in events.Images("samples")] == [4, 6]
+    assert all(0 <= event.value <= 1 for event in events.Scalars("waiting_for_data"))
+
+    assert lines[0] == "A: 3 images, B: 3 images, 1 CPU device, 6 steps"
+    assert lines[-1].startswith("step 6/6  ")
+    for part in ("images/s", "0s left", "G ", "D ", "gan ", "cycle "):
+        assert part in lines[-1]
+
+
+def test_load_generator_gives_the_trained_one(run):
+    workdir, _, _ = run
+    images = np.random.default_rng(1).integers(0, 256, (2, 24, 28, 3), dtype=np.uint8)
+    generator = inference.load_generator(workdir, "BtoA")
+    assert (generator.step, generator.domains) == (6, ("B", "A"))
+    translated = generator.translate_uint8(images)
+    assert translated.shape == images.shape
+    assert translated.dtype == np.uint8
+    # The moving average is the default where there is one, and differs from the weights.
+    raw = inference.load_generator(workdir, "BtoA", ema=False)
+    assert not np.array_equal(raw.translate_uint8(images), translated)
+    earlier = inference.load_generator(workdir, "BtoA", step=4)
+    assert not np.array_equal(earlier.translate_uint8(images), translated)
+    other = inference.load_generator(workdir, "AtoB")
+    assert not np.array_equal(other.translate_uint8(images), translated)
+
+
+def test_load_generator_says_what_is_missing(run, tmp_path):
+    workdir, _, _ = run
+    with pytest.raises(UserError, match=f"{tmp_path} holds no checkpoint"):
+        inference.load_generator(tmp_path)
+    with pytest.raises(UserError, match=r"no checkpoint of step 5; it has 4, 6"):
+        inference.load_generator(workdir, step=5)
+    with pytest.raises(UserError, match="direction is 'BtoC'"):
+        inference.load_generator(workdir, "BtoC")
+    with pytest.raises(UserError, match="takes float images"):
+        inference.load_generator(workdir)(np.zeros((1, 24, 24, 3), np.uint8))
+
+
+def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path):
+    """Weights, optimizer states, pools, average, and the order of the data."""
+    workdir, config, _ = run
+    training.train(dataclasses.replace(config, steps=3), tmp_path / "work", say=lambda line: None)
+    lines = []
+    resumed = training.train(config, tmp_path / "work", say=lines.append)
+    assert lines[0] == f"continuing {tmp_path / 'work'} from step 3, with steps 3 -> 6"
+    # Loading gives exactly what is on disk, so the uninterrupted run can be read from its checkpoint.
+    with checkpoints.Checkpoints(workdir, config) as straight:
+        restored = straight.restore(resumed)
+    assert restored is not None
+    expected = restored.state
+    for (path, one), other in zip(jax.tree.leaves_with_path(resumed), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=jax.tree_util.keystr(path))
+    assert int(resumed.step) == 6
+
+
+def test_several_steps_in_one_program(run, tmp_path):
+    """Three steps at once, then one by one up to what is due at step 4 and the end at step 6."""
+    workdir, config, lines = run
+    assert [
+        training._steps_at_once(dataclasses.replace(config, steps_per_dispatch=3), step, 6) for step in range(6)
+    ] == [*(3, 3, 1, 1, 1, 1)]
+    together: list[str] = []
+    training.train(dataclasses.replace(config, steps_per_dispatch=3), tmp_path / "work", say=together.append)
+    assert [line.split()[:2] for line in together] == [line.split()[:2] for line in lines]
+    assert checkpoints.load_config(tmp_path / "work")[1] == 6
+    for name in ("loss/cycle_A", "loss/gan_AtoB", "loss/discriminators"):
+        one, other = (EventAccumulator(str(run / "tensorboard")).Reload() for run in (workdir, tmp_path / "work"))
+        expected = [event.value for event in one.Scalars(name)]
+        assert [event.value for event in other.Scalars(name)] == pytest.approx(expected, rel=2e-3)
+        assert len(set(expected)) == 3
+
+
+def test_a_step_that_the_machine_cannot_hold_is_not_begun(run, tmp_path, monkeypatch):
+    _, config, _ = run
+    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
+    (tmp_path / "memory.max").write_text("100000\n")
+    with pytest.raises(UserError, match=r"a training step needs 0\.0 GiB of memory, but this machine has 0\.0 GiB"):
+        training.train(config, tmp_path / "work", say=lambda line: None)
+    monkeypatch.undo()
+    assert int(training.train(dataclasses.replace(config, steps=1), tmp_path / "work", say=lambda line: None).step) == 1
+
+
+def test_a_finished_run_says_so(run):
+    workdir, config, _ = run
+    lines = []
+    training.train(config, workdir, say=lines.append)
+    assert "is at step 6 already: raise --steps" in lines[-1]
+
+
+def test_a_moved_run_is_extended_past_its_schedule(run, tmp_path):
+    """Three images and one constant epoch of two: the schedule ends at step 6, with half of the rate in its last."""
+    workdir, config, _ = run
+    moved = shutil.copytree(workdir, tmp_path / "moved")
+    short = dataclasses.replace(config, optimizer=OptimizerConfig(constant_epochs=1, decay_epochs=1), steps=8)
+    lines: list[str] = []
+    state = training.train(short, moved, say=lines.append)
+    assert int(state.step) == 8
+    assert lines[0].startswith(f"continuing {moved} from step 6, with optimizer.constant_epochs 100 -> 1")
+    assert "the learning-rate schedule ends at step 6: the steps after it keep its last rate, 0.0001" in lines
+    rates = EventAccumulator(str(moved / "tensorboard")).Reload().Scalars("learning_rate")
+    assert rates[-1].step == 8
+    assert rates[-1].value == pytest.approx(1e-4)
+
+
+def test_a_new_run_starts_from_another_runs_weights(run, tmp_path):
+    workdir, config, _ = run
+    tuned = dataclasses.replace(config, init_from=str(workdir), steps=1)
+    lines: list[str] = []
+    training.train(tuned, tmp_path / "work", say=lines.append)
+    assert lines[0].startswith(f"starting from the weights of {workdir} at step 6: ")
+    # One step of 2e-4 from the old weights; fresh ones are further away than that.
+    old, new = (checkpoints.load_generator_params(path, "AtoB", ema=False) for path in (workdir, tmp_path / "work"))
+    worst = max(float(abs(a - b).max()) for a, b in zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True))
+    assert worst < 3e-4
+    with pytest.raises(UserError, match=rf"init_from None -> {tmp_path}"):
+        training.train(dataclasses.replace(config, init_from=str(tmp_path)), workdir, say=lambda line: None)
+
+
+def test_an_infinite_moment_is_not_saved(run):
+    """Adam divides by its root: the parameters stay finite, and never move again."""
+    workdir, config, _ = run
+    with checkpoints.Checkpoints(workdir, config) as opened:
+        good = opened.restore(state.create(config, optimizer.adam(config.optimizer)))
+        assert good is not None
+        training._check_state(good.state, 6, opened)
+        moments = good.state.generator_optimizer
+        bad = good.state._replace(
+            generator_optimizer=moments._replace(nu=jax.tree.map(lambda leaf: leaf * math.inf, moments.nu))
+        )
+        message = r"generator optimizer: a number is not finite at step 7; the checkpoint of step 6 is kept"
+        with pytest.raises(training.DivergedError, match=message):
+            training._check_state(bad, 7, opened)
+
+
+def test_another_architecture_is_refused(run):
+    workdir, config, _ = run
+    wider = dataclasses.replace(config, generator=dataclasses.replace(config.generator, width=8))
+    with pytest.raises(UserError, match=r"another config \(generator\.width 4 -> 8\).*--init_from="):
+        training.train(wider, workdir, say=lambda line: None)
+
+
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(run, tmp_path):
+    """A rate at which float32 overflows within a few steps."""
+    _, config, _ = run
+    steep = dataclasses.replace(config, optimizer=OptimizerConfig(learning_rate=1e30), checkpoint_every=1, steps=50)
+    with pytest.raises(training.DivergedError, match=r"training diverged: .* at step \d+; .*Lower --optimizer") as stop:
+        training.train(steep, tmp_path / "work", say=lambda line: None)
+    # Whatever was saved can be used: every weight in it is a number.
+    try:
+        _, step = checkpoints.load_config(tmp_path / "work")
+    except UserError:
+        assert "no checkpoint had been saved yet" in str(stop.value)
+        return
+    assert f"the checkpoint of step {step} is kept" in str(stop.value)
+    params = checkpoints.load_generator_params(tmp_path / "work", "AtoB", ema=False)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_steps_default_to_the_schedule():
+    config = tiny_config(optimizer=OptimizerConfig(constant_epochs=3, decay_epochs=2), batch_size=4)
+    assert training.schedule_steps(config, 10) == 13
