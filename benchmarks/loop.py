@@ -9,6 +9,7 @@ machine's speed drifts. The last line is JSON.
 import dataclasses
 import itertools
 import json
+import logging
 import statistics
 import subprocess
 import sys
@@ -101,12 +102,16 @@ def loop(config: TrainConfig, workdir: str) -> tuple[float, float]:
             shares.append(self.waited())
             return super().line(step, scalars)
 
-    def say(line: str) -> None:
-        if line.startswith("step "):
-            stamps.append(time.perf_counter())
+    class Stamps(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("step "):
+                stamps.append(time.perf_counter())
 
+    logger = logging.getLogger("cyclegan_jax")
+    logger.addHandler(Stamps())
+    logger.setLevel(logging.INFO)
     with mock.patch.object(training, "Progress", Watched):
-        training.train(dataclasses.replace(config, steps=STEPS, log_every=EVERY), workdir, say=say)
+        training.train(dataclasses.replace(config, steps=STEPS, log_every=EVERY), workdir)
     gaps = [after - before for before, after in itertools.pairwise(stamps[:-1])]
     return 1000 * statistics.median(gaps) / EVERY, statistics.median(shares[1:-1])
 

@@ -72,9 +72,9 @@ def trained(config: TrainConfig) -> dict[str, float]:
     """The scores of one run; the last is the minutes that its training took."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
-        training.train(config, folder, say=lambda line: None)
+        training.train(config, folder)
         minutes = (time.monotonic() - begin) / 60
-        (found,) = evaluate_run(folder, Settings(features="none"), say=lambda line: None).values()
+        (found,) = evaluate_run(folder, Settings(features="none")).values()
     shuffled = next(table for table in found.tables if table.key == "photo_to_labels").to_json()["shuffled"]
     return {
         "pixel": found.scores["photo_to_labels/pixel_accuracy"],

@@ -3,9 +3,13 @@
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"load_generator": "inference.generator", "load_discriminator": "inference.discriminator"}
+_HOMES = {
+    "load_generator": "inference.generator",
+    "load_discriminator": "inference.discriminator",
+    "show_log": "console",
+}
 
-__all__ = ["load_discriminator", "load_generator"]
+__all__ = ["load_discriminator", "load_generator", "show_log"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from tests.faults.summary import SUMMARY, Summary
+from tests.helpers.logs import logged
 
 # The tests' time is compilation for the most part. LLVM's optimizations, the half of it, change no result; with
 # `XLA_FLAGS= pytest` the programs are those of a training run. It has an effect before JAX's first use of a device.
@@ -34,6 +35,13 @@ def x64() -> Iterator[None]:
     """Float64 arrays, for comparisons that float32's rounding would blur."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[str]]:
+    """The lines that the package logs during the test."""
+    with logged() as lines:
+        yield lines
 
 
 def tiny_config(**changes: Any) -> TrainConfig:

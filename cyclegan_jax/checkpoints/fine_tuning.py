@@ -1,6 +1,6 @@
 """A new run that starts from the weights of another."""
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 import jax
@@ -10,11 +10,13 @@ from cyclegan_jax.checkpoints import run as checkpoints
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.state import TrainState
 
+_LOG = logging.getLogger(__name__)
+
 NAMED_AT_MOST = 4
 """Arrays that a line names before it counts the rest."""
 
 
-def start_from(run: str | Path, state: TrainState, say: Callable[[str], None]) -> TrainState:
+def start_from(run: str | Path, state: TrainState) -> TrainState:
     """A new run's first state with the weights of another run's newest checkpoint, where name and shape fit.
 
     Only networks are taken, and their moving average: the optimizers, pools and counters begin anew. A new run that
@@ -23,7 +25,6 @@ def start_from(run: str | Path, state: TrainState, say: Callable[[str], None]) -
     Args:
         run: the work directory of the old run, or the folder of one of its checkpoints.
         state: the new run's state before its first step.
-        say: where the line about what was taken, and what was not, goes.
 
     Raises:
         UserError: there is no whole checkpoint, or nothing of it fits.
@@ -54,5 +55,5 @@ def start_from(run: str | Path, state: TrainState, say: Callable[[str], None]) -
     if left_out:
         more = f" and {len(left_out) - NAMED_AT_MOST} more" if len(left_out) > NAMED_AT_MOST else ""
         line += f"; new: {', '.join(left_out[:NAMED_AT_MOST])}{more}"
-    say(line)
+    _LOG.info(line)
     return state._replace(**jax.tree.unflatten(jax.tree.structure(new), leaves))

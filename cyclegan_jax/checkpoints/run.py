@@ -1,6 +1,7 @@
 """The checkpoints of a run: saving its state with its config inside, and loading all of it or one generator."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ from cyclegan_jax.devices import distributed
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
+
+_LOG = logging.getLogger(__name__)
 
 
 class Restored(NamedTuple):
@@ -144,14 +147,13 @@ class Checkpoints:
             if step not in keep:
                 store.remove(self._folder / str(step))
 
-    def restore(self, like: TrainState, say: Callable[[str], None] = print) -> Restored | None:
+    def restore(self, like: TrainState) -> Restored | None:
         """The newest state that is whole, with the types and placement of `like`; None where there is no checkpoint.
 
         Damaged checkpoints that are newer are named and set aside, so that the run can write theirs anew.
 
         Args:
             like: a state of the run's config.
-            say: where the sentence about a damaged checkpoint goes.
 
         Raises:
             UserError: the config has changed in what a run keeps, or all checkpoints are damaged.
@@ -169,7 +171,7 @@ class Checkpoints:
                 damaged.append(error)
                 continue
             for newer in damaged:
-                say(f"{newer} and set aside: going on from step {step:,} instead")
+                _LOG.warning(f"{newer} and set aside: going on from step {step:,} instead")
                 if distributed.is_first():
                     store.set_aside(newer.path)
             return Restored(like._replace(**values), metadata["data_position"], changed)

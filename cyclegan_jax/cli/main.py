@@ -1,6 +1,6 @@
 """The entry points: `train.py`, and the command `cyclegan-jax` for what comes after training."""
 
-import functools
+import contextlib
 import logging
 import os
 import sys
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from cyclegan_jax.config_checks import require
+from cyclegan_jax.console import shown_log
 from cyclegan_jax.devices import backend, distributed
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training.interruption import Interruption, StoppedError, exit_status
@@ -43,12 +44,13 @@ def train(args: Sequence[str]) -> int:
         from cyclegan_jax.training import loop as training  # JAX reads the flags that `_run` has set when it starts
 
         def train() -> None:
-            say = functools.partial(print, flush=True)
-            training.train(command.config, command.workdir, say=say, interruption=Interruption())
+            training.train(command.config, command.workdir, interruption=Interruption())
 
         if command.processes is not None:
             distributed.connect(command.processes)
-        distributed.naming_lost_peers(train)
+        # Process 0 logs for all.
+        with shown_log() if distributed.is_first() else contextlib.nullcontext():
+            distributed.naming_lost_peers(train)
         return 0
 
     return _run(run)
@@ -80,7 +82,8 @@ def evaluate(
 
     require(images is None or images >= 2, "images", images, "at least 2")
     settings = Settings(images, segmenter, features, inception_weights)
-    evaluate_run(run, settings, steps=steps, data_dir=data_dir)
+    with shown_log():
+        evaluate_run(run, settings, steps=steps, data_dir=data_dir)
 
 
 def translate(

@@ -1,9 +1,12 @@
 """A bounded memory of decoded images, filled as they are first used."""
 
+import logging
 import threading
 from collections.abc import Callable
 
 from cyclegan_jax.data.images import AnyImage
+
+_LOG = logging.getLogger(__name__)
 
 GIB = 2**30
 
@@ -15,11 +18,10 @@ class ImageCache:
     new one is needed again before that.
     """
 
-    def __init__(self, gib: float, say: Callable[[str], None]):
-        """Of `gib` GiB; `say` hears once that it is full."""
+    def __init__(self, gib: float):
+        """Of `gib` GiB."""
         self._left = int(gib * GIB)
         self._gib = gib
-        self._say = say
         self._images: dict[object, AnyImage] = {}
         self._full = False
         self._lock = threading.Lock()
@@ -42,7 +44,7 @@ class ImageCache:
             elif needed and not self._full:
                 self._full = announce = True
         if announce:
-            self._say(
+            _LOG.warning(
                 f"the image cache of {self._gib:g} GiB is full with {len(self._images):,} images: the others are "
                 "decoded again in every epoch; raise --data.cache_gib to keep them too"
             )

@@ -1,7 +1,6 @@
 """From sources to arrays: unpaired training batches, made ahead by Grain's threads."""
 
 import sys
-from collections.abc import Callable
 from typing import Any, Final, Self
 
 import numpy as np
@@ -122,7 +121,6 @@ def train_iterator(
     *,
     process_index: int = 0,
     process_count: int = 1,
-    say: Callable[[str], None] = print,
 ) -> TrainIterator:
     """Unpaired training batches, as in the official code: resize, random crop, random flip.
 
@@ -135,7 +133,6 @@ def train_iterator(
         process_index: this process, from 0.
         process_count: processes that share each global batch of `config.batch_size` pairs: each gets the rows at its
             index, so that the parts in a row are the batch of a single process.
-        say: where lines for the user go: images that are skipped, a cache that is full.
 
     Returns:
         An iterator of {"A": images, "B": images}, each (batch_size / process_count, H, W, channels) uint8, or float32
@@ -151,7 +148,7 @@ def train_iterator(
             f"{process_count}"
         )
     domains = [
-        TrainImages(sources.train_A, config, "A", say),
-        TrainImages(sources.train_B, config, "B", say),
+        TrainImages(sources.train_A, config, "A"),
+        TrainImages(sources.train_B, config, "B"),
     ]
     return TrainIterator(domains, config.batch_size, process_index, process_count, config.data.threads)

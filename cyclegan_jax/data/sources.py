@@ -1,7 +1,7 @@
 """Where encoded images come from: random access to the four splits of a data set."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
@@ -48,7 +48,7 @@ class Sources:
     test_B: Source
 
 
-def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> Sources:
+def open_sources(config: DataConfig) -> Sources:
     """Open the data set that a config names, preparing it first where that is needed.
 
     `folder`: `config.dir` holds trainA and trainB, and for evaluation testA and testB, or train/A and so on; or
@@ -59,7 +59,6 @@ def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> S
 
     Args:
         config: the data.
-        say: where lines about a preparation go.
 
     Raises:
         UserError: data are missing, hold no image, or cannot be prepared.
@@ -68,7 +67,7 @@ def open_sources(config: DataConfig, *, say: Callable[[str], None] = print) -> S
         return _open_folders(config)
     _check_no_folders(config)
     if config.source == "cityscapes":
-        return _open_cityscapes(config, say)
+        return _open_cityscapes(config)
     if config.source == "tfds":
         # An archive that was unpacked by hand, as by the official script.
         unpacked = config.name is not None and config.dir is not None and _holds_training(Path(config.dir).expanduser())
@@ -114,7 +113,7 @@ def _holds_training(root: Path) -> bool:
     return (root / "trainA").is_dir() or (root / "train" / "A").is_dir()
 
 
-def _open_cityscapes(config: DataConfig, say: Callable[[str], None]) -> Sources:
+def _open_cityscapes(config: DataConfig) -> Sources:
     from cyclegan_jax.data.sets import cityscapes
 
     root = _data_folder(
@@ -122,7 +121,7 @@ def _open_cityscapes(config: DataConfig, say: Callable[[str], None]) -> Sources:
     )
     if _holds_training(root):
         return _open_folders(config)
-    prepared = cityscapes.prepare(root, _cityscapes_size(config), say=say)
+    prepared = cityscapes.prepare(root, _cityscapes_size(config))
     return Sources(*(_Files.of_folder(prepared / name, name, optional=name.startswith("test")) for name in SPLITS))
 
 

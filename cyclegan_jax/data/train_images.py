@@ -1,8 +1,8 @@
 """The training images of one domain: in what order they come, how each is read, and what a broken one does."""
 
 import functools
+import logging
 import threading
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,8 @@ from cyclegan_jax.data.images import AnyImage
 from cyclegan_jax.data.preprocess import Size
 from cyclegan_jax.data.sources import Example, Source, Sources
 from cyclegan_jax.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 _NAMED: Final = 5
 """Skipped images that are named one by one; of more, the number is told at the end."""
@@ -45,19 +47,18 @@ class TrainImages:
         unreadable: by index, what is wrong with the images that were skipped so far.
     """
 
-    def __init__(self, source: Source, config: TrainConfig, domain: Domain, say: Callable[[str], None]):
-        """The images of `source`; `say` hears of images that are skipped, and of a cache that is full."""
+    def __init__(self, source: Source, config: TrainConfig, domain: Domain):
+        """The images of `source`."""
         self._source = source
         self._config = config.data
         self._domain = domain
-        self._say = say
         self._multiple = config.size_multiple
         seeds = np.random.SeedSequence([config.seed, "AB".index(domain)]).generate_state(2)
         self._order_seed = int(seeds[0])
         self._augmentation_key = np.random.Philox(int(seeds[1])).state["state"]["key"]
         # Positions near the end of an epoch are read by several threads at once, so that two epochs are in use.
         self._order = functools.lru_cache(maxsize=4)(self._draw_order)
-        self._cache = ImageCache(config.data.cache_gib / 2, say) if config.data.cache_gib > 0 else None
+        self._cache = ImageCache(config.data.cache_gib / 2) if config.data.cache_gib > 0 else None
         self.unreadable: dict[int, str] = {}
         self._lock = threading.Lock()
 
@@ -152,9 +153,9 @@ class TrainImages:
             self.unreadable[index] = message
             number = len(self.unreadable)
         if number <= _NAMED:
-            self._say(f"skipped: {message}")
+            _LOG.warning(f"skipped: {message}")
         elif number == _NAMED + 1:
-            self._say(f"skipped more images of domain {self._domain}; their number is told at the end")
+            _LOG.warning(f"skipped more images of domain {self._domain}; their number is told at the end")
 
 
 def _mirrored(image: AnyImage) -> AnyImage:
@@ -168,6 +169,6 @@ def train_sizes(sources: Sources, config: TrainConfig) -> dict[Domain, Size]:
         UserError: without a crop they depend on the images, and the first cannot be read.
     """
     return {
-        "A": TrainImages(sources.train_A, config, "A", print).size,
-        "B": TrainImages(sources.train_B, config, "B", print).size,
+        "A": TrainImages(sources.train_A, config, "A").size,
+        "B": TrainImages(sources.train_B, config, "B").size,
     }

@@ -1,6 +1,6 @@
 """Whether a training step fits into memory, said before the first one and not by the machine in the middle of it."""
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import psutil
 
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Where a container on Linux says how much memory it has."""
@@ -37,13 +39,12 @@ def device_bytes(device: jax.Device) -> int | None:
         return int(total)
 
 
-def check(needed: int | None, config: TrainConfig, say: Callable[[str], None]) -> None:
+def check(needed: int | None, config: TrainConfig) -> None:
     """Say what a step takes of the devices of this process, and refuse what they do not have.
 
     Args:
         needed: `step_bytes` of the compiled training step.
         config: the experiment.
-        say: where the line goes.
 
     Raises:
         UserError: it is more than there is.
@@ -62,4 +63,4 @@ def check(needed: int | None, config: TrainConfig, say: Callable[[str], None]) -
             f"{'' if config.remat else 'train with --remat=True, or '}lower --batch_size, --data.image_size or "
             "--generator.width"
         )
-    say(f"a step takes {gib} of the {there / 2**30:.1f} GiB of memory that {where} has")
+    _LOG.info(f"a step takes {gib} of the {there / 2**30:.1f} GiB of memory that {where} has")

@@ -1,7 +1,7 @@
 """`cyclegan-jax evaluate`: score checkpoints of a run, write what was found, and say which is the best by what."""
 
 import dataclasses
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 import jax
@@ -15,6 +15,8 @@ from cyclegan_jax.evaluation import result_files as report
 from cyclegan_jax.evaluation.evaluator import Evaluator, Results, Settings
 from cyclegan_jax.networks.cyclegan import Params
 
+_LOG = logging.getLogger(__name__)
+
 
 def evaluate_run(
     run: str | Path,
@@ -22,7 +24,6 @@ def evaluate_run(
     *,
     steps: str | None = None,
     data_dir: str | None = None,
-    say: Callable[[str], None] = print,
 ) -> dict[int, Results]:
     """Evaluate checkpoints of a run on its test split, and write `evaluation/` in its folder.
 
@@ -31,7 +32,6 @@ def evaluate_run(
         settings: what to evaluate.
         steps: `all`, or steps with commas between them, such as 1600,2400; None is the newest.
         data_dir: where the data is; None is where the run was trained.
-        say: where the tables go.
 
     Returns:
         The results by step.
@@ -44,7 +44,7 @@ def evaluate_run(
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
-        evaluator = Evaluator(config, settings, say=say)
+        evaluator = Evaluator(config, settings)
         found: dict[int, Results] = {}
         for step in chosen:
             try:
@@ -53,20 +53,22 @@ def evaluate_run(
                 # Of several, those that are whole.
                 if len(chosen) == 1:
                     raise
-                say(f"left out: {error}")
+                _LOG.warning(f"left out: {error}")
                 continue
             found[step] = evaluator.evaluate(params)
             folder = report.write(run, step, found[step], dataclasses.asdict(settings))
             if len(chosen) == 1:
                 images = " and ".join(f"{number:,} of {domain}" for domain, number in found[step].images.items())
-                say(f"{run} at step {step:,}, test images: {images}\n\n{found[step].markdown()}\n\nwritten to {folder}")
+                _LOG.info(
+                    f"{run} at step {step:,}, test images: {images}\n\n{found[step].markdown()}\n\nwritten to {folder}"
+                )
     if not found:
         raise UserError(f"none of the checkpoints of {run} can be loaded: see the lines above")
     if len(chosen) > 1:
         path = Path(run) / "evaluation" / "curves.png"
         pictures.save_curves(path, report.curves(found))
         notes = "".join(f"\n\n{note}" for note in found[max(found)].notes)
-        say(f"{report.comparison(found)}{notes}\n\nwritten to {path} and the folders beside it")
+        _LOG.info(f"{report.comparison(found)}{notes}\n\nwritten to {path} and the folders beside it")
     return found
 
 

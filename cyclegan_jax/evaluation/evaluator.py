@@ -1,6 +1,5 @@
 """Everything that can be said of a pair of generators on a test split; the same during training and after it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -94,7 +93,6 @@ class Evaluator:
         config: TrainConfig,
         settings: Settings,
         data: sources.Sources | None = None,
-        say: Callable[[str], None] = print,
     ):
         """Read the test split, and load what the settings name.
 
@@ -102,14 +100,13 @@ class Evaluator:
             config: the experiment.
             settings: what to evaluate.
             data: its data, if it is open already.
-            say: where lines about preparing data go.
 
         Raises:
             UserError: there are no test images, or the settings name something that is not there.
         """
         segmenter = None if settings.segmenter is None else load_segmenter(settings.segmenter)
         extractor, notes = _load_features(settings)
-        data = sources.open_sources(config.data, say=say) if data is None else data
+        data = sources.open_sources(config.data) if data is None else data
         self._split = split = splits.load(data, config.data, settings.images)
         self._translator = Translator(config)
         self._distances = None if extractor is None else ImageDistances(split, extractor)

@@ -1,7 +1,7 @@
 """Evaluations while a run trains: scores to TensorBoard, and the best checkpoints kept."""
 
 import dataclasses
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 from cyclegan_jax.checkpoints import scores as checkpoint_scores
@@ -12,11 +12,13 @@ from cyclegan_jax.evaluation import result_files as report
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
 from cyclegan_jax.networks.cyclegan import Params
 
+_LOG = logging.getLogger(__name__)
+
 
 class TrainingEvaluation:
     """Evaluates a run at its checkpoints, on the test split, beside its training: it draws no number of the run's."""
 
-    def __init__(self, config: TrainConfig, data: Sources, workdir: Path, say: Callable[[str], None]):
+    def __init__(self, config: TrainConfig, data: Sources, workdir: Path):
         """Read the test images, and what `config.eval_features` names.
 
         Raises:
@@ -29,14 +31,13 @@ class TrainingEvaluation:
             inception_weights=weights,
         )
         try:
-            self._evaluator = Evaluator(config, self._settings, data, say)
+            self._evaluator = Evaluator(config, self._settings, data)
         except UserError as error:
             # The flags of the command `evaluate`, in the names that they have here.
             message = str(error).replace("--features", "--eval_features")
             message = message.replace("--inception_weights", "--eval_features")
             raise UserError(f"eval_every is {config.eval_every}, but the run cannot be evaluated: {message}") from error
         self._workdir = workdir
-        self._say = say
 
     def __call__(self, step: int, generators: Params) -> dict[str, float]:
         """Evaluate the generators of a checkpoint that is on disk, and write what was found.
@@ -49,13 +50,13 @@ class TrainingEvaluation:
             report.write(self._workdir, step, results, dataclasses.asdict(self._settings))
             best = checkpoint_scores.best_steps(self._workdir, [*_scored(self._workdir)])
         except UserError as error:
-            self._say(f"the evaluation of step {step:,} failed, and training goes on: {error}")
+            _LOG.warning(f"the evaluation of step {step:,} failed, and training goes on: {error}")
             return {}
         parts = [
             f"{name} {value:.4g}{' (the best so far)' if best.get(name) == step else ''}"
             for name, (value, _) in results.records.items()
         ]
-        self._say(f"evaluated step {step:,}: {', '.join(parts)}")
+        _LOG.info(f"evaluated step {step:,}: {', '.join(parts)}")
         return results.scores
 
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import functools
 import json
+import logging
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ from cyclegan_jax.training.lock import WorkdirLock
 from cyclegan_jax.training.reports import Progress, Reports, Scalars
 from cyclegan_jax.training.samples import make_sampler
 
+_LOG = logging.getLogger(__name__)
+
 SAMPLE_IMAGES = 4
 """Images of each domain in a picture grid."""
 
@@ -47,7 +50,6 @@ def train(
     config: TrainConfig,
     workdir: str | Path,
     *,
-    say: Callable[[str], None] = print,
     interruption: Interruption | None = None,
 ) -> TrainState:
     """Train, or continue, the run in `workdir` until `config.steps`.
@@ -58,7 +60,6 @@ def train(
     Args:
         config: the experiment.
         workdir: the run's folder; where it holds checkpoints, the run goes on from the newest that is whole.
-        say: where the lines for the user go.
         interruption: takes SIGINT and SIGTERM over while steps are made; None leaves them as they are.
 
     Returns:
@@ -71,20 +72,16 @@ def train(
     """
     # Only float64 asks for 64-bit types; a caller who has them on keeps them.
     with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
-        return _train(config, Path(workdir), say, interruption)
+        return _train(config, Path(workdir), interruption)
 
 
-def _train(
-    config: TrainConfig, workdir: Path, say: Callable[[str], None], interruption: Interruption | None
-) -> TrainState:
-    if not distributed.is_first():
-        say = _nothing
+def _train(config: TrainConfig, workdir: Path, interruption: Interruption | None) -> TrainState:
     mesh = sharding.make_mesh()
     with distributed.said_by_all("data"):
         sharding.check_batch_size(config, mesh)
         if config.data.crops:
             cyclegan.define(config)  # refuses a wrong size before data are downloaded or prepared
-    data = distributed.first_process_first("data", lambda: sources.open_sources(config.data, say=say))
+    data = distributed.first_process_first("data", lambda: sources.open_sources(config.data))
     sizes = None if config.data.crops else train_sizes(data, config)
     networks = cyclegan.define(config, sizes)
     epoch_images = max(len(data.train_A), len(data.train_B))
@@ -94,8 +91,11 @@ def _train(
     create = jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=sharding.replicated(mesh))
     train_state = create()
     batches = pipeline.train_iterator(
-        data, config, process_index=jax.process_index(), process_count=jax.process_count(), say=say
+        data, config, process_index=jax.process_index(), process_count=jax.process_count()
     )
+
+    def check_memory(compiled: jax.stages.Compiled) -> None:
+        memory.check(memory.step_bytes(compiled), config)
 
     @functools.cache
     def train_steps(number: int) -> Callable[[TrainState, dict[str, np.ndarray]], tuple[TrainState, Metrics]]:
@@ -104,32 +104,32 @@ def _train(
             config,
             mesh,
             steps=number,
-            look=lambda compiled: memory.check(
-                memory.step_bytes(compiled), config, say if number == config.steps_per_dispatch else _nothing
-            ),
+            look=check_memory if number == config.steps_per_dispatch else lambda compiled: None,
         )
 
     sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
     evaluate = None
     if config.eval_every and distributed.is_first():
-        evaluate = TrainingEvaluation(config, data, workdir, say)
+        evaluate = TrainingEvaluation(config, data, workdir)
 
     with _opened(workdir, config) as checkpoints:
-        train_state, position = _begin(config, workdir, checkpoints, train_state, say)
+        train_state, position = _begin(config, workdir, checkpoints, train_state)
         batches.set_state(position)
         start = int(train_state.step)
         devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device" + ("s" if mesh.size > 1 else "")
-        say(f"A: {len(data.train_A):,} images, B: {len(data.train_B):,} images, {devices}, {stop:,} steps")
+        _LOG.info(f"A: {len(data.train_A):,} images, B: {len(data.train_B):,} images, {devices}, {stop:,} steps")
         if start >= stop:
-            say(f"{workdir} is at step {start:,} already: raise --steps to train on")
+            _LOG.info(f"{workdir} is at step {start:,} already: raise --steps to train on")
             return train_state
         if stop > schedule_steps(config, epoch_images):
             end = schedule_steps(config, epoch_images)
             rate = optimizer_lib.learning_rate(
                 config.optimizer, end, batch_size=config.batch_size, epoch_images=epoch_images
             )
-            say(f"the learning-rate schedule ends at step {end:,}: the steps after it keep its last rate, {rate:.3g}")
+            _LOG.info(
+                f"the learning-rate schedule ends at step {end:,}: the steps after it keep its last rate, {rate:.3g}"
+            )
         reporting = _reporting(config, workdir, start) if distributed.is_first() else contextlib.nullcontext()
 
         with reporting as reports, interruption or contextlib.nullcontext():
@@ -147,10 +147,10 @@ def _train(
                 checkpoints.poll()
                 progress.done(step)
                 for line in watch.look(step, scalars):
-                    say(line)
+                    _LOG.warning(line)
                 if reports is not None and (step % config.log_every == 0 or step == stop):
                     reports.scalars(step, scalars, progress)
-                    say(progress.line(step, scalars))
+                    _LOG.info(progress.line(step, scalars))
 
             unseen = None
             step = start
@@ -192,7 +192,7 @@ def _train(
     distributed.wait_for_all("the end")
     skipped = len(batches.skipped)
     if skipped:
-        say(
+        _LOG.info(
             f"{skipped:,} training {'image' if skipped == 1 else 'images'} could not be used and "
             f"{'was' if skipped == 1 else 'were'} skipped"
         )
@@ -220,16 +220,15 @@ def _begin(
     workdir: Path,
     checkpoints: Checkpoints,
     train_state: TrainState,
-    say: Callable[[str], None],
 ) -> tuple[TrainState, dict[str, Any]]:
     """The state that a run begins with, and its place in the data: the newest checkpoint's, or a new run's."""
-    restored = checkpoints.restore(train_state, say)
+    restored = checkpoints.restore(train_state)
     if restored is not None:
         changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
-        say(f"continuing {workdir} from step {int(restored.state.step):,}{changes}")
+        _LOG.info(f"continuing {workdir} from step {int(restored.state.step):,}{changes}")
         return restored.state, restored.data_position
     if config.init_from is not None:
-        train_state = fine_tuning.start_from(config.init_from, train_state, say)
+        train_state = fine_tuning.start_from(config.init_from, train_state)
     return train_state, {"pairs": 0}
 
 
@@ -244,10 +243,6 @@ def _opened(workdir: Path, config: TrainConfig) -> Iterator[Checkpoints]:
 def _reporting(config: TrainConfig, workdir: Path, start: int) -> Reports:
     _write_config(config, workdir)
     return Reports(workdir, start)
-
-
-def _nothing(line: str) -> None:
-    """What is said where it has been said already, as by the processes after the first."""
 
 
 def schedule_steps(config: TrainConfig, epoch_images: int) -> int:

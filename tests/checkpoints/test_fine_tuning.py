@@ -33,27 +33,25 @@ def same(one: object, other: object) -> bool:
     return all(map(np.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))
 
 
-def test_networks_are_taken_and_the_rest_begins_anew(tmp_path):
+def test_networks_are_taken_and_the_rest_begins_anew(tmp_path, log_lines):
     config = tiny_config(ema_decay=0.5)
     old = saved_run(tmp_path, config)
-    said: list[str] = []
-    new = fine_tuning.start_from(tmp_path, fresh(config), said.append)
+    new = fine_tuning.start_from(tmp_path, fresh(config))
     for name in ("generators", "discriminators", "ema"):
         assert same(getattr(new, name), getattr(old, name)), name
     for name in ("step", "key", "generator_optimizer", "discriminator_optimizer", "pool_A"):
         assert same(getattr(new, name), getattr(fresh(config), name)), name
     assert not same(new.ema, new.generators)
     number = len(jax.tree.leaves((old.generators, old.discriminators, old.ema)))
-    assert said == [f"starting from the weights of {tmp_path} at step 3: {number} of {number} arrays"]
+    assert log_lines == [f"starting from the weights of {tmp_path} at step 3: {number} of {number} arrays"]
 
 
-def test_a_checkpoint_may_be_named_by_its_folder(tmp_path):
+def test_a_checkpoint_may_be_named_by_its_folder(tmp_path, log_lines):
     config = tiny_config()
     saved_run(tmp_path, config)
-    said: list[str] = []
     folder = tmp_path / "checkpoints" / "3"
-    fine_tuning.start_from(folder, fresh(config), said.append)
-    assert said[0].startswith(f"starting from the weights of {folder} at step 3: ")
+    fine_tuning.start_from(folder, fresh(config))
+    assert log_lines[0].startswith(f"starting from the weights of {folder} at step 3: ")
 
 
 def test_without_an_old_average_the_new_one_starts_from_the_weights(tmp_path):
@@ -62,14 +60,13 @@ def test_without_an_old_average_the_new_one_starts_from_the_weights(tmp_path):
     assert same(new.ema, old.generators)
 
 
-def test_what_does_not_fit_is_named_and_fresh(tmp_path):
+def test_what_does_not_fit_is_named_and_fresh(tmp_path, log_lines):
     config = tiny_config()
     old = saved_run(tmp_path, config)
     gray = dataclasses.replace(config, data=dataclasses.replace(config.data, channels_A=1))
     deeper = dataclasses.replace(gray, generator=GeneratorConfig(blocks=2, width=4))
-    said: list[str] = []
-    new = fine_tuning.start_from(tmp_path, fresh(deeper), said.append)
-    (line,) = said
+    new = fine_tuning.start_from(tmp_path, fresh(deeper))
+    (line,) = log_lines
     assert "there, (" in line
     assert "here" in line
     assert "more" in line

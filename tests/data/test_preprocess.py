@@ -114,31 +114,29 @@ def good(number: int) -> tuple[Example, ...]:
     return tuple(example(np.full((10, 10, 3), i, np.uint8), f"{i}.png") for i in range(number))
 
 
-def test_a_broken_image_is_skipped_and_counted(broken: Callable[[int], Example]) -> None:
-    said: list[str] = []
+def test_a_broken_image_is_skipped_and_counted(broken: Callable[[int], Example], log_lines: list[str]) -> None:
     items = (*good(6), broken(0), broken(1))
     experiment = config(batch_size=4, on_error="skip", threads=3)
-    iterator = pipeline.train_iterator(Sources(items, good(4), (), ()), experiment, say=said.append)
+    iterator = pipeline.train_iterator(Sources(items, good(4), (), ()), experiment)
     seen = np.concatenate([next(iterator)["A"][:, 0, 0, 0] for _ in range(8)])
     assert set(seen.tolist()) == set(range(6))
     assert len(iterator.skipped) == 2
-    assert sorted(said) == sorted(f"skipped: {message}" for message in iterator.skipped)
-    assert any("broken0.png" in line for line in said)
+    assert sorted(log_lines) == sorted(f"skipped: {message}" for message in iterator.skipped)
+    assert any("broken0.png" in line for line in log_lines)
 
-    again = pipeline.train_iterator(Sources(items, good(4), (), ()), config(on_error="skip"), say=said.append)
+    again = pipeline.train_iterator(Sources(items, good(4), (), ()), config(on_error="skip"))
     alone = np.concatenate([next(again)["A"][:, 0, 0, 0] for _ in range(32)])
     np.testing.assert_array_equal(alone, seen, "the order does not depend on threads, nor on what was found before")
 
 
-def test_many_skipped_images_are_told_in_short(broken: Callable[[int], Example]) -> None:
-    said: list[str] = []
+def test_many_skipped_images_are_told_in_short(broken: Callable[[int], Example], log_lines: list[str]) -> None:
     items = (*good(2), *(broken(i) for i in range(20)))
-    iterator = pipeline.train_iterator(Sources(items, good(1), (), ()), config(on_error="skip"), say=said.append)
+    iterator = pipeline.train_iterator(Sources(items, good(1), (), ()), config(on_error="skip"))
     for _ in range(22):
         next(iterator)
     assert len(iterator.skipped) == 20
-    assert len(said) == 6
-    assert "their number is told at the end" in said[-1]
+    assert len(log_lines) == 6
+    assert "their number is told at the end" in log_lines[-1]
 
 
 def test_nothing_but_broken_images_is_an_error(broken: Callable[[int], Example]) -> None:
@@ -146,10 +144,10 @@ def test_nothing_but_broken_images_is_an_error(broken: Callable[[int], Example])
     with pytest.raises(
         UserError, match="none of the 2 training images of domain A can be used; of the first, the image"
     ):
-        next(pipeline.train_iterator(data, config(on_error="skip"), say=lambda line: None))
+        next(pipeline.train_iterator(data, config(on_error="skip")))
 
 
-def test_the_cache_gives_the_same_images_and_reads_each_once() -> None:
+def test_the_cache_gives_the_same_images_and_reads_each_once(log_lines: list[str]) -> None:
     class Counting:
         def __init__(self, items: tuple[Example, ...]):
             self.items, self.reads = items, 0
@@ -163,25 +161,24 @@ def test_the_cache_gives_the_same_images_and_reads_each_once() -> None:
 
     items = tuple(example(noise(12, 15, seed), f"{seed}.png") for seed in range(5))
     plain = pipeline.train_iterator(Sources(items, items, (), ()), config())
-    source, said = Counting(items), list[str]()
-    cached = pipeline.train_iterator(Sources(source, items, (), ()), config(cache_gib=0.01, threads=1), say=said.append)
+    source = Counting(items)
+    cached = pipeline.train_iterator(Sources(source, items, (), ()), config(cache_gib=0.01, threads=1))
     for _ in range(20):
         np.testing.assert_array_equal(next(cached)["A"], next(plain)["A"])
     assert source.reads == 5
-    assert not said
+    assert not log_lines
 
 
-def test_a_full_cache_says_so_once_and_goes_on() -> None:
+def test_a_full_cache_says_so_once_and_goes_on(log_lines: list[str]) -> None:
     items = tuple(example(noise(12, 15, seed), f"{seed}.png") for seed in range(8))
-    said: list[str] = []
     # Of each domain three images of 9x9 fit.
     experiment = config(cache_gib=2 * 3.5 * 9 * 9 * 3 / 2**30)
     plain = pipeline.train_iterator(Sources(items, items, (), ()), config())
-    cached = pipeline.train_iterator(Sources(items, items, (), ()), experiment, say=said.append)
+    cached = pipeline.train_iterator(Sources(items, items, (), ()), experiment)
     for _ in range(20):
         np.testing.assert_array_equal(next(cached)["A"], next(plain)["A"])
-    assert len(said) == 2, "one for each domain"
-    assert "is full with 3 images" in said[0]
+    assert len(log_lines) == 2, "one for each domain"
+    assert "is full with 3 images" in log_lines[0]
 
 
 def test_half_of_the_images_are_mirrored_left_to_right() -> None:

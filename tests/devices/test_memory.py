@@ -13,21 +13,20 @@ from cyclegan_jax.train_step import make_train_step
 from tests.conftest import tiny_config
 
 
-def test_a_step_that_needs_more_than_there_is(monkeypatch):
-    said = []
+def test_a_step_that_needs_more_than_there_is(monkeypatch, log_lines):
     there = memory.device_bytes(jax.local_devices()[0])
-    memory.check(there // 4, tiny_config(), said.append)
-    assert said == [
+    memory.check(there // 4, tiny_config())
+    assert log_lines == [
         f"a step takes {there // 4 / 2**30:.1f} GiB of the {there / 2**30:.1f} GiB of memory that this machine has"
     ]
     with pytest.raises(
         UserError, match=r"needs .* GiB of memory, but this machine has .* GiB: train with --remat=True, or"
     ):
-        memory.check(there + 1, tiny_config(), said.append)
+        memory.check(there + 1, tiny_config())
     with pytest.raises(UserError, match=r"GiB: lower --batch_size, --data.image_size or --generator.width"):
-        memory.check(there + 1, tiny_config(remat=True), said.append)
-    memory.check(None, tiny_config(), said.append)
-    assert len(said) == 1
+        memory.check(there + 1, tiny_config(remat=True))
+    memory.check(None, tiny_config())
+    assert len(log_lines) == 1
 
 
 def test_the_memory_of_a_container(monkeypatch, tmp_path):

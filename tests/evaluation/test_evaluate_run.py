@@ -36,7 +36,7 @@ def run(tmp_path_factory) -> tuple[Path, TrainConfig]:
 
 @pytest.fixture(scope="module")
 def results(run) -> dict[int, Results]:
-    return evaluate_run(run[0], SETTINGS, steps="all", say=lambda line: None)
+    return evaluate_run(run[0], SETTINGS, steps="all")
 
 
 def read(folder: Path, kind: str) -> list[np.ndarray]:
@@ -207,15 +207,14 @@ def test_what_is_refused(run, tmp_path, capsys):
         evaluate_run(workdir, Settings(), data_dir=str(tmp_path / "nowhere"))
 
 
-def test_a_damaged_checkpoint_is_named_and_the_others_evaluated(run, tmp_path):
+def test_a_damaged_checkpoint_is_named_and_the_others_evaluated(run, tmp_path, log_lines):
     workdir, _ = run
     copy = shutil.copytree(workdir, tmp_path / "copy")
     files = [path for path in (copy / "checkpoints" / "1").rglob("*") if path.is_file()]
     largest = max(files, key=lambda path: path.stat().st_size)
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
-    lines: list[str] = []
     settings = dataclasses.replace(SETTINGS, segmenter=None, features="none")
-    assert set(evaluate_run(copy, settings, steps="all", say=lines.append)) == {2}
-    assert lines[0].startswith("left out: ")
+    assert set(evaluate_run(copy, settings, steps="all")) == {2}
+    assert log_lines[0].startswith("left out: ")
     with pytest.raises(UserError, match="damaged"):
-        evaluate_run(copy, settings, steps="1", say=lines.append)
+        evaluate_run(copy, settings, steps="1")

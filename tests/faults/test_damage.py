@@ -19,6 +19,7 @@ from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
 from tests.faults.summary import SUMMARY
+from tests.helpers.logs import logged
 
 # When one array cannot be read Orbax leaves, and TensorStore's other threads find nobody to tell: noise, in any thread.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -60,9 +61,8 @@ def run(whole, tmp_path) -> Path:
 
 
 def restored(run: Path) -> tuple[checkpoints.Restored | None, list[str]]:
-    said: list[str] = []
-    with Checkpoints(run, CONFIG) as opened:
-        return opened.restore(at_step(0), said.append), said
+    with logged() as said, Checkpoints(run, CONFIG) as opened:
+        return opened.restore(at_step(0)), said
 
 
 def equal(found: checkpoints.Restored | None, step: int) -> bool:

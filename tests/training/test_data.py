@@ -35,20 +35,19 @@ def config_for(folder: Path, *, steps: int = 2, **data: Any) -> TrainConfig:
     )
 
 
-def test_float_arrays_and_images_of_their_own_size_are_trained_on_whole(tmp_path):
+def test_float_arrays_and_images_of_their_own_size_are_trained_on_whole(tmp_path, log_lines):
     scan = np.random.default_rng(0).uniform(-1000, 3000, (24, 41)).astype(np.float32)
     tall = np.random.default_rng(1).integers(0, 256, (33, 28, 3), dtype=np.uint8)
     folder = folder_with(tmp_path / "data", {"trainA": scan, "trainB": tall})
     config = config_for(folder, preprocess="none", range_A=(-1024.0, 3071.0), channels_A=1)
-    lines: list[str] = []
-    state = training.train(config, tmp_path / "run", say=lines.append)
+    state = training.train(config, tmp_path / "run")
     assert state.pool_A is not None and state.pool_B is not None
     # Images of A are made from those of B, and have their size.
     assert state.pool_A.images.shape[1:] == (32, 28, 1)
     assert state.pool_B.images.shape[1:] == (24, 40, 3)
-    assert lines[-1].startswith("step 2/2")
-    training.train(dataclasses.replace(config, steps=3), tmp_path / "run", say=lines.append)
-    assert f"continuing {tmp_path / 'run'} from step 2, with steps 2 -> 3" in lines
+    assert log_lines[-1].startswith("step 2/2")
+    training.train(dataclasses.replace(config, steps=3), tmp_path / "run")
+    assert f"continuing {tmp_path / 'run'} from step 2, with steps 2 -> 3" in log_lines
     generator = inference.load_generator(tmp_path / "run", "BtoA", 2)
     assert generator.config == config
     assert generator.translate_uint8(tall[None, :32]).shape == (1, 32, 28, 1)
@@ -61,17 +60,16 @@ def test_a_size_that_the_networks_do_not_take_is_refused(tmp_path):
         training.train(config_for(folder, preprocess="none"), tmp_path / "run")
 
 
-def test_skipped_images_are_counted_at_the_end(tmp_path):
+def test_skipped_images_are_counted_at_the_end(tmp_path, log_lines):
     photo = np.random.default_rng(1).integers(0, 256, (30, 30, 3), dtype=np.uint8)
     folder = folder_with(tmp_path / "data", {"trainA": photo, "trainB": photo})
     (folder / "trainA" / "2.png").unlink()
     (folder / "trainA" / "broken.jpg").write_text("no image")
-    lines: list[str] = []
-    training.train(config_for(folder, on_error="skip", steps=4), tmp_path / "run", say=lines.append)
-    assert lines[-1] == "1 training image could not be used and was skipped"
-    assert sum("broken.jpg" in line for line in lines) == 1
+    training.train(config_for(folder, on_error="skip", steps=4), tmp_path / "run")
+    assert log_lines[-1] == "1 training image could not be used and was skipped"
+    assert sum("broken.jpg" in line for line in log_lines) == 1
     with pytest.raises(UserError, match=r"broken\.jpg cannot be read: it is not an image"):
-        training.train(config_for(folder, steps=4), tmp_path / "other", say=lines.append)
+        training.train(config_for(folder, steps=4), tmp_path / "other")
 
 
 def test_the_progress_line_tells_of_waiting_above_5_percent(monkeypatch):

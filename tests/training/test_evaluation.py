@@ -22,6 +22,7 @@ from cyclegan_jax.training import loop as training
 from cyclegan_jax.training.evaluation import TrainingEvaluation
 from tests.conftest import tiny_config
 from tests.evaluation import scenes
+from tests.helpers.logs import logged
 
 FEATURES = "tests.evaluation.scenes:mean_colours"
 
@@ -35,8 +36,8 @@ def run(tmp_path_factory):
     config = tiny_config(steps=6, checkpoint_every=5, keep_checkpoints=1, ema_decay=0.5)
     data = dataclasses.replace(config.data, dir=str(root / "data"), labels="A")
     config = dataclasses.replace(config, data=data, eval_every=2, eval_features=FEATURES)
-    lines: list[str] = []
-    state = training.train(config, root / "run", say=lines.append)
+    with logged() as lines:
+        state = training.train(config, root / "run")
     return root / "run", config, state, lines
 
 
@@ -48,7 +49,7 @@ def states_differ(first, second) -> list[str]:
 def test_the_state_is_that_of_a_run_without_evaluations(run, tmp_path):
     _, config, state, _ = run
     plain: TrainConfig = dataclasses.replace(config, eval_every=0, eval_features=None)
-    assert states_differ(training.train(plain, tmp_path / "plain", say=lambda line: None), state) == []
+    assert states_differ(training.train(plain, tmp_path / "plain"), state) == []
     assert resume.changes(plain, config, tmp_path), "a run may begin and end to be evaluated"
 
 
@@ -59,7 +60,7 @@ def test_scores_are_those_of_the_command(run):
     assert step == 6
     file = workdir / "evaluation" / "step_0000006" / "scores.json"
     during = json.loads(file.read_text())
-    evaluate_run(workdir, Settings(features=FEATURES), say=lambda line: None)
+    evaluate_run(workdir, Settings(features=FEATURES))
     after = json.loads(file.read_text())
     assert {**after, "settings": None} == {**during, "settings": None}
     told = [line for line in lines if line.startswith("evaluated step")]
@@ -97,13 +98,12 @@ def test_nothing_stays_on_the_device(run):
     assert len(jax.live_arrays()) == before
 
 
-def test_an_evaluation_that_fails_ends_no_training(run, tmp_path):
+def test_an_evaluation_that_fails_ends_no_training(run, tmp_path, log_lines):
     _, config, state, _ = run
-    lines: list[str] = []
     broken = dataclasses.replace(config, eval_features="tests.evaluation.scenes:broken")
-    evaluate = TrainingEvaluation(broken, sources.open_sources(config.data), tmp_path, lines.append)
+    evaluate = TrainingEvaluation(broken, sources.open_sources(config.data), tmp_path)
     assert evaluate(6, state.generators) == {}
-    assert lines == [
+    assert log_lines == [
         "the evaluation of step 6 failed, and training goes on: the features tests.evaluation.scenes:broken answered 3 "
         "images with float64 of shape (), but they must be numbers [N, D]"
     ]
@@ -115,13 +115,13 @@ def test_what_is_not_there_is_said_before_the_first_step(run, tmp_path):
     with pytest.raises(
         UserError, match="eval_every is 2, but the run cannot be evaluated: --eval_features is 'nothing"
     ):
-        training.train(nowhere, tmp_path / "run", say=lambda line: None)
+        training.train(nowhere, tmp_path / "run")
     for name in ("trainA", "trainB"):
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / name).symlink_to(Path(str(config.data.dir)) / name)
     data = dataclasses.replace(config.data, dir=str(tmp_path / "data"), labels=None)
     with pytest.raises(UserError, match=r"eval_every is 2, .* no test images of domain A"):
-        training.train(dataclasses.replace(config, data=data), tmp_path / "run", say=lambda line: None)
+        training.train(dataclasses.replace(config, data=data), tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
     with pytest.raises(UserError, match="eval_images is 1, but it must be at least 2"):
         dataclasses.replace(config, eval_images=1)

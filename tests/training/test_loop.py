@@ -20,6 +20,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
 from cyclegan_jax.training import loop as training
 from tests.conftest import tiny_config
+from tests.helpers.logs import logged
 
 
 def config_for(folder: Path, **changes) -> TrainConfig:
@@ -40,8 +41,8 @@ def run(tmp_path_factory) -> tuple[Path, TrainConfig, list[str]]:
             pixels = rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(root / "photos" / split / f"{index}.png")
     config = config_for(root / "photos")
-    lines: list[str] = []
-    training.train(config, root / "work", say=lines.append)
+    with logged() as lines:
+        training.train(config, root / "work")
     return root / "work", config, lines
 
 
@@ -96,13 +97,12 @@ def test_load_generator_says_what_is_missing(run, tmp_path):
         inference.load_generator(workdir)(np.zeros((1, 24, 24, 3), np.uint8))
 
 
-def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path):
+def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path, log_lines):
     """Weights, optimizer states, pools, average, and the order of the data."""
     workdir, config, _ = run
-    training.train(dataclasses.replace(config, steps=3), tmp_path / "work", say=lambda line: None)
-    lines = []
-    resumed = training.train(config, tmp_path / "work", say=lines.append)
-    assert lines[0] == f"continuing {tmp_path / 'work'} from step 3, with steps 3 -> 6"
+    training.train(dataclasses.replace(config, steps=3), tmp_path / "work")
+    resumed = training.train(config, tmp_path / "work")
+    assert f"continuing {tmp_path / 'work'} from step 3, with steps 3 -> 6" in log_lines
     # Loading gives exactly what is on disk, so the uninterrupted run can be read from its checkpoint.
     with checkpoints.Checkpoints(workdir, config) as straight:
         restored = straight.restore(resumed)
@@ -113,15 +113,14 @@ def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path):
     assert int(resumed.step) == 6
 
 
-def test_several_steps_in_one_program(run, tmp_path):
+def test_several_steps_in_one_program(run, tmp_path, log_lines):
     """Three steps at once, then one by one up to what is due at step 4 and the end at step 6."""
     workdir, config, lines = run
     assert [
         training._steps_at_once(dataclasses.replace(config, steps_per_dispatch=3), step, 6) for step in range(6)
     ] == [*(3, 3, 1, 1, 1, 1)]
-    together: list[str] = []
-    training.train(dataclasses.replace(config, steps_per_dispatch=3), tmp_path / "work", say=together.append)
-    assert [line.split()[:2] for line in together] == [line.split()[:2] for line in lines]
+    training.train(dataclasses.replace(config, steps_per_dispatch=3), tmp_path / "work")
+    assert [line.split()[:2] for line in log_lines] == [line.split()[:2] for line in lines]
     assert checkpoints.load_config(tmp_path / "work")[1] == 6
     for name in ("loss/cycle_A", "loss/gan_AtoB", "loss/discriminators"):
         one, other = (EventAccumulator(str(run / "tensorboard")).Reload() for run in (workdir, tmp_path / "work"))
@@ -135,45 +134,42 @@ def test_a_step_that_the_machine_cannot_hold_is_not_begun(run, tmp_path, monkeyp
     monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
     (tmp_path / "memory.max").write_text("100000\n")
     with pytest.raises(UserError, match=r"a training step needs 0\.0 GiB of memory, but this machine has 0\.0 GiB"):
-        training.train(config, tmp_path / "work", say=lambda line: None)
+        training.train(config, tmp_path / "work")
     monkeypatch.undo()
-    assert int(training.train(dataclasses.replace(config, steps=1), tmp_path / "work", say=lambda line: None).step) == 1
+    assert int(training.train(dataclasses.replace(config, steps=1), tmp_path / "work").step) == 1
 
 
-def test_a_finished_run_says_so(run):
+def test_a_finished_run_says_so(run, log_lines):
     workdir, config, _ = run
-    lines = []
-    training.train(config, workdir, say=lines.append)
-    assert "is at step 6 already: raise --steps" in lines[-1]
+    training.train(config, workdir)
+    assert "is at step 6 already: raise --steps" in log_lines[-1]
 
 
-def test_a_moved_run_is_extended_past_its_schedule(run, tmp_path):
+def test_a_moved_run_is_extended_past_its_schedule(run, tmp_path, log_lines):
     """Three images and one constant epoch of two: the schedule ends at step 6, with half of the rate in its last."""
     workdir, config, _ = run
     moved = shutil.copytree(workdir, tmp_path / "moved")
     short = dataclasses.replace(config, optimizer=OptimizerConfig(constant_epochs=1, decay_epochs=1), steps=8)
-    lines: list[str] = []
-    state = training.train(short, moved, say=lines.append)
+    state = training.train(short, moved)
     assert int(state.step) == 8
-    assert lines[0].startswith(f"continuing {moved} from step 6, with optimizer.constant_epochs 100 -> 1")
-    assert "the learning-rate schedule ends at step 6: the steps after it keep its last rate, 0.0001" in lines
+    assert log_lines[0].startswith(f"continuing {moved} from step 6, with optimizer.constant_epochs 100 -> 1")
+    assert "the learning-rate schedule ends at step 6: the steps after it keep its last rate, 0.0001" in log_lines
     rates = EventAccumulator(str(moved / "tensorboard")).Reload().Scalars("learning_rate")
     assert rates[-1].step == 8
     assert rates[-1].value == pytest.approx(1e-4)
 
 
-def test_a_new_run_starts_from_another_runs_weights(run, tmp_path):
+def test_a_new_run_starts_from_another_runs_weights(run, tmp_path, log_lines):
     workdir, config, _ = run
     tuned = dataclasses.replace(config, init_from=str(workdir), steps=1)
-    lines: list[str] = []
-    training.train(tuned, tmp_path / "work", say=lines.append)
-    assert lines[0].startswith(f"starting from the weights of {workdir} at step 6: ")
+    training.train(tuned, tmp_path / "work")
+    assert log_lines[0].startswith(f"starting from the weights of {workdir} at step 6: ")
     # One step of 2e-4 from the old weights; fresh ones are further away than that.
     old, new = (checkpoints.load_generator_params(path, "AtoB", ema=False) for path in (workdir, tmp_path / "work"))
     worst = max(float(abs(a - b).max()) for a, b in zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True))
     assert worst < 3e-4
     with pytest.raises(UserError, match=rf"init_from None -> {tmp_path}"):
-        training.train(dataclasses.replace(config, init_from=str(tmp_path)), workdir, say=lambda line: None)
+        training.train(dataclasses.replace(config, init_from=str(tmp_path)), workdir)
 
 
 def test_an_infinite_moment_is_not_saved(run):
@@ -196,7 +192,7 @@ def test_another_architecture_is_refused(run):
     workdir, config, _ = run
     wider = dataclasses.replace(config, generator=dataclasses.replace(config.generator, width=8))
     with pytest.raises(UserError, match=r"another config \(generator\.width 4 -> 8\).*--init_from="):
-        training.train(wider, workdir, say=lambda line: None)
+        training.train(wider, workdir)
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(run, tmp_path):
@@ -204,7 +200,7 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(run, tmp_path):
     _, config, _ = run
     steep = dataclasses.replace(config, optimizer=OptimizerConfig(learning_rate=1e30), checkpoint_every=1, steps=50)
     with pytest.raises(training.DivergedError, match=r"training diverged: .* at step \d+; .*Lower --optimizer") as stop:
-        training.train(steep, tmp_path / "work", say=lambda line: None)
+        training.train(steep, tmp_path / "work")
     # Whatever was saved can be used: every weight in it is a number.
     try:
         _, step = checkpoints.load_config(tmp_path / "work")

@@ -6,6 +6,7 @@ archives are read as they are, without unpacking them.
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ import numpy as np
 
 from cyclegan_jax.data import images, palette
 from cyclegan_jax.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 _SPLITS: Final = {"train": "train", "val": "test"}
 _EVERY_SECONDS: Final = 10.0
@@ -62,7 +65,7 @@ Files = dict[tuple[str, str], _File]
 """By split (`train`, `val`) and scene, such as `aachen_000000_000019`."""
 
 
-def prepare(folder: str | Path, size: tuple[int, int] | None, *, say: Callable[[str], None] = print) -> Path:
+def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
     """Make the training folder from the official downloads, or find the one that was made before.
 
     Label maps are made of the label ids: the 19 evaluated classes in their official colours and everything else black,
@@ -74,7 +77,6 @@ def prepare(folder: str | Path, size: tuple[int, int] | None, *, say: Callable[[
     Args:
         folder: holds `gtFine_trainvaltest.zip` and `leftImg8bit_trainvaltest.zip`, or what they unpack to.
         size: height and width in pixels; None keeps the original 1024x2048.
-        say: where progress goes.
 
     Returns:
         `<folder>/cyclegan_<width>x<height>`, or `<folder>/cyclegan_original`, with trainA, trainB, testA and testB. The
@@ -93,13 +95,13 @@ def prepare(folder: str | Path, size: tuple[int, int] | None, *, say: Callable[[
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: make it, and put the official Cityscapes archives there")
     labels, photos = _find(folder, _LABELS), _find(folder, _PHOTOS)
-    scenes = _whole_scenes(labels, photos, say)
+    scenes = _whole_scenes(labels, photos)
     try:
         for split in _SPLITS.values():
             for domain in "AB":
                 (partial / f"{split}{domain}").mkdir(parents=True, exist_ok=True)
-        say(f"preparing {len(scenes):,} Cityscapes scenes in {target} (once; it goes on where it is stopped)")
-        _make_all(scenes, labels, photos, partial, size, say)
+        _LOG.info(f"preparing {len(scenes):,} Cityscapes scenes in {target} (once; it goes on where it is stopped)")
+        _make_all(scenes, labels, photos, partial, size)
         partial.rename(target)
     except OSError as error:
         if target.is_dir():  # Another process was faster.
@@ -108,7 +110,7 @@ def prepare(folder: str | Path, size: tuple[int, int] | None, *, say: Callable[[
         raise UserError(
             f"{folder} cannot be written to ({error.strerror}): make room, or put the archives into another folder"
         ) from error
-    say(f"Cityscapes is ready in {target}")
+    _LOG.info(f"Cityscapes is ready in {target}")
     return target
 
 
@@ -162,7 +164,7 @@ def _checked(files: Files, package: _Package, place: Path) -> Files:
 
 
 def _whole_scenes(
-    labels: Mapping[tuple[str, str], _File], photos: Mapping[tuple[str, str], _File], say: Callable[[str], None]
+    labels: Mapping[tuple[str, str], _File], photos: Mapping[tuple[str, str], _File]
 ) -> list[tuple[str, str]]:
     scenes = [scene for scene in photos if scene in labels]
     for split in _SPLITS:
@@ -177,7 +179,7 @@ def _whole_scenes(
     ):
         alone = sum(scene not in other for scene in of)
         if alone:
-            say(f"{alone:,} {what} and are left out")
+            _LOG.info(f"{alone:,} {what} and are left out")
     return scenes
 
 
@@ -187,7 +189,6 @@ def _make_all(
     photos: Files,
     partial: Path,
     size: tuple[int, int] | None,
-    say: Callable[[str], None],
 ) -> None:
     def make(scene: tuple[str, str]) -> None:
         split, name = _SPLITS[scene[0]], f"{scene[1]}.png"
@@ -204,7 +205,7 @@ def _make_all(
             future.result()
             if time.monotonic() - told > _EVERY_SECONDS:
                 told = time.monotonic()
-                say(f"  {done:,} of {len(scenes):,} scenes")
+                _LOG.info(f"  {done:,} of {len(scenes):,} scenes")
     finally:
         # After a failure or an interrupt nothing more is begun, and what was begun is ended before anyone goes on.
         executor.shutdown(cancel_futures=True)

@@ -7,8 +7,8 @@ with what is there. The download manager of TFDS retries for minutes, waits with
 import contextlib
 import hashlib
 import http.client
+import logging
 import os
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from cyclegan_jax.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 _BLOCK: Final = 1 << 20
 
@@ -76,7 +78,7 @@ def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> 
         with _alone_in(path.parent):
             if path.exists():  # another process was faster
                 return
-            _say(f"Downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
+            _LOG.info(f"Downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
             try:
                 with partial.open("ab") as file:
                     _complete(archive, file, by_hand, timeout)
@@ -128,7 +130,7 @@ def _complete(archive: Archive, file: IO[bytes], by_hand: Path, timeout: float) 
         tenth = 10 * file.tell() // archive.size
         if tenth > said:
             said = tenth
-            _say(f"  {10 * tenth} % of {archive.size / 1e6:.0f} MB")
+            _LOG.info(f"  {10 * tenth} % of {archive.size / 1e6:.0f} MB")
 
     while (begun := file.tell()) < archive.size:
         reason = _receive(archive, file, timeout, progress)
@@ -195,7 +197,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

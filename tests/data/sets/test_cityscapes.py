@@ -81,10 +81,6 @@ def unpack(folder: Path, package: str) -> None:
     (folder / f"{package}_trainvaltest.zip").unlink()
 
 
-def nothing(line: str) -> None:
-    pass
-
-
 def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -94,7 +90,7 @@ def read(path: Path) -> Uint8Image:
 
 
 def test_splits_pairs_and_names(archives: Path) -> None:
-    target = cityscapes.prepare(archives, (8, 16), say=nothing)
+    target = cityscapes.prepare(archives, (8, 16))
     assert target == archives / "cyclegan_16x8"
     expected = {
         f"{split}{domain}/{scene.split('/')[1]}.png"
@@ -109,7 +105,7 @@ def test_splits_pairs_and_names(archives: Path) -> None:
 
 
 def test_labels_have_the_official_colours_and_the_rest_is_black(archives: Path) -> None:
-    target = cityscapes.prepare(archives, None, say=nothing)
+    target = cityscapes.prepare(archives, None)
     assert target.name == "cyclegan_original"
     labels, ids = read(target / "trainA" / "aachen_000001_000019.png"), label_ids(1)
     for identity in range(34):
@@ -118,7 +114,7 @@ def test_labels_have_the_official_colours_and_the_rest_is_black(archives: Path) 
 
 
 def test_labels_are_resized_by_nearest_and_photos_with_antialiasing(archives: Path) -> None:
-    original, small = (cityscapes.prepare(archives, size, say=nothing) for size in (None, (7, 11)))
+    original, small = (cityscapes.prepare(archives, size) for size in (None, (7, 11)))
     for name in ("trainA/bochum_000000_000313.png", "testA/lindau_000000_000019.png"):
         np.testing.assert_array_equal(read(small / name), images.resize(read(original / name), 7, 11, nearest=True))
     for name, number in (("trainB/bochum_000000_000313.png", 2), ("testB/lindau_000000_000019.png", 1)):
@@ -128,22 +124,21 @@ def test_labels_are_resized_by_nearest_and_photos_with_antialiasing(archives: Pa
 
 @pytest.mark.parametrize("unpacked", [("gtFine",), ("leftImg8bit",), ("gtFine", "leftImg8bit")])
 def test_unpacked_folders_do_as_well(archives: Path, unpacked: tuple[str, ...]) -> None:
-    expected = files_of(cityscapes.prepare(archives, (8, 16), say=nothing))
+    expected = files_of(cityscapes.prepare(archives, (8, 16)))
     shutil.rmtree(archives / "cyclegan_16x8")
     for package in unpacked:
         unpack(archives, package)
-    assert files_of(cityscapes.prepare(archives, (8, 16), say=nothing)) == expected
+    assert files_of(cityscapes.prepare(archives, (8, 16))) == expected
 
 
-def test_the_second_time_nothing_is_read(archives: Path) -> None:
-    said: list[str] = []
-    target = cityscapes.prepare(archives, (8, 16), say=said.append)
-    assert said[0].startswith("preparing 5 Cityscapes scenes in")
-    assert said[-1].startswith("Cityscapes is ready in")
+def test_the_second_time_nothing_is_read(archives: Path, log_lines: list[str]) -> None:
+    target = cityscapes.prepare(archives, (8, 16))
+    assert log_lines[0].startswith("preparing 5 Cityscapes scenes in")
+    assert log_lines[-1].startswith("Cityscapes is ready in")
     for package in ("gtFine", "leftImg8bit"):
         (archives / f"{package}_trainvaltest.zip").unlink()
-    assert cityscapes.prepare(archives, (8, 16), say=said.append) == target
-    assert len(said) == 2
+    assert cityscapes.prepare(archives, (8, 16)) == target
+    assert len(log_lines) == 2
 
 
 def test_a_damaged_entry_is_named_and_the_rest_is_not_made_again(archives: Path) -> None:
@@ -153,14 +148,14 @@ def test_a_damaged_entry_is_named_and_the_rest_is_not_made_again(archives: Path)
     place = whole.index(content()["leftImg8bit"][name])
     path.write_bytes(whole[: place + 100] + bytes([whole[place + 100] ^ 1]) + whole[place + 101 :])
     with pytest.raises(UserError, match=rf"{name} in .*zip cannot be read \(Bad CRC-32.*download the archive again"):
-        cityscapes.prepare(archives, (8, 16), say=nothing)
+        cityscapes.prepare(archives, (8, 16))
     assert not (archives / "cyclegan_16x8").exists()
 
     partial = archives / ".cyclegan_16x8.partial"
     made = {path: path.stat().st_mtime_ns for path in partial.rglob("*.png")}
     assert made
     path.write_bytes(whole)
-    target = cityscapes.prepare(archives, (8, 16), say=nothing)
+    target = cityscapes.prepare(archives, (8, 16))
     assert not partial.exists()
     for file, time in made.items():
         assert (target / file.relative_to(partial)).stat().st_mtime_ns == time
@@ -174,13 +169,13 @@ def test_an_interrupt_leaves_nothing_that_looks_finished(archives: Path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(cityscapes, "_write_photo", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            cityscapes.prepare(archives, (8, 16), say=nothing)
+            cityscapes.prepare(archives, (8, 16))
     assert not (archives / "cyclegan_16x8").exists()
-    assert len(files_of(cityscapes.prepare(archives, (8, 16), say=nothing))) == 10
+    assert len(files_of(cityscapes.prepare(archives, (8, 16)))) == 10
 
 
 def test_another_process_may_be_faster(archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = files_of(cityscapes.prepare(archives, (8, 16), say=nothing))
+    first = files_of(cityscapes.prepare(archives, (8, 16)))
     (archives / "cyclegan_16x8").rename(archives / "finished")
     make_all = cityscapes._make_all
 
@@ -189,19 +184,19 @@ def test_another_process_may_be_faster(archives: Path, monkeypatch: pytest.Monke
         (archives / "finished").rename(archives / "cyclegan_16x8")
 
     monkeypatch.setattr(cityscapes, "_make_all", slower)
-    assert files_of(cityscapes.prepare(archives, (8, 16), say=nothing)) == first
+    assert files_of(cityscapes.prepare(archives, (8, 16))) == first
     assert not list(archives.glob(".*"))
 
 
-def test_scenes_that_are_not_whole_are_counted(tmp_path: Path) -> None:
-    files, said = content(), list[str]()
+def test_scenes_that_are_not_whole_are_counted(tmp_path: Path, log_lines: list[str]) -> None:
+    files = content()
     del files["gtFine"]["gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png"]
     del files["leftImg8bit"]["leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png"]
     for package, entries in files.items():
         write_archive(tmp_path, package, entries)
-    target = cityscapes.prepare(tmp_path, (8, 16), say=said.append)
-    assert "1 photos have no label maps and are left out" in said
-    assert "1 label maps have no photo and are left out" in said
+    target = cityscapes.prepare(tmp_path, (8, 16))
+    assert "1 photos have no label maps and are left out" in log_lines
+    assert "1 label maps have no photo and are left out" in log_lines
     assert len(files_of(target)) == 6
 
 
@@ -250,7 +245,7 @@ def picture_cut(archives: Path, package: str) -> None:
 def test_wrong_archives_are_named(archives: Path, package: str, harm: Callable[[Path, str], None], said: str) -> None:
     harm(archives, package)
     with pytest.raises(UserError, match=said.format(package=package)):
-        cityscapes.prepare(archives, (8, 16), say=nothing)
+        cityscapes.prepare(archives, (8, 16))
     assert not (archives / "cyclegan_16x8").exists()
 
 
@@ -264,7 +259,7 @@ def test_folder_and_size_must_be_there(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_to_is_named(archives: Path) -> None:
     (archives / ".cyclegan_16x8.partial").write_text("a file where the folder goes")
     with pytest.raises(UserError, match=r"downloads cannot be written to \((File exists|Not a directory)\): make room"):
-        cityscapes.prepare(archives, (8, 16), say=nothing)
+        cityscapes.prepare(archives, (8, 16))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +273,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(archives: Path) -> None:
 )
 def test_the_config_decides_the_size(archives: Path, values: dict[str, int], name: str) -> None:
     config = DataConfig(source="cityscapes", dir=str(archives), **values)  # type: ignore[arg-type]
-    opened = sources.open_sources(config, say=nothing)
+    opened = sources.open_sources(config)
     assert (archives / name).is_dir()
     assert [len(split) for split in (opened.train_A, opened.train_B, opened.test_A, opened.test_B)] == [3, 3, 2, 2]
     assert sources.paired(opened.test_A, opened.test_B) == [(0, 0), (1, 1)]
