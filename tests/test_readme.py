@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+from cyclegan_jax.config import TrainConfig, fields
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"))
@@ -47,6 +49,14 @@ def test_every_linked_or_named_file_exists():
             name, _, anchor = link.partition("#")
             if anchor:
                 assert anchor in headings(document.parent / name), (document.name, link)
+
+
+def test_every_flag_in_the_documents_exists():
+    known = set(fields(TrainConfig()))
+    parts = {name.partition(".")[0] for name in known if "." in name}
+    for document in DOCUMENTS:
+        for flag in re.findall(r"--([a-z_]+\.\w+)", document.read_text()):
+            assert flag.partition(".")[0] not in parts or flag in known, (document.name, flag)
 
 
 def test_every_document_is_reachable_from_the_readme():
