@@ -1,4 +1,4 @@
-"""Ours and PyTorch's way of a training step and of a generator's forward pass, on the same work."""
+"""A training step in this package and in PyTorch, on the same work, and what both kinds of benchmark share."""
 
 import argparse
 import time
@@ -8,13 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 import torch
-from flax import nnx
 
 from benchmarks.turns import Side
 from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.networks import cyclegan
-from cyclegan_jax.networks.generator import ResNetGenerator
 from cyclegan_jax.train_step import make_train_step
 from tests.parity import reference_networks, reference_training
 
@@ -74,32 +72,17 @@ def our_step(config: TrainConfig, batch: np.ndarray, steps: int = 1) -> Side:
         current, metrics = compiled(current, pair)
         jax.block_until_ready((current, metrics))
 
-    return _started(run, begin, _peak(compiled))
-
-
-def our_forward(config: TrainConfig, batch: np.ndarray) -> Side:
-    """One of our generators on a batch."""
-    definition = cyclegan.define(config).generators["AtoB"]
-    params = jax.jit(lambda: state.create(config, optimizer.adam(config.optimizer)))().generators["AtoB"]
-    given = jax.device_put(batch[0])
-
-    def translate(params: Any, given: jax.Array) -> jax.Array:
-        network: ResNetGenerator = nnx.merge(definition, params)
-        return network(given)
-
-    begin = time.perf_counter()
-    compiled = jax.jit(translate).lower(params, given).compile()
-    return _started(lambda: jax.block_until_ready(compiled(params, given)), begin, _peak(compiled))
+    return started(run, begin, peak(compiled))
 
 
 def torch_step(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bool) -> Side:
     """The reference's step; tuned: its networks compiled, channels last, kernels chosen by trial, and a fused Adam."""
-    begin, held = time.perf_counter(), _torch_memory(device)
+    begin, held = time.perf_counter(), torch_memory(device)
     kind: type[torch.nn.Module] = reference_networks.SeedDiscriminator
     if config.discriminator.kind == "n_layers":
         kind = reference_networks.NLayerDiscriminator
-    generators: Any = tuple(_placed(_torch_generator(config), device, tuned) for _ in "GF")
-    discriminators: Any = tuple(_placed(kind(3, config.discriminator.width), device, tuned) for _ in "AB")
+    generators: Any = tuple(placed(torch_generator(config), device, tuned) for _ in "GF")
+    discriminators: Any = tuple(placed(kind(3, config.discriminator.width), device, tuned) for _ in "AB")
     options: dict[str, Any] = {
         "kind": "adam",
         "learning_rate": config.optimizer.learning_rate,
@@ -123,38 +106,24 @@ def torch_step(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bo
         for optim in (trainer.optimizer_G, trainer.optimizer_D):
             for group in optim.param_groups:
                 group["fused"] = True
-    pair = [_torch_images(part, device, tuned) for part in batch]
+    pair = [torch_images(part, device, tuned) for part in batch]
 
     def run() -> None:
         torch.backends.cudnn.benchmark = tuned  # one for all of PyTorch, and both ways take turns
-        with _autocast(config, device):
+        with autocast(config, device):
             trainer.step(*pair)  # its loss values come back to the host, which waits for the device
 
-    return _torch_started(run, begin, held, device)
+    return torch_started(run, begin, held, device)
 
 
-def torch_forward(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bool) -> Side:
-    """The reference's generator on a batch; tuned: compiled, channels last, kernels chosen by trial."""
-    begin, held = time.perf_counter(), _torch_memory(device)
-    generator = _placed(_torch_generator(config), device, tuned)
-    given = _torch_images(batch[0], device, tuned)
-
-    def run() -> None:
-        torch.backends.cudnn.benchmark = tuned
-        with torch.inference_mode(), _autocast(config, device):
-            generator(given)
-        if device == "gpu":
-            torch.cuda.synchronize()
-
-    return _torch_started(run, begin, held, device)
-
-
-def _torch_generator(config: TrainConfig) -> torch.nn.Module:
+def torch_generator(config: TrainConfig) -> torch.nn.Module:
+    """The PyTorch reference of the config's generator, with fresh weights."""
     part = config.generator
     return reference_networks.Generator(3, 3, part.width, part.blocks, part.upsample)
 
 
-def _placed(network: torch.nn.Module, device: str, tuned: bool) -> torch.nn.Module:
+def placed(network: torch.nn.Module, device: str, tuned: bool) -> torch.nn.Module:
+    """The network on the device; tuned: also compiled, channels last."""
     network = network.to("cuda" if device == "gpu" else "cpu")
     if not tuned:
         return network
@@ -162,36 +131,42 @@ def _placed(network: torch.nn.Module, device: str, tuned: bool) -> torch.nn.Modu
     return compiled
 
 
-def _torch_images(part: np.ndarray, device: str, tuned: bool) -> torch.Tensor:
+def torch_images(part: np.ndarray, device: str, tuned: bool) -> torch.Tensor:
+    """NHWC images as an NCHW tensor on the device; tuned: channels last in memory."""
     tensor = torch.from_numpy(np.moveaxis(part, -1, 1).copy()).to("cuda" if device == "gpu" else "cpu")
     return tensor.to(memory_format=torch.channels_last) if tuned else tensor
 
 
-def _autocast(config: TrainConfig, device: str) -> Any:
+def autocast(config: TrainConfig, device: str) -> Any:
+    """A context in which PyTorch computes in bfloat16 if the config does."""
     return torch.autocast("cuda" if device == "gpu" else "cpu", torch.bfloat16, enabled=config.dtype == "bfloat16")
 
 
-def _torch_memory(device: str) -> int:
+def torch_memory(device: str) -> int:
+    """Bytes that PyTorch holds on a GPU now; 0 on CPU. Starts a new peak."""
     if device != "gpu":
         return 0
     torch.cuda.reset_peak_memory_stats()
     return torch.cuda.memory_allocated()
 
 
-def _torch_started(run: Callable[[], None], begin: float, held: int, device: str) -> Side:
-    started = _started(run, begin, None)
-    peak = torch.cuda.max_memory_allocated() - held if device == "gpu" else None
-    return Side(run, started.start_seconds, peak)
+def torch_started(run: Callable[[], None], begin: float, held: int, device: str) -> Side:
+    """A PyTorch side after its first run, with its peak memory on a GPU above the `held` bytes."""
+    first = started(run, begin, None)
+    peak_bytes = torch.cuda.max_memory_allocated() - held if device == "gpu" else None
+    return Side(run, first.start_seconds, peak_bytes)
 
 
-def _started(run: Callable[[], None], begin: float, peak_bytes: int | None) -> Side:
+def started(run: Callable[[], None], begin: float, peak_bytes: int | None) -> Side:
+    """A side after its first run, which compiles, and a second that warms caches; `begin` is when its set-up began."""
     run()
     seconds = time.perf_counter() - begin
     run()
     return Side(run, seconds, peak_bytes)
 
 
-def _peak(compiled: Any) -> int:
+def peak(compiled: Any) -> int:
+    """Bytes of arguments, outputs and temporaries that XLA plans for a compiled program."""
     analysis = compiled.memory_analysis()
     held = analysis.argument_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes
     return int(held + analysis.temp_size_in_bytes)
