@@ -74,7 +74,7 @@ def trained(config: TrainConfig) -> dict[str, float]:
         begin = time.monotonic()
         training.train(config, folder)
         minutes = (time.monotonic() - begin) / 60
-        (found,) = evaluate_run(folder, Settings(features="none")).values()
+        (found,) = evaluate_run(folder, Settings(features="none")).by_step.values()
     shuffled = next(table for table in found.tables if table.key == "photo_to_labels").to_json()["shuffled"]
     return {
         "pixel": found.scores["photo_to_labels/pixel_accuracy"],

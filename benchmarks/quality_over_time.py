@@ -26,9 +26,9 @@ from PIL import Image
 from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.data import images
-from cyclegan_jax.data.palette import COLORS, NAMES
+from cyclegan_jax.data.palette import NAMES, color_array
 from cyclegan_jax.devices import sharding
-from cyclegan_jax.evaluation.segmentation import evaluate_photo_to_labels
+from cyclegan_jax.evaluation.segmentation_scores import score_label_pictures
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 
@@ -74,7 +74,7 @@ def main() -> None:
         photos = test["B"]
         parts = [images.to_uint8(translate(current.ema, photos[i : i + 8])) for i in range(0, len(photos), 8)]
         labels = np.concatenate(parts)
-        found = evaluate_photo_to_labels(labels, test["A"], train_truth, COLORS, NAMES)
+        found = score_label_pictures(labels, test["A"], train_truth, color_array(), NAMES)
         rows = (("model", found.model), ("constant", found.constant_map), ("shuffled", found.shuffled))
         means = {name: [round(value, 4) for value in scores.means] for name, scores in rows}
         curve.append({"seconds": round(seconds, 1), "step": int(current.step), **means})

@@ -79,11 +79,13 @@ def evaluate(
     """
     from cyclegan_jax.evaluation.evaluate_run import evaluate_run
     from cyclegan_jax.evaluation.evaluator import Settings
+    from cyclegan_jax.evaluation.report import report
 
     require(images is None or images >= 2, "images", images, "at least 2")
     settings = Settings(images, segmenter, features, inception_weights)
     with shown_log():
-        evaluate_run(run, settings, steps=steps, data_dir=data_dir)
+        results = evaluate_run(run, settings, steps=steps, data_dir=data_dir)
+    print(report(results))
 
 
 def translate(

@@ -1,1 +1,1 @@
-"""How good a trained model is: scores that stand beside what a trivial answer scores."""
+"""Scores of trained generators, each with the controls that show what a trivial answer scores."""

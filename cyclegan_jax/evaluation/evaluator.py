@@ -1,24 +1,27 @@
-"""Everything that can be said of a pair of generators on a test split; the same during training and after it."""
+"""Evaluates a pair of generators on a test split; used during training and by `cyclegan-jax evaluate`."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import jax
-import numpy as np
 
 from cyclegan_jax.config import DataConfig, Domain, TrainConfig
 from cyclegan_jax.data import sources
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation import features, pictures
 from cyclegan_jax.evaluation import test_split as splits
-from cyclegan_jax.evaluation.image_distances import ImageDistances
-from cyclegan_jax.evaluation.label_scores import LabelScores
+from cyclegan_jax.evaluation.features import INCEPTION, Extractor, load_features
+from cyclegan_jax.evaluation.fid_kid_tables import FidKidTables
+from cyclegan_jax.evaluation.image_rows import image_rows
+from cyclegan_jax.evaluation.inception import inception_is_available
+from cyclegan_jax.evaluation.label_tables import LabelTables
+from cyclegan_jax.evaluation.reconstruction_table import reconstruction_table
+from cyclegan_jax.evaluation.results import Results
 from cyclegan_jax.evaluation.round_trip import Translations, Translator
-from cyclegan_jax.evaluation.segmentation import Evaluation
-from cyclegan_jax.evaluation.segmenters import load_segmenter
-from cyclegan_jax.evaluation.tables import Better, Column, ScoreTable
+from cyclegan_jax.evaluation.score_table import ScoreTable
+from cyclegan_jax.evaluation.segmentation_scores import ControlledScores
+from cyclegan_jax.evaluation.segmenters import Segmenter, load_segmenter
 from cyclegan_jax.networks.cyclegan import Params
 
 SHOWN: Final = 6
@@ -27,12 +30,12 @@ SHOWN: Final = 6
 
 @dataclass(frozen=True)
 class Settings:
-    """What is evaluated.
+    """Which images and scores an evaluation includes.
 
     Attributes:
-        images: at most so many test images of each domain; None takes all.
-        segmenter: an ONNX file or `module:function`; None leaves labels -> photo out.
-        features: `inception`, `module:function`, or `none`; None takes Inception where it needs no download.
+        images: at most this many test images of each domain; None takes all.
+        segmenter: an ONNX file or `module:function`; None leaves the labels -> photo scores out.
+        features: `inception`, `module:function`, or `none`; None takes Inception if it needs no download.
         inception_weights: the file of Inception's weights.
     """
 
@@ -42,51 +45,8 @@ class Settings:
     inception_weights: str | None = None
 
 
-@dataclass(frozen=True)
-class Results:
-    """The scores and pictures of one checkpoint.
-
-    Attributes:
-        tables: one for each question.
-        pictures: by file name, uint8 (H, W, 3).
-        classes: the per-class results, by the table's key.
-        images: the numbers of test images.
-        notes: what was left out, and why.
-        suffix: of the names by which the best checkpoint is kept, where fewer images were taken than there are.
-    """
-
-    tables: tuple[ScoreTable, ...]
-    pictures: dict[str, Uint8Image]
-    classes: dict[str, Evaluation]
-    images: dict[Domain, int]
-    notes: tuple[str, ...]
-    suffix: str
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """The model's scores by table and column, such as `reconstruction_A/l1`."""
-        return {f"{table.key}/{name}": value for table in self.tables for name, value in table.model.items()}
-
-    @property
-    def records(self) -> dict[str, tuple[float, Better]]:
-        """The scores by which the best checkpoint is kept, and which is better."""
-        return {name: value for table in self.tables for name, value in table.records(self.suffix).items()}
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it but the pictures."""
-        return {
-            "images": dict(self.images),
-            **{table.key: table.to_json() for table in self.tables},
-            "notes": list(self.notes),
-        }
-
-    def markdown(self) -> str:
-        """The tables, and what was left out."""
-        return "\n\n".join([*(table.markdown() for table in self.tables), *self.notes])
-
-
 class Evaluator:
-    """Evaluates generators of one experiment; what all its checkpoints share is read and computed once."""
+    """Evaluates checkpoints of one experiment; their shared test images and controls are computed once."""
 
     def __init__(
         self,
@@ -94,89 +54,101 @@ class Evaluator:
         settings: Settings,
         data: sources.Sources | None = None,
     ):
-        """Read the test split, and load what the settings name.
+        """Read the test split, and load the features and the segmentation model that the settings name.
 
         Args:
             config: the experiment.
             settings: what to evaluate.
-            data: its data, if it is open already.
+            data: the data set of `config.data`, if it is already open.
 
         Raises:
-            UserError: there are no test images, or the settings name something that is not there.
+            UserError: there are no test images, or a setting names a function or file that does not exist.
         """
+        # Before the images, which take longer to read: a mistake in a flag fails at once.
         segmenter = None if settings.segmenter is None else load_segmenter(settings.segmenter)
-        extractor, notes = _load_features(settings)
+        extractor, features_notes = _load_features(settings)
         data = sources.open_sources(config.data) if data is None else data
-        self._split = split = splits.load(data, config.data, settings.images)
+        self._split = splits.load(data, config.data, settings.images)
         self._translator = Translator(config)
-        self._distances = None if extractor is None else ImageDistances(split, extractor)
-        self._labels, left_out = _label_scores(split, config.data, segmenter, settings.segmenter or "")
-        self._labels_domain = config.data.labels
-        if split.skipped:
-            notes.append(f"{split.skipped:,} test images could not be read and were left out.")
-        self._notes = (*left_out, *notes)
+        self._fid_kid = None if extractor is None else FidKidTables(self._split, extractor)
+        segmenter_name = Path(settings.segmenter or "").name
+        self._labels, label_notes = _label_tables(self._split, config.data, segmenter, segmenter_name)
+        skipped = self._split.skipped
+        skipped_notes = [f"{skipped:,} test images could not be read and were left out."] if skipped else []
+        self._notes = (*label_notes, *features_notes, *skipped_notes)
 
     def evaluate(self, params: Params) -> Results:
-        """Evaluate the two generators whose parameters are `params`, by direction; they are not changed or kept."""
-        # One device is enough, whatever the training's placement.
+        """Evaluate two generators.
+
+        Args:
+            params: their parameters by direction; neither changed nor kept.
+        """
+        # Training may have spread the parameters over many devices; an evaluation runs on one.
         params = jax.device_put(jax.device_get(params), jax.local_devices()[0])
         images = self._split.images
         shown = {domain: splits.spread(len(images[domain]), SHOWN) for domain in images}
-        ways = {domain: self._translator(params, domain, images[domain], shown[domain]) for domain in images}
+        translations = {domain: self._translator(params, domain, images[domain], shown[domain]) for domain in images}
         tables: list[ScoreTable] = []
-        drawn = {
-            f"translations_{domain}.png": pictures.rows(
-                [[splits.as_uint8(images[domain][i]), way.outputs[i], way.cycled[i]] for i in shown[domain]]
+        pictures = {
+            f"translations_{domain}.png": image_rows(
+                [[splits.as_uint8(images[domain][i]), found.outputs[i], found.cycled[i]] for i in shown[domain]]
             )
-            for domain, way in ways.items()
+            for domain, found in translations.items()
         }
-        classes: dict[str, Evaluation] = {}
-        if self._labels is not None and self._labels_domain is not None:
-            label_tables, label_pictures, classes = self._evaluate_labels(self._labels, self._labels_domain, ways)
-            tables += label_tables
-            drawn |= label_pictures
-        if self._distances is not None:
-            tables += self._distances.tables({domain: way.outputs for domain, way in ways.items()})
-        tables += [_reconstruction(domain, way) for domain, way in ways.items()]
+        classes: dict[str, ControlledScores] = {}
+        if self._labels is not None:
+            tables, label_pictures, classes = _evaluate_labels(self._labels, translations)
+            pictures |= label_pictures
+        if self._fid_kid is not None:
+            tables += self._fid_kid.tables({domain: found.outputs for domain, found in translations.items()})
+        tables += [reconstruction_table(domain, found) for domain, found in translations.items()]
         return Results(
             tables=tuple(tables),
-            pictures=drawn,
+            pictures=pictures,
             classes=classes,
             images={domain: len(images[domain]) for domain in images},
             notes=self._notes,
             suffix=f"[{max(map(len, images.values()))} images]" if self._split.limited else "",
         )
 
-    def _evaluate_labels(
-        self, labels: LabelScores, domain: Domain, ways: dict[Domain, Translations]
-    ) -> tuple[list[ScoreTable], dict[str, Uint8Image], dict[str, Evaluation]]:
-        photos: Domain = "B" if domain == "A" else "A"
-        table, found = labels.photo_to_labels(ways[photos].outputs)
-        tables, classes = [table], {"photo_to_labels": found}
-        drawn = {"photo_to_labels.png": labels.photo_to_labels_picture(ways[photos].outputs, SHOWN)}
-        scored = labels.labels_to_photo(ways[domain].outputs)
-        if scored is not None:
-            tables.append(scored[0])
-            classes["labels_to_photo"] = scored[1]
-            drawn["labels_to_photo.png"] = labels.labels_to_photo_picture(ways[domain].outputs, scored[2], SHOWN)
-        return tables, drawn, classes
+
+def _evaluate_labels(
+    labels: LabelTables, translations: dict[Domain, Translations]
+) -> tuple[list[ScoreTable], dict[str, Uint8Image], dict[str, ControlledScores]]:
+    label_pictures = translations[labels.photo_domain].outputs
+    table, scores = labels.photo_to_labels(label_pictures)
+    tables, classes = [table], {"photo_to_labels": scores}
+    pictures = {"photo_to_labels.png": labels.photo_to_labels_picture(label_pictures, SHOWN)}
+    photos = translations[labels.label_domain].outputs
+    scored = labels.labels_to_photo(photos)
+    if scored is not None:
+        table, classes["labels_to_photo"], ids = scored
+        tables.append(table)
+        pictures["labels_to_photo.png"] = labels.labels_to_photo_picture(photos, ids, SHOWN)
+    return tables, pictures, classes
 
 
-def _load_features(settings: Settings) -> tuple[features.Extractor | None, list[str]]:
+def _load_features(settings: Settings) -> tuple[Extractor | None, list[str]]:
+    """Load the features, or return a note that says why there are none."""
     if settings.features == "none":
         return None, []
-    if settings.features is None and settings.inception_weights is None and not features.inception_is_at_hand():
+    # By default nothing is downloaded without being asked for.
+    if settings.features is None and settings.inception_weights is None and not inception_is_available():
         return None, [
             "No FID and KID: they need `pip install 'cyclegan-jax[fid]'` and the flag --features=inception, which "
             "downloads 91 MB of weights once."
         ]
-    return features.load_features(settings.features or features.INCEPTION, settings.inception_weights), []
+    return load_features(settings.features or INCEPTION, settings.inception_weights), []
 
 
-def _label_scores(
-    split: splits.TestSplit, config: DataConfig, segmenter: Any, segmenter_name: str
-) -> tuple[LabelScores | None, list[str]]:
-    """The label scores, or why there are none; only what the user has asked for is a mistake."""
+def _label_tables(
+    split: splits.TestSplit, config: DataConfig, segmenter: Segmenter | None, segmenter_name: str
+) -> tuple[LabelTables | None, list[str]]:
+    """Prepare the label scores, or return a note that says why there are none.
+
+    They are computed for every run with label maps that allows it, so what stands in their way is an error only if the
+    user asked for them by --segmenter.
+    """
     if config.labels is None:
         if segmenter is not None:
             raise UserError(
@@ -187,28 +159,8 @@ def _label_scores(
     try:
         if split.unpaired is not None:
             raise UserError(split.unpaired)
-        return LabelScores(split, config.labels, segmenter, Path(segmenter_name).name), []
+        return LabelTables(split, config.labels, segmenter, segmenter_name), []
     except UserError as error:
         if segmenter is not None:
             raise
         return None, [f"No label scores: {error}."]
-
-
-def _reconstruction(domain: Domain, way: Translations) -> ScoreTable:
-    other = "B" if domain == "A" else "A"
-    means = {name: float(np.nanmean(v)) for name, v in way.measures.items() if not np.isnan(v).all()}
-    rows = {"cycle": f"{domain} -> {other} -> {domain}", "mean_colour": "mean colour", "shuffled": "shuffled"}
-    return ScoreTable(
-        f"reconstruction_{domain}",
-        f"reconstruction of {domain}",
-        (
-            Column("l1", "L1", "lower", record=f"cycle_l1_{domain}", digits=4),
-            Column("psnr", "PSNR", "higher", digits=2),
-            Column("ssim", "SSIM", "higher"),
-            Column("change", f"change to {other}, L1", None, digits=4),
-        ),
-        {
-            title: tuple(means.get(f"{row}/{name}") for name in ("l1", "psnr", "ssim", "change"))
-            for row, title in rows.items()
-        },
-    )

@@ -1,4 +1,4 @@
-"""The files of an evaluation, `evaluation/step_NNNNNNN/` of a run, and the comparison of several checkpoints."""
+"""Writes the files of an evaluation: scores.json, scores.md, pictures and figures in `evaluation/` of a run."""
 
 import json
 from collections.abc import Mapping
@@ -8,38 +8,43 @@ from typing import Any, Final
 from cyclegan_jax.checkpoints import run as checkpoints
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation import pictures
-from cyclegan_jax.evaluation.evaluator import Results
-from cyclegan_jax.evaluation.tables import Better, decimal, markdown
+from cyclegan_jax.evaluation import figures
+from cyclegan_jax.evaluation.curves import score_curves
+from cyclegan_jax.evaluation.results import Results
 from cyclegan_jax.files import write_atomically
 
 _TITLES: Final = {"photo_to_labels": "photo -> labels", "labels_to_photo": "labels -> photo"}
 
 
+def step_folder(run: str | Path, step: int) -> Path:
+    """Return the folder for the evaluation of one checkpoint: `RUN/evaluation/step_NNNNNNN`."""
+    return Path(run) / "evaluation" / f"step_{step:07d}"
+
+
 def write(run: str | Path, step: int, results: Results, settings: Mapping[str, Any]) -> Path:
-    """Write `scores.json`, `scores.md` and the pictures of one checkpoint, and note what it is the best by.
+    """Write `scores.json`, `scores.md` and the pictures of one checkpoint, and record its scores in the run.
 
     Args:
         run: the work directory of the run.
-        step: which checkpoint; it is on disk.
-        results: what was found.
-        settings: what was asked for, for `scores.json`.
+        step: the step of the checkpoint, which must be on disk.
+        results: the results to write.
+        settings: the settings of the evaluation, for `scores.json`.
 
     Returns:
-        Their folder.
+        The folder of the files.
 
     Raises:
-        UserError: a file cannot be written, or the run's own `scores.json` is not one.
+        UserError: a file cannot be written, or the run's own `scores.json` is damaged.
     """
-    folder = Path(run) / "evaluation" / f"step_{step:07d}"
+    folder = step_folder(run, step)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder {folder} cannot be made ({error}): make the run's folder writable") from error
     for name, picture in results.pictures.items():
         images_lib.save_png(folder / name, picture)
-    for key, evaluation in results.classes.items():
-        pictures.save_classes(folder / f"{key}_classes.png", _TITLES[key], evaluation)
+    for key, scores in results.classes.items():
+        figures.save_class_figure(folder / f"{key}_classes.png", _TITLES[key], scores)
     write_atomically(folder / "scores.md", results.markdown() + "\n")
     content = {"step": step, "settings": dict(settings), **results.to_json()}
     write_atomically(folder / "scores.json", json.dumps(content, indent=2) + "\n")
@@ -48,39 +53,8 @@ def write(run: str | Path, step: int, results: Results, settings: Mapping[str, A
     return folder
 
 
-def curves(found: Mapping[int, Results]) -> list[pictures.Curve]:
-    """Each score over the steps, with its controls and its best step, of which a tie takes the later."""
-    made = []
-    newest = found[max(found)]
-    for table in newest.tables:
-        for place, column in enumerate(table.columns):
-            name = f"{table.key}/{column.name}"
-            values = {step: results.scores[name] for step, results in found.items() if name in results.scores}
-            if not values or column.better is None:
-                continue
-            controls = {
-                row: value
-                for row, cells in list(table.rows.items())[1:]
-                # The shuffled score is of the step's own outputs.
-                if row != "shuffled" and (value := cells[place]) is not None
-            }
-            made.append(
-                pictures.Curve(f"{table.title}: {column.title}", values, _best(values, column.better), controls)
-            )
-    return made
-
-
-def comparison(found: Mapping[int, Results]) -> str:
-    """A Markdown table of the scores of several steps; an asterisk marks the best by each."""
-    steps = sorted(found)
-    rows = []
-    for curve in curves(found):
-        marks = {step: "*" if step == curve.best else " " for step in steps}
-        digits = 5 if "KID" in curve.title or "kernel" in curve.title else 4
-        rows.append([curve.title, *(f"{decimal(curve.values.get(step), digits)}{marks[step]}" for step in steps)])
-    return markdown(["score", *(f"step {step:,}" for step in steps)], rows) + "\n\n* the best of these by this score"
-
-
-def _best(values: Mapping[int, float], better: Better) -> int:
-    sign = 1 if better == "higher" else -1
-    return max(values, key=lambda step: (sign * values[step], step))
+def write_curves(run: str | Path, found: Mapping[int, Results]) -> Path:
+    """Write `RUN/evaluation/curves.png`, the scores of several checkpoints over the steps, and return its path."""
+    path = Path(run) / "evaluation" / "curves.png"
+    figures.save_curve_figure(path, score_curves(found))
+    return path

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import AnyImage, Uint8Image
-from cyclegan_jax.evaluation import reconstruction
+from cyclegan_jax.evaluation import l1_psnr_ssim
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 
@@ -35,7 +35,7 @@ class Translations:
         cycled: back in the domain, (H, W, C) uint8, of the images that were asked for.
         measures: per image, by row and measure as `cycle/l1`; NaN where there is nothing to compare. The rows: `cycle`
             (input against its reconstruction), `shuffled` (another input against it), `mean_colour` (input against the
-            mean colour of all inputs); `l1`, `psnr` and `ssim` as in `reconstruction`, and `change`, the L1 between
+            mean colour of all inputs); `l1`, `psnr` and `ssim` as in `l1_psnr_ssim`, and `change`, the L1 between
             input and output.
     """
 
@@ -110,11 +110,11 @@ class Translator:
             measures = {
                 f"{row}/{name}": values
                 for row, (first, second) in pairs.items()
-                for name, values in reconstruction.compare(unit(first), unit(second)).items()
+                for name, values in l1_psnr_ssim.compare(unit(first), unit(second)).items()
             }
             if fakes.shape == inputs.shape:
-                measures["cycle/change"] = reconstruction.l1(unit(inputs), unit(fakes))
-                measures["shuffled/change"] = reconstruction.l1(unit(others), unit(fakes))
+                measures["cycle/change"] = l1_psnr_ssim.l1(unit(inputs), unit(fakes))
+                measures["shuffled/change"] = l1_psnr_ssim.l1(unit(others), unit(fakes))
             keep = jnp.promote_types(fakes.dtype, jnp.float32)
             return fakes.astype(keep), backs.astype(keep), measures
 

@@ -1,6 +1,6 @@
-"""The images that an evaluation looks at: the test split in memory, its pairs, and training images to compare with."""
+"""The images of an evaluation: the decoded test split, its pairs, and training images for the controls."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +16,19 @@ from cyclegan_jax.errors import UserError
 
 @dataclass(frozen=True)
 class TestSplit:
-    """The test images of a data set, decoded.
+    """The decoded test images of a data set.
 
     Attributes:
-        config: the data.
-        images: of each domain, (H, W, C) uint8 or float32 in [-1, 1]; their sizes may differ.
-        pairs: places in A and in B of images that belong together; empty where the data has no label maps.
-        unpaired: why there are no pairs where there are label maps, or None.
-        limited: whether these are fewer images than there are.
-        skipped: how many could not be read.
+        config: the config of the data set.
+        images: the images of each domain, (H, W, C) uint8 or float32 in [-1, 1]; their sizes may differ.
+        pairs: indices into `images` of A and of B that belong together; empty if the data has no label maps.
+        unpaired: why there are no pairs although there are label maps, or None.
+        limited: whether `images` is only a part of the test split.
+        skipped: the number of images that could not be read.
         data: the data set, for its training images.
     """
 
-    __test__ = False  # not a test, whatever its name
+    __test__ = False  # pytest would collect a class of this name
 
     config: DataConfig
     images: dict[Domain, list[AnyImage]]
@@ -39,11 +39,11 @@ class TestSplit:
     data: Sources
 
     def train_images(self, domain: Domain, number: int | None = None) -> Iterator[AnyImage]:
-        """Training images of one domain as they would be tested: `number` of them from all over the split, or all."""
+        """Decode training images of one domain like test images: `number` spread over the split, or all."""
         split = self.data.train_A if domain == "A" else self.data.train_B
         number = len(split) if number is None else min(number, len(split))
-        for place in spread(len(split), number):
-            image = _read(split, place, self.config, domain)
+        for index in spread(len(split), number):
+            image = _read(split, index, self.config, domain)
             if image is not None:
                 yield image
 
@@ -53,11 +53,11 @@ def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSp
 
     Args:
         data: the data set.
-        config: its fields; `on_error="skip"` leaves images out that cannot be read.
-        number: at most so many of each domain, from all over the split (pairs together); None takes all.
+        config: its config; with `on_error="skip"` images that cannot be read are left out.
+        number: at most this many images of each domain, spread over the split, pairs together; None takes all.
 
     Raises:
-        UserError: there are no test images in a domain, or one cannot be read.
+        UserError: a domain has no test images, or an image cannot be read.
     """
     splits: dict[Domain, Source] = {"A": data.test_A, "B": data.test_B}
     for domain, split in splits.items():
@@ -72,53 +72,59 @@ def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSp
         try:
             pairs = sources.paired(data.test_A, data.test_B)
         except UserError as error:
+            # An error only if label scores were asked for; the other scores need no pairs.
             unpaired = str(error)
-
-    places: dict[Domain, list[int]] = {domain: list(range(len(split))) for domain, split in splits.items()}
-    if number is not None and pairs:
-        pairs = [pairs[index] for index in spread(len(pairs), number)]
-        places = {"A": sorted(a for a, _ in pairs), "B": sorted(b for _, b in pairs)}
-    elif number is not None:
-        places = {domain: spread(len(split), number) for domain, split in splits.items()}
-    images: dict[Domain, list[AnyImage]] = {"A": [], "B": []}
-    found: dict[Domain, dict[int, int]] = {"A": {}, "B": {}}
-    skipped = 0
-    for domain, split in splits.items():
-        for place in places[domain]:
-            image = _read(split, place, config, domain)
-            if image is None:
-                skipped += 1
-                continue
-            found[domain][place] = len(images[domain])
-            images[domain].append(image)
-        if not images[domain]:
-            raise UserError(f"none of the test images of domain {domain} can be read: look at the first of them")
+    chosen, pairs = _choose(splits, pairs, number)
+    decoded = {domain: _decode(split, chosen[domain], config, domain) for domain, split in splits.items()}
+    # An image's index in the split -> its index among the images that could be read.
+    found = {domain: {index: new for new, index in enumerate(images)} for domain, images in decoded.items()}
     return TestSplit(
         config=config,
-        images=images,
+        images={domain: list(images.values()) for domain, images in decoded.items()},
         pairs=tuple((found["A"][a], found["B"][b]) for a, b in pairs if a in found["A"] and b in found["B"]),
         unpaired=unpaired,
-        limited=any(len(places[domain]) < len(split) for domain, split in splits.items()),
-        skipped=skipped,
+        limited=any(len(chosen[domain]) < len(split) for domain, split in splits.items()),
+        skipped=sum(len(chosen[domain]) - len(images) for domain, images in decoded.items()),
         data=data,
     )
 
 
 def as_uint8(image: AnyImage) -> Uint8Image:
-    """An image of any kind as it would be saved in 8 bits."""
+    """Return a uint8 image as it is, and a float image in [-1, 1] scaled to 8 bits."""
     return image if image.dtype == np.uint8 else images_lib.to_uint8(image)
 
 
-def _read(split: Source, place: int, config: DataConfig, domain: Domain) -> AnyImage | None:
+def spread(total: int, number: int) -> list[int]:
+    """Choose `number` indices below `total` at even distances: neighbours in a split are often frames of one video."""
+    number = min(number, total)
+    return [index * total // number for index in range(number)]
+
+
+def _choose(
+    splits: Mapping[Domain, Source], pairs: list[tuple[int, int]], number: int | None
+) -> tuple[dict[Domain, list[int]], list[tuple[int, int]]]:
+    """Choose the indices of the test images to decode in each domain, and the pairs among them."""
+    if number is None:
+        return {domain: list(range(len(split))) for domain, split in splits.items()}, pairs
+    if not pairs:
+        return {domain: spread(len(split), number) for domain, split in splits.items()}, pairs
+    pairs = [pairs[index] for index in spread(len(pairs), number)]
+    return {"A": sorted(a for a, _ in pairs), "B": sorted(b for _, b in pairs)}, pairs
+
+
+def _decode(split: Source, indices: list[int], config: DataConfig, domain: Domain) -> dict[int, AnyImage]:
+    """Decode images of a split; the result lacks those that cannot be read, if the config allows that."""
+    read = {index: _read(split, index, config, domain) for index in indices}
+    images = {index: image for index, image in read.items() if image is not None}
+    if not images:
+        raise UserError(f"none of the test images of domain {domain} can be read: check the first of them")
+    return images
+
+
+def _read(split: Source, index: int, config: DataConfig, domain: Domain) -> AnyImage | None:
     try:
-        return whole_images.test_image(split[place], config, domain)
+        return whole_images.test_image(split[index], config, domain)
     except UserError:
         if config.on_error == "skip":
             return None
         raise
-
-
-def spread(total: int, number: int) -> list[int]:
-    """Places from all over a split of `total` images; the first ones in a row would often be frames of one film."""
-    number = min(number, total)
-    return [index * total // number for index in range(number)]

@@ -1,4 +1,4 @@
-"""Functions that a user names as `module:function`: a segmentation model, or the features of a distance."""
+"""Imports functions that a user names as `module:function`: a segmentation model, or the features for FID and KID."""
 
 import importlib
 import os
@@ -10,26 +10,26 @@ from cyclegan_jax.errors import UserError
 
 
 def load_function(spec: str, flag: str) -> Callable[..., Any]:
-    """Import the function that `spec` names; the current folder is looked in as well.
+    """Import the function that `spec` names; modules of the current folder are found too.
 
     Args:
         spec: `module:function`, such as `my_project.models:segment`.
-        flag: the flag or field that held it, for messages.
+        flag: the flag or config field with this value, for messages.
 
     Raises:
-        UserError: it is not of that form, or there is no such module or function, or the module does not run.
+        UserError: `spec` has another form, there is no such module or function, or importing the module fails.
     """
     module_name, colon, name = spec.partition(":")
     if not (colon and name.isidentifier() and all(part.isidentifier() for part in module_name.split("."))):
         raise UserError(f"{flag} is {spec!r}, but it must be module:function, such as my_project.models:function")
-    # A console script, unlike `python -m`, does not look in the folder it is called from.
+    # A console script, unlike `python -m`, does not search the current folder.
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - sys.path holds text
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
         raise UserError(
             f"{flag} is {spec!r}, but the module {module_name} cannot be imported ({type(error).__name__}: {error}): "
-            "correct it, or call from the folder that holds it"
+            "correct it, or run the command in the folder that contains it"
         ) from error
     finally:
         sys.path.pop(0)

@@ -8,7 +8,7 @@ from cyclegan_jax.checkpoints import scores as checkpoint_scores
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data.sources import Sources
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation import result_files as report
+from cyclegan_jax.evaluation import result_files
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
 from cyclegan_jax.networks.cyclegan import Params
 
@@ -47,7 +47,7 @@ class TrainingEvaluation:
         """
         try:
             results = self._evaluator.evaluate(generators)
-            report.write(self._workdir, step, results, dataclasses.asdict(self._settings))
+            result_files.write(self._workdir, step, results, dataclasses.asdict(self._settings))
             best = checkpoint_scores.best_steps(self._workdir, [*_scored(self._workdir)])
         except UserError as error:
             _LOG.warning(f"the evaluation of step {step:,} failed, and training goes on: {error}")

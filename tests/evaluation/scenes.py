@@ -1,4 +1,4 @@
-"""A labelled data set of tiny scenes whose photos show their classes, and the functions that a user would bring."""
+"""A labelled data set of tiny scenes, and functions such as a user would write: segmenters and features."""
 
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,10 @@ from cyclegan_jax import optimizer, state
 from cyclegan_jax.checkpoints.run import Checkpoints
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.data import palette
-from cyclegan_jax.evaluation import segmentation
 
 
 def write_scenes(root: Path, number: int = 4) -> None:
-    """Label maps of road and sky in A, photos that are gray by class in B; their names agree but for the ending."""
+    """Write label maps of road and sky to A, and to B photos whose gray shows the class, with paired file names."""
     rng = np.random.default_rng(0)
     colors = palette.color_array()
     for split in ("trainA", "trainB", "testA", "testB"):
@@ -31,7 +30,7 @@ def write_scenes(root: Path, number: int = 4) -> None:
 
 
 def config(data: Path, **changes: Any) -> TrainConfig:
-    """The smallest experiment on them."""
+    """The smallest experiment on the scenes."""
     values = {
         "data": DataConfig(dir=str(data), labels="A", image_size=16, load_size=18),
         "generator": GeneratorConfig(blocks=0, width=2),
@@ -42,32 +41,32 @@ def config(data: Path, **changes: Any) -> TrainConfig:
 
 
 def save_run(config: TrainConfig, workdir: Path, steps: int = 1) -> None:
-    """Checkpoints of steps 1 to `steps` with weights at random, as if they had been trained."""
+    """Save checkpoints of steps 1 to `steps` with random weights, like those of a trained run."""
     fresh = state.create(config, optimizer.adam(config.optimizer))
     rng = np.random.default_rng(0)
     for step in range(1, steps + 1):
-        # Of weights as small as fresh ones all images are one gray.
+        # Weights as small as fresh ones would make every output the same gray.
         strong = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), leaf.dtype), fresh.generators)
         with Checkpoints(workdir, config) as checkpoints:
             checkpoints.save(fresh._replace(step=jnp.int32(step), generators=strong), {})
 
 
-def read_photos(photos: segmentation.Images) -> segmentation.ClassIds:
-    """A perfect segmentation model of the scenes' photos: bright is sky."""
+def read_photos(photos: np.ndarray) -> np.ndarray:
+    """A segmentation model that is perfect for the scenes: a bright pixel is sky."""
     return np.where(photos.mean(axis=-1) > 125, 10, 0).astype(np.uint8)
 
 
-def read_nothing(photos: segmentation.Images) -> segmentation.ClassIds:
-    """A model that sees a train everywhere."""
+def read_nothing(photos: np.ndarray) -> np.ndarray:
+    """A segmentation model that answers `train` everywhere."""
     return np.full(photos.shape[:3], 16, np.uint8)
 
 
-def mean_colours(images: segmentation.Images) -> np.ndarray:
-    """Features: the mean colours of the upper and the lower half."""
+def mean_colours(images: np.ndarray) -> np.ndarray:
+    """Features [N, 6]: the mean colours of the upper and the lower half."""
     half = images.shape[1] // 2
     return np.concatenate([images[:, :half].mean(axis=(1, 2)), images[:, half:].mean(axis=(1, 2))], axis=1) / 255
 
 
-def broken(images: segmentation.Images) -> np.ndarray:
-    """Features of a wrong shape."""
+def broken(images: np.ndarray) -> np.ndarray:
+    """Features of a wrong shape: a single number."""
     return images.mean()

@@ -1,8 +1,9 @@
-"""`cyclegan-jax evaluate` on a trained run: the numbers by hand, the files, several steps, and what is refused."""
+"""`cyclegan-jax evaluate` on a run: scores computed by hand, the files, several steps, and mistakes."""
 
 import dataclasses
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import palette
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation import result_files as report
-from cyclegan_jax.evaluation import segmentation
-from cyclegan_jax.evaluation.distances import frechet_distance, kernel_distance
 from cyclegan_jax.evaluation.evaluate_run import evaluate_run
-from cyclegan_jax.evaluation.evaluator import Results, Settings
+from cyclegan_jax.evaluation.evaluator import Settings
+from cyclegan_jax.evaluation.fid_kid import frechet_distance, kernel_distance
+from cyclegan_jax.evaluation.nearest_class import nearest_class
+from cyclegan_jax.evaluation.report import report
+from cyclegan_jax.evaluation.results import Results, RunResults
 from cyclegan_jax.inference import generator as inference
 from tests.evaluation import scenes
 
@@ -35,8 +37,13 @@ def run(tmp_path_factory) -> tuple[Path, TrainConfig]:
 
 
 @pytest.fixture(scope="module")
-def results(run) -> dict[int, Results]:
+def run_results(run) -> RunResults:
     return evaluate_run(run[0], SETTINGS, steps="all")
+
+
+@pytest.fixture
+def results(run_results) -> Mapping[int, Results]:
+    return run_results.by_step
 
 
 def read(folder: Path, kind: str) -> list[np.ndarray]:
@@ -48,28 +55,31 @@ def read(folder: Path, kind: str) -> list[np.ndarray]:
     return images
 
 
-def rows(results: Results, key: str) -> dict[str, tuple[float | None, ...]]:
+def rows(results: Results, key: str) -> dict[str, tuple[float, ...]]:
+    """The rows of one table, in which every value exists."""
     (table,) = (table for table in results.tables if table.key == key)
-    return dict(table.rows)
+    found = {name: tuple(value for value in row if value is not None) for name, row in table.rows.items()}
+    assert found == table.rows
+    return found
 
 
-def test_photo_to_labels_is_that_of_the_translated_test_photos(run, results):
+def test_photo_to_labels_scores_the_translated_photos(run, results):
     workdir, _ = run
     photos, truth = read(workdir.parent / "data" / "testB", "bmp"), read(workdir.parent / "data" / "testA", "png")
     made = inference.load_generator(workdir, "BtoA", 2).translate_uint8(np.stack(photos))
-    ids, answers = (segmentation.nearest_class(images, palette.COLORS) for images in (np.stack(truth), made))
+    ids, answers = (nearest_class(images, palette.color_array()) for images in (np.stack(truth), made))
     found = rows(results[2], "photo_to_labels")
     assert found["model"][0] == pytest.approx((answers == ids).mean())
     assert list(found) == ["model", "constant map", "shuffled"]
-    # The constant map of horizons that differ is neither perfect nor worthless.
+    # The horizons differ, so the constant map is neither perfect nor useless.
     assert 0.5 < found["constant map"][0] < 1
 
 
-def test_labels_to_photo_is_what_the_segmenter_reads_in_generated_photos(run, results):
+def test_labels_to_photo_scores_the_segmented_translations(run, results):
     workdir, _ = run
     truth = np.stack(read(workdir.parent / "data" / "testA", "png"))
     made = inference.load_generator(workdir, "AtoB", 2).translate_uint8(truth)
-    right = scenes.read_photos(made) == segmentation.nearest_class(truth, palette.COLORS)
+    right = scenes.read_photos(made) == nearest_class(truth, palette.color_array())
     found = rows(results[2], "labels_to_photo")
     assert found["model"][0] == pytest.approx(right.mean())
     # The two rows next to the horizon are blurred by the resize.
@@ -79,7 +89,7 @@ def test_labels_to_photo_is_what_the_segmenter_reads_in_generated_photos(run, re
     assert found["constant map"] == rows(results[2], "photo_to_labels")["constant map"]
 
 
-def test_distances_are_those_of_the_generated_images_to_the_real_ones(run, results):
+def test_distances_compare_translations_with_real_images(run, results):
     workdir, _ = run
     folder = workdir.parent / "data"
     labels, photos = np.stack(read(folder / "testA", "png")), np.stack(read(folder / "testB", "bmp"))
@@ -95,12 +105,12 @@ def test_distances_are_those_of_the_generated_images_to_the_real_ones(run, resul
         features = scenes.mean_colours(images)
         expected = frechet_distance(features, real), kernel_distance(features, real)
         assert found[name] == pytest.approx(expected, rel=1e-6, abs=1e-9), name
-    # What real images score is below what doing nothing scores.
+    # Real images are closer to real images than untranslated ones.
     assert found["real training B"][0] < found["A untranslated"][0] / 2
     assert rows(results[2], "distance_to_A")["B untranslated"] == pytest.approx(found["A untranslated"])
 
 
-def test_files_tell_what_was_found(run, results):
+def test_the_files_contain_the_results(run, results):
     workdir, _ = run
     for step in (1, 2):
         folder = workdir / "evaluation" / f"step_{step:07d}"
@@ -116,7 +126,7 @@ def test_files_tell_what_was_found(run, results):
             assert picture.size == (3 * 16 + 2 * 2, 4 * 16 + 3 * 2)
             pixels = np.asarray(picture)
             shown = {tuple(color) for color in pixels[:16, 18:34].reshape(-1, 3).tolist()}
-            assert shown <= set(palette.COLORS), "the answer is drawn in the colours of its classes"
+            assert shown <= set(palette.COLORS), "the answer must be drawn in the colours of its classes"
             np.testing.assert_array_equal(pixels[:16, 36:], read(workdir.parent / "data" / "testA", "png")[0])
         for name in ("labels_to_photo", "translations_A", "translations_B", "photo_to_labels_classes"):
             with Image.open(folder / f"{name}.png") as picture:
@@ -125,7 +135,7 @@ def test_files_tell_what_was_found(run, results):
         assert picture.width > 1000
 
 
-def test_the_runs_scores_say_which_checkpoint_is_the_best(run, results):
+def test_the_run_records_the_best_checkpoint_by_each_score(run, results):
     workdir, _ = run
     best = checkpoint_scores.best_steps(workdir, [1, 2])
     assert set(best) == {
@@ -143,22 +153,30 @@ def test_the_command_prints_tables(run, results, capsys):
     workdir, _ = run
     flags = ["--images=3", "--features=none", "--segmenter=tests.evaluation.scenes:read_nothing"]
     assert cli.main(["evaluate", "--run", str(workdir), "--steps=1", *flags]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"{workdir} at step 1, test images: 3 of A and 3 of B\n")
-    for part in ("| constant map ", "| sky ", "| mean colour ", "| A -> B -> A ", "real photos no better than"):
-        assert part in said, part
-    assert "FID" not in said
-    # Scores of fewer images compete among themselves.
+    text = capsys.readouterr().out
+    assert text.startswith(f"{workdir} at step 1, test images: 3 of A and 3 of B\n")
+    assert text.endswith(f"\n\nwritten to {workdir / 'evaluation' / 'step_0000001'}\n")
+    for part in (
+        "| constant map ",
+        "| sky ",
+        "| mean colour ",
+        "| A -> B -> A ",
+        "scores no better than the constant map",
+    ):
+        assert part in text, part
+    assert "FID" not in text
+    # Scores of a part of the images are recorded under names of their own.
     assert "cycle_l1_A[3 images]" in checkpoint_scores.read(workdir)
 
 
-def test_several_steps_are_compared_and_the_best_marked(results):
-    said = report.comparison(results)
-    (line,) = (line for line in said.splitlines() if line.startswith("| reconstruction of A: L1"))
+def test_several_steps_are_compared_and_the_best_marked(run, run_results, results):
+    text = report(run_results)
+    (line,) = (line for line in text.splitlines() if line.startswith("| reconstruction of A: L1"))
     cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
     values = [results[step].scores["reconstruction_A/l1"] for step in (1, 2)]
     assert [float(cell.rstrip("*")) for cell in cells] == pytest.approx(values, abs=1e-4)
     assert [cell.endswith("*") for cell in cells] == [value == min(values) for value in values]
+    assert text.endswith(f"\n\nwritten to {run[0] / 'evaluation' / 'curves.png'} and the folders beside it")
 
 
 def test_a_run_of_ordinary_photos_of_any_size(run, tmp_path, capsys):
@@ -172,49 +190,51 @@ def test_a_run_of_ordinary_photos_of_any_size(run, tmp_path, capsys):
     data = dataclasses.replace(config.data, dir=str(tmp_path / "data"), labels=None, preprocess="crop")
     scenes.save_run(dataclasses.replace(config, data=data), tmp_path / "run")
     assert cli.main(["evaluate", "--run", str(tmp_path / "run")]) == 0
-    said = capsys.readouterr().out
-    assert "reconstruction of A" in said
-    assert "photo -> labels" not in said
-    assert "No FID and KID: they need `pip install 'cyclegan-jax[fid]'`" in said
+    text = capsys.readouterr().out
+    assert "reconstruction of A" in text
+    assert "photo -> labels" not in text
+    assert "No FID and KID: they need `pip install 'cyclegan-jax[fid]'`" in text
     with Image.open(tmp_path / "run" / "evaluation" / "step_0000001" / "translations_A.png") as picture:
         assert picture.size == (3 * 20 + 2 * 2, 4 * 16 + 3 * 2)
     with pytest.raises(UserError, match=r"--segmenter is given, but the run has no label domain"):
         evaluate_run(tmp_path / "run", SETTINGS)
 
 
-def test_label_maps_without_partners_leave_the_rest(run, tmp_path, capsys):
+def test_label_maps_without_pairs_leave_the_other_scores(run, tmp_path, capsys):
     workdir, _ = run
     shutil.copytree(workdir.parent / "data", tmp_path / "data")
     for index in range(4):
         (tmp_path / "data" / "testB" / f"scene{index}.bmp").rename(tmp_path / "data" / "testB" / f"photo{index}.bmp")
     assert cli.main(["evaluate", "--run", str(workdir), "--data-dir", str(tmp_path / "data")]) == 0
-    said = capsys.readouterr().out
-    assert "No label scores: no test image of A has a partner in B" in said
-    assert "reconstruction of B" in said
+    text = capsys.readouterr().out
+    assert "No label scores: no test image of A has a partner in B" in text
+    assert "reconstruction of B" in text
     with pytest.raises(UserError, match="no test image of A has a partner in B"):
         evaluate_run(workdir, SETTINGS, data_dir=str(tmp_path / "data"))
 
 
-def test_what_is_refused(run, tmp_path, capsys):
+def test_wrong_steps_and_missing_data_are_refused(run, tmp_path, capsys):
     workdir, _ = run
-    for steps, said in {
+    for steps, message in {
         "newest": "--steps is 'newest', but it must be all, or steps",
         "1,7": "no checkpoint of step 7; it has 1, 2",
     }.items():
         assert cli.main(["evaluate", "--run", str(workdir), "--steps", steps]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     with pytest.raises(UserError, match="nowhere"):
         evaluate_run(workdir, Settings(), data_dir=str(tmp_path / "nowhere"))
 
 
-def test_a_damaged_checkpoint_is_named_and_the_others_evaluated(run, tmp_path, log_lines):
+def test_a_damaged_checkpoint_is_left_out_of_several(run, tmp_path, log_lines):
     workdir, _ = run
     copy = shutil.copytree(workdir, tmp_path / "copy")
     files = [path for path in (copy / "checkpoints" / "1").rglob("*") if path.is_file()]
     largest = max(files, key=lambda path: path.stat().st_size)
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
     settings = dataclasses.replace(SETTINGS, segmenter=None, features="none")
-    assert set(evaluate_run(copy, settings, steps="all")) == {2}
+    found = evaluate_run(copy, settings, steps="all")
+    assert set(found.by_step) == {2}
+    assert found.curves is not None and found.curves.is_file()
     assert log_lines[0].startswith("left out: ")
     with pytest.raises(UserError, match="damaged"):
         evaluate_run(copy, settings, steps="1")

@@ -1,4 +1,4 @@
-"""Which test images are looked at: pairs that stay together, a part of them, and those that cannot be read."""
+"""Which test images an evaluation takes: pairs that stay together, a part, and images that cannot be read."""
 
 import dataclasses
 
@@ -23,17 +23,17 @@ def values(images):
     return [int(image.flat[0]) for image in images]
 
 
-def test_all_images_are_taken_and_pairs_are_places():
+def test_all_images_are_taken_and_pairs_are_indices():
     data = Sources((), (), named("1", "2", "3"), named("3", "9", "1"))
     split = splits.load(data, LABELLED)
     # Labels are snapped to the palette, photos are as they are.
     assert values(split.images["B"]) == [3, 9, 1]
     assert split.pairs == ((0, 2), (2, 0))
     assert (split.limited, split.unpaired, split.skipped) == (False, None, 0)
-    assert splits.load(data, DATA).pairs == (), "without labels nobody asks for pairs"
+    assert splits.load(data, DATA).pairs == (), "pairs are for label scores only"
 
 
-def test_a_part_comes_from_all_over_and_keeps_pairs():
+def test_a_part_is_spread_over_the_split_and_keeps_pairs():
     names = [str(i) for i in range(10)]
     data = Sources((), (), named(*names), named(*reversed(names), "77"))
     part = splits.load(data, LABELLED, 3)
@@ -45,9 +45,10 @@ def test_a_part_comes_from_all_over_and_keeps_pairs():
     assert not splits.load(data, DATA, 11).limited
 
 
-def test_label_maps_without_photos_of_them_say_so():
+def test_label_maps_without_pairs_give_the_reason():
     split = splits.load(Sources((), (), named("1", "2"), named("3", "4")), LABELLED)
     assert split.pairs == ()
+    assert split.unpaired is not None
     assert "no test image of A has a partner in B" in split.unpaired
 
 

@@ -1,4 +1,4 @@
-"""Functions by name, and the names that are none."""
+"""Functions by name, and names that cannot be loaded."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_a_function_of_the_current_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
         ("numpy", "must be module:function"),
         ("models/mine.py:f", "must be module:function"),
@@ -25,8 +25,10 @@ def test_a_function_of_the_current_folder(tmp_path, monkeypatch):
         ("math:pi", "math has no function pi"),
     ],
 )
-def test_names_that_are_none(spec, said, tmp_path, monkeypatch):
+def test_names_that_cannot_be_loaded(spec, message, tmp_path, monkeypatch):
     (tmp_path / "broken_one.py").write_text("1 / 0\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=rf"--features is '{spec}', but .*{said}|--features is '{spec}', but it {said}"):
+    with pytest.raises(
+        UserError, match=rf"--features is '{spec}', but .*{message}|--features is '{spec}', but it {message}"
+    ):
         load_function(spec, "--features")

@@ -1,4 +1,4 @@
-"""torch-fidelity as a reference, where torchvision does not fit the installed torch as well."""
+"""Imports torch-fidelity as a reference, even if the installed torchvision does not match torch."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def import_torch_fidelity(module: str) -> Any:
-    """A module of it; torchvision, which it imports for extractors that nobody needs here, is empty if it is broken."""
+    """Import a module of it. A broken torchvision, which only extractors unused here need, is replaced by a stub."""
     try:
         import torchvision  # noqa: F401
     except Exception:

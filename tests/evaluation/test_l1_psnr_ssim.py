@@ -1,4 +1,4 @@
-"""L1, PSNR and SSIM of images against scikit-image, and at their ends."""
+"""L1, PSNR and SSIM against scikit-image, and at the ends of their ranges."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from cyclegan_jax.evaluation import reconstruction
+from cyclegan_jax.evaluation import l1_psnr_ssim
 
-compare = jax.jit(reconstruction.compare)
+compare = jax.jit(l1_psnr_ssim.compare)
 
 
 @pytest.mark.parametrize("shape", [(24, 17, 3), (11, 30, 1)])
@@ -42,12 +42,12 @@ def test_float32_is_enough():
 def test_equal_images_and_opposite_ones():
     black, white = jnp.zeros((1, 12, 12, 3)), jnp.ones((1, 12, 12, 3))
     same, opposite = compare(black, black), compare(black, white)
-    assert [float(same[name][0]) for name in reconstruction.MEASURES] == pytest.approx([0, 100, 1])
+    assert [float(same[name][0]) for name in l1_psnr_ssim.MEASURES] == pytest.approx([0, 100, 1])
     assert [float(opposite[name][0]) for name in ("l1", "psnr")] == pytest.approx([1, 0], abs=1e-6)
     assert opposite["ssim"][0] < 1e-3
 
 
 def test_no_ssim_below_its_window():
     small = jnp.zeros((2, 10, 30, 3))
-    assert np.isnan(reconstruction.ssim(small, small)).all()
-    assert reconstruction.ssim(small, small).shape == (2,)
+    assert np.isnan(l1_psnr_ssim.ssim(small, small)).all()
+    assert l1_psnr_ssim.ssim(small, small).shape == (2,)

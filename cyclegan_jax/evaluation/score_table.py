@@ -1,4 +1,4 @@
-"""Scores as tables: a model's row and those of its controls, for people, for JSON, and to choose a checkpoint by."""
+"""Score tables: a row for the model and a row per control, as Markdown, as JSON, and as records of a checkpoint."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ class Column:
     """One score.
 
     Attributes:
-        name: its key in JSON.
-        title: its heading.
-        better: which is better; None where neither is.
-        record: the name under which the best checkpoint by it is kept, or None.
-        digits: decimals that are shown.
+        name: the key in JSON.
+        title: the heading in Markdown.
+        better: the direction that is better; None if neither is.
+        record: the name of the score in the run's records, which keep the best checkpoint by it; None keeps none.
+        digits: the number of decimals in Markdown.
     """
 
     name: str
@@ -29,15 +29,16 @@ class Column:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """The scores of one question.
+    """The scores of one question, such as how well a domain's images are reconstructed.
 
     Attributes:
-        key: its name in JSON and TensorBoard.
-        title: the heading of its first column.
+        key: the table's name in JSON and TensorBoard.
+        title: the heading of the first column.
         columns: the scores.
-        rows: by name; the first is the model's, the others are controls. A value is None where there is none.
-        notes: sentences below it.
-        details: what JSON holds of it besides.
+        rows: one value per column, by row name; the first row is the model, the others are controls. None is a value
+            that does not exist.
+        notes: paragraphs below the table in Markdown.
+        details: further entries of the table in JSON.
     """
 
     key: str
@@ -49,13 +50,13 @@ class ScoreTable:
 
     @property
     def model(self) -> dict[str, float]:
-        """The model's scores by name, those that it has."""
+        """The model's scores by column name, without those that do not exist or are not finite."""
         values = next(iter(self.rows.values()))
         pairs = zip(self.columns, values, strict=True)
         return {column.name: value for column, value in pairs if value is not None and math.isfinite(value)}
 
     def records(self, suffix: str = "") -> dict[str, tuple[float, Better]]:
-        """The scores by which the best checkpoint is kept, and which is better, by their names and `suffix`."""
+        """Return the scores that choose the best checkpoint, by record name + `suffix`, with the better direction."""
         scores = self.model
         return {
             column.record + suffix: (scores[column.name], column.better)
@@ -64,7 +65,7 @@ class ScoreTable:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Each row, the first as `model`, as a dictionary of its scores rounded to six digits; and the details."""
+        """Return each row, the first as `model`, as a dictionary of scores rounded to six decimals; and the details."""
 
         def rounded(value: float | None) -> float | None:
             return None if value is None or not math.isfinite(value) else round(value, 6)
@@ -78,7 +79,7 @@ class ScoreTable:
         return {**rows, **(self.details or {})}
 
     def markdown(self) -> str:
-        """A Markdown table, with the notes below it."""
+        """Return a Markdown table, with the notes below it."""
         rows = [
             [row, *(decimal(value, column.digits) for value, column in zip(values, self.columns, strict=True))]
             for row, values in self.rows.items()
@@ -87,12 +88,12 @@ class ScoreTable:
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
-    """A number with so many decimals; a dash where there is none."""
+    """Format a number with `digits` decimals, and a missing or non-finite one as a dash."""
     return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, words to the left and numbers, in all columns but the first, to the right."""
+    """Return a Markdown table, aligned in plain text too: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = []

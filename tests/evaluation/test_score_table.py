@@ -1,9 +1,9 @@
-"""Score tables as Markdown, as JSON, and as what decides over checkpoints."""
+"""Score tables as Markdown, as JSON, and as records that choose the best checkpoint."""
 
 import json
 import math
 
-from cyclegan_jax.evaluation.tables import Column, ScoreTable
+from cyclegan_jax.evaluation.score_table import Column, ScoreTable
 
 TABLE = ScoreTable(
     "question",
@@ -19,7 +19,7 @@ TABLE = ScoreTable(
 )
 
 
-def test_markdown_is_aligned_and_has_dashes_for_what_is_not_there():
+def test_markdown_is_aligned_with_dashes_for_missing_values():
     text, _, note = TABLE.markdown().partition("\n\n")
     lines = text.splitlines()
     assert len({len(line) for line in lines}) == 1
@@ -32,7 +32,7 @@ def test_markdown_is_aligned_and_has_dashes_for_what_is_not_there():
     assert note == "A note."
 
 
-def test_json_is_json_and_calls_the_first_row_model():
+def test_json_calls_the_first_row_model():
     found = json.loads(json.dumps(TABLE.to_json(), allow_nan=False))
     assert found == {
         "model": {"error": 0.123457, "fit": None, "size": None},
@@ -41,6 +41,6 @@ def test_json_is_json_and_calls_the_first_row_model():
     }
 
 
-def test_records_are_the_models_numbers_by_which_a_checkpoint_is_kept():
+def test_records_are_the_models_scores_with_a_record_name():
     assert TABLE.model == {"error": 0.123456789}
     assert TABLE.records("[8 images]") == {"error_A[8 images]": (0.123456789, "lower")}
