@@ -2,8 +2,8 @@
 
     python -m benchmarks.precision --seeds 3
 
-The networks are a quarter of the paper's width and the runs short, so that it ends on a CPU. The shuffled score, each
-output against the truth of another image, is the control. It prints a table; the last line is JSON.
+The networks have a quarter of the paper's width and the runs are short enough for a CPU. The control is the shuffled
+score: each output against the ground truth of the other images. It prints a table; the last line is JSON.
 """
 
 import argparse
@@ -34,7 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in {"seeds": 3, "steps": 2400, "width": 16, "blocks": 4, "batch": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--data_dir", default=None, help="where the data set is drawn; the user's folder by default")
+    parser.add_argument(
+        "--data_dir", default=None, help="folder for the generated data set; default: that of the config"
+    )
     args = parser.parse_args()
 
     base = load_config_file(ROOT / "configs" / "streets.py")
@@ -69,7 +71,7 @@ def main() -> None:
 
 
 def trained(config: TrainConfig) -> dict[str, float]:
-    """The scores of one run; the last is the minutes that its training took."""
+    """Train one run and return its scores, and last the minutes that the training took."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
         training.train(config, folder)

@@ -1,10 +1,10 @@
-"""Train on real images for some minutes, and score photo -> labels as time goes by.
+"""Train on real images for some minutes, and score photo -> labels at regular intervals.
 
     python -m benchmarks.quality_over_time --data DIR --out DIR --device gpu --dtype bfloat16 --batch 4 --scan 8
 
-DIR has trainA, trainB, testA and testB: label maps in the Cityscapes colours and photos, the test pairs by name. All
-images are held in memory. With the same --out another call goes on where the last one stopped. Needs jax, flax, optax,
-orbax, pillow and numpy alone. It prints a table; `curve.json` holds all points, and the last line is the latest.
+DIR has trainA, trainB, testA and testB: label maps in the Cityscapes colours (A) and photos (B); test pairs share their
+names. All images are kept in memory. Another call with the same --out resumes where the last one stopped. It prints a
+table, whose last line is the latest point as JSON; `curve.json` in the folder --out has all points.
 """
 
 import argparse
@@ -52,16 +52,8 @@ def main() -> None:
     train_truth = list(read(args.data / "trainA", args.size, "A"))
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}; { ({name: len(x) for name, x in train.items()}) }")
 
-    transform = optimizer.adam(config.optimizer)
-    networks, mesh = cyclegan.define(config), sharding.make_mesh()
-    epoch_images = max(map(len, train.values()))
-    steps = sharding.compile_step(
-        lambda spread: make_train_step(config, networks, transform, epoch_images=epoch_images, spread=spread),
-        config,
-        mesh,
-        steps=args.scan,
-    )
-    current = jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))()
+    networks = cyclegan.define(config)
+    current, steps = training(config, networks, max(map(len, train.values())), args.scan)
 
     @jax.jit
     def translate(generators: Any, photos: jax.Array) -> jax.Array:
@@ -69,22 +61,6 @@ def main() -> None:
 
     current, curve = restored(args.out, current)
     batches = pairs(train, config, args.scan, int(current.step))
-
-    def score(seconds: float) -> None:
-        photos = test["B"]
-        parts = [images.to_uint8(translate(current.ema, photos[i : i + 8])) for i in range(0, len(photos), 8)]
-        labels = np.concatenate(parts)
-        found = score_label_pictures(labels, test["A"], train_truth, color_array(), NAMES)
-        rows = (("model", found.model), ("constant", found.constant_map), ("shuffled", found.shuffled))
-        means = {name: [round(value, 4) for value in scores.means] for name, scores in rows}
-        curve.append({"seconds": round(seconds, 1), "step": int(current.step), **means})
-        print(
-            f"| {seconds / 60:.1f} | {int(current.step):,} | " + " | ".join(map(str, means.values())) + " |", flush=True
-        )
-        Image.fromarray(
-            np.concatenate([test["B"][:8], labels[:8], test["A"][:8]], 2).reshape(-1, 3 * args.size, 3)
-        ).save(args.out / "samples.png")
-
     print("| training, min | step | model: pixel, class, IoU | constant map | shuffled |\n|---|---|---|---|---|")
     current, metrics = steps(current, next(batches))  # compiles
     jax.block_until_ready(metrics)
@@ -97,10 +73,38 @@ def main() -> None:
             jax.block_until_ready(metrics)
             passed, begin = time.monotonic() - begin, time.monotonic()
             trained, left, due = trained + passed, left - passed, due - passed
-        score(trained)
+        photos = test["B"]
+        parts = [images.to_uint8(translate(current.ema, photos[i : i + 8])) for i in range(0, len(photos), 8)]
+        labels = np.concatenate(parts)
+        curve.append(score(labels, test["A"], train_truth, trained, int(current.step)))
+        shown = np.concatenate([photos[:8], labels[:8], test["A"][:8]], 2).reshape(-1, 3 * args.size, 3)
+        Image.fromarray(shown).save(args.out / "samples.png")
         due = args.every
     save(args.out, current, curve)
     print(json.dumps(curve[-1]))
+
+
+def training(config: TrainConfig, networks: cyclegan.Networks, epoch_images: int, scan: int) -> tuple[Any, Any]:
+    """Return a fresh state and the compiled function that trains it for `scan` steps."""
+    transform, mesh = optimizer.adam(config.optimizer), sharding.make_mesh()
+    steps = sharding.compile_step(
+        lambda spread: make_train_step(config, networks, transform, epoch_images=epoch_images, spread=spread),
+        config,
+        mesh,
+        steps=scan,
+    )
+    return jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))(), steps
+
+
+def score(
+    labels: np.ndarray, truth: np.ndarray, train_truth: list[np.ndarray], seconds: float, step: int
+) -> dict[str, Any]:
+    """Score label pictures made from the test photos, print the row of the table, and return a point of the curve."""
+    found = score_label_pictures(labels, truth, train_truth, color_array(), NAMES)
+    rows = (("model", found.model), ("constant", found.constant_map), ("shuffled", found.shuffled))
+    means = {name: [round(value, 4) for value in scores.means] for name, scores in rows}
+    print(f"| {seconds / 60:.1f} | {step:,} | " + " | ".join(map(str, means.values())) + " |", flush=True)
+    return {"seconds": round(seconds, 1), "step": step, **means}
 
 
 def arguments() -> argparse.Namespace:
@@ -117,7 +121,7 @@ def arguments() -> argparse.Namespace:
 
 
 def read(folder: Path, size: int, domain: str) -> np.ndarray:
-    """All images of a folder in the order of their names: (N, size, size, 3) uint8."""
+    """Read all images of a folder in the order of their names: (N, size, size, 3) uint8."""
     how = Image.Resampling.NEAREST if domain == "A" else Image.Resampling.BICUBIC
     return np.stack(
         [np.asarray(Image.open(path).convert("RGB").resize((size, size), how)) for path in sorted(folder.iterdir())]
@@ -125,7 +129,7 @@ def read(folder: Path, size: int, domain: str) -> np.ndarray:
 
 
 def pairs(train: dict[str, np.ndarray], config: TrainConfig, scan: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-    """Random crops, half of them mirrored, of random images; with a first axis of steps where `scan` is above 1."""
+    """Yield batches of random crops, half of them mirrored; with a leading axis of steps if `scan` is above 1."""
     rng, size = np.random.default_rng((config.seed, seed)), config.data.image_size
     while True:
         batch = {}

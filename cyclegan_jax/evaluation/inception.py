@@ -1,5 +1,6 @@
 """Inception, the network whose features FID and KID compare: its weights are downloaded and loaded here."""
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -77,7 +78,8 @@ def _import_torch_fidelity() -> tuple[Any, Any]:
     """Import torch and torch-fidelity's module of Inception, which takes seconds."""
     try:
         import torch
-        from torch_fidelity import feature_extractor_inceptionv3
+
+        library = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
     except ImportError as error:
         raise UserError(
             f"FID and KID need torch-fidelity, which is not installed ({error}): pip install 'cyclegan-jax[fid]'"
@@ -88,7 +90,7 @@ def _import_torch_fidelity() -> tuple[Any, Any]:
             f"torch-fidelity cannot be imported ({error}): install versions of torch and torchvision that belong "
             "together"
         ) from error
-    return torch, feature_extractor_inceptionv3
+    return torch, library
 
 
 def _cached_weights() -> Path:

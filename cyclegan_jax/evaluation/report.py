@@ -28,4 +28,6 @@ def comparison(found: Mapping[int, Results]) -> str:
         marks = {step: "*" if step == curve.best else " " for step in steps}
         cells = [f"{decimal(curve.values.get(step), curve.digits)}{marks[step]}" for step in steps]
         rows.append([curve.title, *cells])
-    return markdown(["score", *(f"step {step:,}" for step in steps)], rows) + "\n\n* the best step by this score"
+    return (
+        markdown(["score", *(f"step {step:,}" for step in steps)], rows) + "\n\n* the best of these steps by this score"
+    )

@@ -104,8 +104,8 @@ def test_an_evaluation_that_fails_ends_no_training(run, tmp_path, log_lines):
     evaluate = TrainingEvaluation(broken, sources.open_sources(config.data), tmp_path)
     assert evaluate(6, state.generators) == {}
     assert log_lines == [
-        "the evaluation of step 6 failed, and training goes on: the features tests.evaluation.scenes:broken answered 3 "
-        "images with float64 of shape (), but they must be numbers [N, D]"
+        "the evaluation of step 6 failed, and training goes on: the features tests.evaluation.scenes:broken returned "
+        "float64 of shape () for 3 images, but they must be numbers [N, D], with one D for images of every size"
     ]
 
 
