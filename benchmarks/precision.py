@@ -35,7 +35,7 @@ def main() -> None:
     for name, default in {"seeds": 3, "steps": 2400, "width": 16, "blocks": 4, "batch": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument(
-        "--data_dir", default=None, help="folder for the generated data set; default: that of the config"
+        "--data_dir", default=None, help="folder for the generated data set; default: the user's data folder"
     )
     args = parser.parse_args()
 

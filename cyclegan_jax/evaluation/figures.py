@@ -51,8 +51,8 @@ def _draw_iou(axes: Any, title: str, scores: ControlledScores, order: list[int])
 def _draw_confusion(axes: Any, model: Scores, order: list[int]) -> None:
     confusion = np.array(model.confusion, dtype=float)
     # Classes that the ground truth lacks have no row, but the model may still answer with them.
-    answered = [i for i in range(len(confusion)) if confusion[:, i].sum() > 0 and i not in order]
-    columns = [*order, *answered]
+    predicted_only = [i for i in range(len(confusion)) if confusion[:, i].sum() > 0 and i not in order]
+    columns = [*order, *predicted_only]
     part = confusion[np.ix_(order, columns)] / confusion[order].sum(axis=1, keepdims=True)
     axes.imshow(part, vmin=0, vmax=1, cmap="Blues", aspect="auto")
     for row, column in np.argwhere(part >= 0.005):

@@ -150,7 +150,7 @@ def test_the_share_of_a_class_and_the_matrix_itself():
     assert scores.means == (7 / 8, (3 / 4 + 1) / 2, (3 / 4 + 4 / 5) / 2)
 
 
-def test_results_cannot_be_changed():
+def test_results_cannot_be_changed() -> None:
     scores = score(np.eye(2, dtype=np.int64), ("a", "b"))
     with pytest.raises(dataclasses.FrozenInstanceError):
         scores.class_iou = 1.0  # type: ignore[misc]
