@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from cyclegan_jax.config import DataConfig, Domain, TrainConfig
-from cyclegan_jax.data import sources
+from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import features, pictures
 from cyclegan_jax.evaluation import test_split as splits
@@ -92,7 +93,7 @@ class Evaluator:
         self,
         config: TrainConfig,
         settings: Settings,
-        data: sources.Sources | None = None,
+        data: Dataset | None = None,
     ):
         """Read the test split, and load what the settings name.
 
@@ -106,7 +107,7 @@ class Evaluator:
         """
         segmenter = None if settings.segmenter is None else load_segmenter(settings.segmenter)
         extractor, notes = _load_features(settings)
-        data = sources.open_sources(config.data) if data is None else data
+        data = open_dataset(config.data) if data is None else data
         self._split = split = splits.load(data, config.data, settings.images)
         self._translator = Translator(config)
         self._distances = None if extractor is None else ImageDistances(split, extractor)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.distances import Features
@@ -129,7 +130,7 @@ def _load_inception(weights: Path | None) -> Callable[[Uint8Image], Features]:
     def extract(images: Uint8Image) -> Features:
         # Pillow's bicubic with antialiasing, as Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN
         # Evaluation" (2022), ask for; the network's own resizing, without it, then leaves the images alone.
-        resized = [images_lib.resize(image, _SIZE, _SIZE, nearest=False) for image in images]
+        resized = [resize(image, _SIZE, _SIZE, nearest=False) for image in images]
         batch: Any = torch.from_numpy(np.stack(resized).transpose(0, 3, 1, 2).copy())
         with torch.no_grad():
             features: Features = network(batch)[0].numpy()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.segmentation import ClassIds, Images
 from cyclegan_jax.evaluation.user_functions import load_function
@@ -78,7 +78,7 @@ def _load_onnx(path: Path) -> Callable[[Images], npt.NDArray[Any]]:
     def run(photos: Images) -> npt.NDArray[Any]:
         inputs: npt.NDArray[Any] = photos
         if fixed_size is not None:
-            inputs = np.stack([images_lib.resize(photo, *fixed_size, nearest=False) for photo in photos])
+            inputs = np.stack([resize(photo, *fixed_size, nearest=False) for photo in photos])
         if taken.type == "tensor(float)":
             inputs = inputs.astype(np.float32) / np.float32(255)
         if channels_first:
@@ -109,5 +109,5 @@ def _to_ids(answers: npt.NDArray[Any], channels_first: bool, path: Path) -> npt.
 
 def _resize_ids(ids: npt.NDArray[np.uint8], size: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """Many models answer at a part of the size."""
-    resized: npt.NDArray[np.uint8] = images_lib.resize(ids[..., None], *size, nearest=True)[..., 0]
+    resized: npt.NDArray[np.uint8] = resize(ids[..., None], *size, nearest=True)[..., 0]
     return resized

@@ -7,10 +7,10 @@ import numpy as np
 
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data import images as images_lib
-from cyclegan_jax.data import sources
-from cyclegan_jax.data import test_images as whole_images
+from cyclegan_jax.data.dataset import Dataset, Split
+from cyclegan_jax.data.eval_images import eval_image
 from cyclegan_jax.data.images import AnyImage, Uint8Image
-from cyclegan_jax.data.sources import Source, Sources
+from cyclegan_jax.data.pairs import paired
 from cyclegan_jax.errors import UserError
 
 
@@ -36,7 +36,7 @@ class TestSplit:
     unpaired: str | None
     limited: bool
     skipped: int
-    data: Sources
+    data: Dataset
 
     def train_images(self, domain: Domain, number: int | None = None) -> Iterator[AnyImage]:
         """Training images of one domain as they would be tested: `number` of them from all over the split, or all."""
@@ -48,7 +48,7 @@ class TestSplit:
                 yield image
 
 
-def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSplit:
+def load(data: Dataset, config: DataConfig, number: int | None = None) -> TestSplit:
     """Decode the test images.
 
     Args:
@@ -59,7 +59,7 @@ def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSp
     Raises:
         UserError: there are no test images in a domain, or one cannot be read.
     """
-    splits: dict[Domain, Source] = {"A": data.test_A, "B": data.test_B}
+    splits: dict[Domain, Split] = {"A": data.test_A, "B": data.test_B}
     for domain, split in splits.items():
         if not len(split):
             raise UserError(
@@ -70,7 +70,7 @@ def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSp
     unpaired = None
     if config.labels is not None:
         try:
-            pairs = sources.paired(data.test_A, data.test_B)
+            pairs = paired(data.test_A, data.test_B)
         except UserError as error:
             unpaired = str(error)
 
@@ -109,9 +109,9 @@ def as_uint8(image: AnyImage) -> Uint8Image:
     return image if image.dtype == np.uint8 else images_lib.to_uint8(image)
 
 
-def _read(split: Source, place: int, config: DataConfig, domain: Domain) -> AnyImage | None:
+def _read(split: Split, place: int, config: DataConfig, domain: Domain) -> AnyImage | None:
     try:
-        return whole_images.test_image(split[place], config, domain)
+        return eval_image(split[place], config, domain)
     except UserError:
         if config.on_error == "skip":
             return None

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan_jax.data import pipeline, sources
-from tests.data.examples import config
+from cyclegan_jax.data.batches import train_iterator
+from cyclegan_jax.data.open_dataset import open_dataset
+from tests.helpers.examples import config
 
 
 def write_folder(root: Path, kind: str) -> None:
@@ -46,7 +47,7 @@ def test_first_batches_are_those_of_older_versions(
 ) -> None:
     write_folder(tmp_path, kind)
     experiment = config(batch_size=4, seed=3, dir=str(tmp_path), **data)
-    iterator = pipeline.train_iterator(sources.open_sources(experiment.data), experiment)
+    iterator = train_iterator(open_dataset(experiment.data), experiment)
     digest = hashlib.sha256()
     for _ in range(8):  # more than four epochs of B
         batch = next(iterator)
