@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from cyclegan_jax.data import images as images_lib
-from cyclegan_jax.data.resize import resize
 from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.distances import Features
 from cyclegan_jax.evaluation.user_functions import load_function

@@ -20,8 +20,8 @@ from cyclegan_jax import state
 from cyclegan_jax.checkpoints import fine_tuning
 from cyclegan_jax.checkpoints.run import Checkpoints
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.data.batches import train_iterator
 from cyclegan_jax.data import eval_images
+from cyclegan_jax.data.batches import train_iterator
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.devices import distributed, memory, sharding
@@ -91,9 +91,7 @@ def _train(config: TrainConfig, workdir: Path, interruption: Interruption | None
     optimizer = optimizer_lib.adam(config.optimizer)
     create = jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=sharding.replicated(mesh))
     train_state = create()
-    batches = train_iterator(
-        data, config, process_index=jax.process_index(), process_count=jax.process_count()
-    )
+    batches = train_iterator(data, config, process_index=jax.process_index(), process_count=jax.process_count())
 
     def check_memory(compiled: jax.stages.Compiled) -> None:
         memory.check(memory.step_bytes(compiled), config)

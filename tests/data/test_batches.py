@@ -63,7 +63,7 @@ def test_works_on_a_folder(tmp_path: Path) -> None:
     assert batch["A"].shape == (6, 8, 8, 3)
 
 
-def test_an_epoch_visits_each_image_once_and_every_epoch_has_its_own_order(numbers: Dataset) -> None:
+def test_each_epoch_visits_every_image_once_in_a_new_order(numbers: Dataset) -> None:
     batch = take(train_iterator(numbers, config(batch_size=4)), 15)
     epochs = np.reshape(order(batch, "B"), (3, 20))
     for epoch in epochs:
@@ -75,7 +75,7 @@ def test_an_epoch_visits_each_image_once_and_every_epoch_has_its_own_order(numbe
         assert sorted(epoch) == list(range(6))
 
 
-def test_the_domains_are_shuffled_apart() -> None:
+def test_the_domains_are_shuffled_independently() -> None:
     same = Dataset(numbered(30), numbered(30))
     batch = take(train_iterator(same, config(batch_size=30)), 6)
     epochs = {domain: [tuple(row) for row in np.reshape(order(batch, domain), (6, 30))] for domain in ("A", "B")}
@@ -116,7 +116,7 @@ def test_a_state_of_another_data_set_is_refused(noise: Dataset) -> None:
 
 
 @pytest.mark.parametrize("taken", [0, 1, 5, 23])
-def test_resumes_where_it_was(noise: Dataset, taken: int) -> None:
+def test_it_resumes_at_its_position(noise: Dataset, taken: int) -> None:
     iterator = train_iterator(noise, config(batch_size=2))
     for _ in range(taken):
         next(iterator)
@@ -166,7 +166,7 @@ def crops(image: Uint8Image, size: int) -> dict[bytes, tuple[int, int, bool]]:
     return found
 
 
-def test_every_image_is_a_crop_of_the_resized_one_and_all_crops_and_flips_come() -> None:
+def test_images_are_crops_and_all_crops_and_flips_occur() -> None:
     source = noisy(1, seed=5)
     data = Dataset(source, source)
     resized = resize(decode(source[0].encoded, 3, ""), 10, 10, nearest=False)
@@ -182,7 +182,7 @@ def test_every_image_is_a_crop_of_the_resized_one_and_all_crops_and_flips_come()
     assert not any(known[image.tobytes()][2] for image in straight["A"])
 
 
-def test_without_room_the_crop_is_the_image() -> None:
+def test_a_crop_of_the_load_size_is_the_whole_image() -> None:
     source = noisy(1, seed=5)
     data = Dataset(source, source)
     batch = next(train_iterator(data, config(batch_size=2, load_size=8, flip=False)))
@@ -197,7 +197,7 @@ def test_labels_keep_their_colours_in_training() -> None:
     assert not only_palette(batch["B"]), "photos are resized with new colours"
 
 
-def test_a_broken_image_is_named_when_its_batch_comes(noise: Dataset) -> None:
+def test_the_error_for_a_broken_image_holds_its_file_name(noise: Dataset) -> None:
     broken = Example(noise.train_A[0].encoded[:100], "trainA/broken.png")
     iterator = train_iterator(Dataset(split_of(broken), noise.train_B), config(threads=2))
     with pytest.raises(UserError, match=r"the image trainA/broken\.png cannot be read"):
@@ -223,7 +223,7 @@ def test_close_ends_the_threads_and_keeps_the_position(noise: Dataset) -> None:
     assert_same(next(iterator), next(fresh))
 
 
-def test_importing_it_leaves_grain_and_tfds_out() -> None:
+def test_importing_batches_does_not_import_grain_or_tfds() -> None:
     code = (
         "import sys; from cyclegan_jax.data import batches, open_dataset; "
         "print([name for name in ('grain', 'tensorflow_datasets', 'tensorflow') if name in sys.modules])"

@@ -162,7 +162,7 @@ def test_decode_keeps_the_upper_half_of_16_bit_colours() -> None:
     ],
     ids=["empty", "text", "half a JPEG", "half a PNG", "half a WebP", "checksum", "huge"],
 )
-def test_decode_names_the_file_it_cannot_read(encoded: bytes) -> None:
+def test_the_error_for_an_unreadable_file_holds_its_name(encoded: bytes) -> None:
     with pytest.raises(UserError, match=r"the image photos/cat\.jpg cannot be read"):
         decode(encoded, 3, "photos/cat.jpg")
 

@@ -77,14 +77,14 @@ def test_values_are_scaled_as_they_are_stored(kind: str) -> None:
     np.testing.assert_allclose(got, scaled(values, *limits).reshape(got.shape), rtol=0, atol=1e-6)
 
 
-def test_no_bit_is_lost_and_the_ends_of_the_range_are_the_ends_of_the_networks() -> None:
+def test_no_bit_is_lost_and_the_limits_become_minus_1_and_1() -> None:
     got = decode_16bit.decode_scaled(pillow(GRAY, "PNG"), 1, FULL, "x")
     np.testing.assert_array_equal(np.rint((got[..., 0].astype(np.float64) + 1) / 2 * 65535), GRAY)
     ends = np.array([[0, 4095]], np.uint16)
     np.testing.assert_array_equal(decode_16bit.decode_scaled(pillow(ends, "PNG"), 1, (0, 4095), "x"), [[[-1], [1]]])
 
 
-def test_pillow_alone_would_lose_the_lower_bits_of_colour() -> None:
+def test_pillow_alone_loses_the_lower_bits_of_colour() -> None:
     """The control: why another library is asked for."""
     encoded = png(COLOR)
     np.testing.assert_array_equal(decode(encoded, 3, "x"), COLOR >> 8)
@@ -131,19 +131,19 @@ def test_an_exif_rotation_is_applied_as_for_8_bit_images(orientation: int) -> No
         (b"text", r"the image scan\.npy cannot be read"),
     ],
 )
-def test_what_does_not_fit_is_named(encoded: bytes, said: str) -> None:
+def test_values_outside_the_limits_and_bad_files_are_errors(encoded: bytes, said: str) -> None:
     with pytest.raises(UserError, match=said):
         decode_16bit.decode_scaled(encoded, 1, (0, 4095), "scan.npy")
 
 
-def test_without_the_library_16_bit_colour_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_imagecodecs_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     with pytest.raises(UserError, match=r"pip install 'cyclegan-jax\[highdepth\]'"):
         decode_16bit.decode_scaled(png(COLOR), 3, FULL, "x")
     decode_16bit.decode_scaled(pillow(GRAY, "PNG"), 1, FULL, "x")
 
 
-def test_8_bit_arrays_are_images_and_others_ask_for_their_range() -> None:
+def test_only_8_bit_arrays_need_no_range() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     np.testing.assert_array_equal(decode(npy(pixels), 3, "x"), pixels)
     np.testing.assert_array_equal(decode(npy(pixels[..., 0]), 1, "x")[..., 0], pixels[..., 0])
@@ -153,7 +153,7 @@ def test_8_bit_arrays_are_images_and_others_ask_for_their_range() -> None:
         decode(npy(FLOATS), 3, "x.npy")
 
 
-def test_float_images_are_resized_with_antialiasing_and_not_clipped() -> None:
+def test_float_images_are_antialiased_and_not_clipped() -> None:
     steps = np.zeros((32, 32, 1), np.float32)
     steps[:, 16:] = 1
     shrunk = resize(steps, 8, 8, nearest=False)
@@ -176,7 +176,7 @@ def test_batches_of_a_stated_range_are_floats() -> None:
     assert batch["A"].std() > 0.1
 
 
-def test_limits_that_float32_rounds_are_those_of_its_files() -> None:
+def test_limits_are_rounded_to_float32_for_float32_files() -> None:
     values = np.array([[0.0, 0.1]], np.float32)
     assert float(values.max()) > 0.1  # what float32 makes of it
     np.testing.assert_array_equal(decode_16bit.decode_scaled(npy(values), 1, (0, 0.1), "x"), [[[-1], [1]]])
@@ -184,7 +184,7 @@ def test_limits_that_float32_rounds_are_those_of_its_files() -> None:
         decode_16bit.decode_scaled(npy(values * np.float32(1.001)), 1, (0, 0.1), "x")
 
 
-def test_a_range_must_be_one() -> None:
+def test_a_range_must_be_two_increasing_numbers() -> None:
     with pytest.raises(UserError, match=r"data\.range_A is \(5\.0, 5\.0\), but it must be the lower value first"):
         DataConfig(range_A=(5.0, 5.0))
     with pytest.raises(UserError, match=r"data\.range_B is \(1\.0,\), but it must be 2 values, each a number or None"):

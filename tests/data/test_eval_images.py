@@ -60,7 +60,7 @@ def test_sample_images_of_any_size_are_the_middles() -> None:
     assert whole["A"].shape == whole["B"].shape == (1, 40, 32, 3)
 
 
-def test_a_broken_sample_is_left_out_where_that_is_wanted() -> None:
+def test_a_broken_sample_is_skipped_if_on_error_is_skip() -> None:
     broken = Example(b"no image", "broken.png")
     data = Dataset(EMPTY, EMPTY, split_of(broken, *numbered(2).examples), numbered(3))
     with pytest.raises(UserError, match=r"broken\.png cannot be read: it is not an image"):

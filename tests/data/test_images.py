@@ -18,7 +18,7 @@ def noise(height: int, width: int, channels: int, seed: int = 0) -> Uint8Image:
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def test_every_uint8_value_survives_the_way_there_and_back() -> None:
+def test_every_uint8_value_survives_both_conversions() -> None:
     values = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     for scale in (images.to_model_range, jax.jit(images.to_model_range, static_argnums=1)):
         scaled = scale(jnp.asarray(values), "float32")

@@ -159,7 +159,7 @@ def test_any_folder_may_be_a_split(tmp_path: Path) -> None:
     assert contents(opened.test_A) == ["set/testA/4.png"]
 
 
-def test_a_split_that_is_named_must_be_there(tmp_path: Path) -> None:
+def test_a_given_split_must_exist(tmp_path: Path) -> None:
     write(tmp_path, "trainA/1.png", "trainB/2.png", "empty/notes.txt")
     with pytest.raises(UserError, match=r"data\.test_B is '.*nowhere', but there is no such folder"):
         open_dataset(DataConfig(dir=str(tmp_path), test_B=str(tmp_path / "nowhere")))
@@ -178,7 +178,7 @@ def test_a_tfds_set_must_be_given() -> None:
             open_dataset(DataConfig(source="tfds", **names))
 
 
-def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_deleted_file_holds_its_name(tmp_path: Path) -> None:
     write(tmp_path, "trainA/a.png", "trainB/b.png")
     opened = open_dataset(DataConfig(dir=str(tmp_path)))
     (tmp_path / "trainA/a.png").unlink()

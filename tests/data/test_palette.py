@@ -38,7 +38,7 @@ def test_no_two_classes_share_a_name_or_a_color() -> None:
     assert len({*palette.COLORS, palette.UNLABELLED}) == 20
 
 
-def test_color_array_is_one_row_a_class_and_a_new_array_each_time() -> None:
+def test_color_array_returns_a_new_array_each_time() -> None:
     colors = palette.color_array()
     assert colors.dtype == np.uint8
     assert [tuple(row) for row in colors.tolist()] == list(palette.COLORS)

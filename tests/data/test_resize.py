@@ -98,7 +98,7 @@ def test_without_a_crop_the_whole_image_is_trained_on(values: dict[str, Any], re
     np.testing.assert_array_equal(first(pixels, experiment), resize(pixels, *resized, nearest=False))
 
 
-def test_sides_are_multiples_of_what_the_discriminators_take() -> None:
+def test_sizes_are_multiples_of_the_size_multiple() -> None:
     from cyclegan_jax.recipes import pytorch_gan
 
     item = example(noise(31, 51), "one.png")
@@ -109,7 +109,7 @@ def test_sides_are_multiples_of_what_the_discriminators_take() -> None:
     assert train_sizes(Dataset(split_of(item), split_of(item)), experiment)["A"] == (32, 48)
 
 
-def test_the_domains_may_have_different_sizes_but_not_the_images_of_one() -> None:
+def test_only_images_of_different_domains_may_differ_in_size() -> None:
     wide, tall = example(noise(16, 32), "wide.png"), example(noise(32, 16), "tall.png")
     experiment = config(image_size=16, preprocess="none")
     batch = next(train_iterator(Dataset(split_of(wide), split_of(tall)), experiment))
@@ -120,7 +120,7 @@ def test_the_domains_may_have_different_sizes_but_not_the_images_of_one() -> Non
 
 
 @pytest.mark.parametrize("values", [{"preprocess": "crop"}, {"preprocess": "scale_width_and_crop", "load_size": 40}])
-def test_an_image_smaller_than_the_crop_is_named(values: dict[str, Any]) -> None:
+def test_an_image_smaller_than_the_crop_is_an_error(values: dict[str, Any]) -> None:
     with pytest.raises(
         UserError, match=r"photos/one\.png is \d+x\d+ pixels before the crop .* smaller than the crop of 32"
     ):

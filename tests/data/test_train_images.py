@@ -54,7 +54,7 @@ def test_a_broken_image_is_skipped_and_counted(broken: Callable[[int], Example],
     np.testing.assert_array_equal(alone, seen, "the order does not depend on threads, nor on what was found before")
 
 
-def test_many_skipped_images_are_told_in_short(broken: Callable[[int], Example], log_lines: list[str]) -> None:
+def test_many_skipped_images_are_summed_up(broken: Callable[[int], Example], log_lines: list[str]) -> None:
     items = split_of(*numbered(2).examples, *(broken(i) for i in range(20)))
     iterator = train_iterator(Dataset(items, numbered(1)), config(on_error="skip"))
     for _ in range(22):
@@ -83,7 +83,7 @@ def test_the_cache_gives_the_same_images_and_reads_each_once(log_lines: list[str
     assert not log_lines
 
 
-def test_a_full_cache_says_so_once_and_goes_on(log_lines: list[str]) -> None:
+def test_a_full_cache_warns_once_and_still_works(log_lines: list[str]) -> None:
     items = noise_split(8)
     # Of each domain three images of 9x9 fit.
     experiment = config(cache_gib=2 * 3.5 * 9 * 9 * 3 / 2**30)

@@ -13,7 +13,8 @@ from PIL import Image
 
 from cyclegan_jax.data import palette
 from cyclegan_jax.data.streets.canvas import SKY, Camera, Canvas, Color, Light
-from cyclegan_jax.data.streets.layout import Item, plan_across, plan_along
+from cyclegan_jax.data.streets.layout import plan_across, plan_along
+from cyclegan_jax.data.streets.looks import Item
 from cyclegan_jax.data.streets.texture import (
     Ground,
     Street,

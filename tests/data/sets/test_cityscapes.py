@@ -117,7 +117,7 @@ def test_labels_have_the_official_colours_and_the_rest_is_black(archives: Path) 
     assert set(OFFICIAL.values()) == {tuple(color) for color in palette.color_array().tolist()}
 
 
-def test_labels_are_resized_by_nearest_and_photos_with_antialiasing(archives: Path) -> None:
+def test_labels_are_resized_by_nearest_and_photos_smoothly(archives: Path) -> None:
     original, small = (cityscapes.prepare(archives, size) for size in (None, (7, 11)))
     for name in ("trainA/bochum_000000_000313.png", "testA/lindau_000000_000019.png"):
         np.testing.assert_array_equal(read(small / name), resize(read(original / name), 7, 11, nearest=True))
@@ -127,7 +127,7 @@ def test_labels_are_resized_by_nearest_and_photos_with_antialiasing(archives: Pa
 
 
 @pytest.mark.parametrize("unpacked", [("gtFine",), ("leftImg8bit",), ("gtFine", "leftImg8bit")])
-def test_unpacked_folders_do_as_well(archives: Path, unpacked: tuple[str, ...]) -> None:
+def test_unpacked_archives_give_the_same_files(archives: Path, unpacked: tuple[str, ...]) -> None:
     expected = files_of(cityscapes.prepare(archives, (8, 16)))
     shutil.rmtree(archives / "cyclegan_16x8")
     for package in unpacked:
@@ -166,7 +166,7 @@ def test_a_damaged_entry_is_reported_and_the_rest_kept(archives: Path) -> None:
     assert len(files_of(target)) == 10
 
 
-def test_an_interrupt_leaves_nothing_that_looks_finished(archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_no_finished_folder(archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
@@ -192,7 +192,7 @@ def test_another_process_may_be_faster(archives: Path, monkeypatch: pytest.Monke
     assert not list(archives.glob(".*"))
 
 
-def test_scenes_that_are_not_whole_are_counted(tmp_path: Path, log_lines: list[str]) -> None:
+def test_scenes_without_photo_or_labels_are_counted(tmp_path: Path, log_lines: list[str]) -> None:
     files = content()
     del files["gtFine"]["gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png"]
     del files["leftImg8bit"]["leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png"]
@@ -249,21 +249,21 @@ def picture_cut(archives: Path, package: str) -> None:
         (picture_cut, r"{package}/(train|val)/.*png in .*zip cannot be read"),
     ],
 )
-def test_wrong_archives_are_named(archives: Path, package: str, harm: Callable[[Path, str], None], said: str) -> None:
+def test_wrong_archives_are_errors(archives: Path, package: str, harm: Callable[[Path, str], None], said: str) -> None:
     harm(archives, package)
     with pytest.raises(UserError, match=said.format(package=package)):
         cityscapes.prepare(archives, (8, 16))
     assert not (archives / "cyclegan_16x8").exists()
 
 
-def test_folder_and_size_must_be_there(tmp_path: Path) -> None:
+def test_folder_and_size_must_be_valid(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no folder .*nowhere: make it"):
         cityscapes.prepare(tmp_path / "nowhere", None)
     with pytest.raises(UserError, match=r"the size for Cityscapes is \(0, 5\)"):
         cityscapes.prepare(tmp_path, (0, 5))
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(archives: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_an_error(archives: Path) -> None:
     (archives / ".cyclegan_16x8.partial").write_text("a file where the folder goes")
     with pytest.raises(UserError, match=r"downloads cannot be written to \((File exists|Not a directory)\): make room"):
         cityscapes.prepare(archives, (8, 16))

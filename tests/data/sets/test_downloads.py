@@ -175,7 +175,7 @@ def test_a_silent_server_times_out(tmp_path: Path) -> None:
         assert time.monotonic() - before < 4
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(server: Server, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_an_error(server: Server, tmp_path: Path) -> None:
     (tmp_path / "downloads").write_text("in the way")
     with pytest.raises(UserError, match=r"downloads/horse2zebra\.zip cannot be written \(.*\): give another data_dir"):
         fetched(server, tmp_path)

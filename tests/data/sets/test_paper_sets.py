@@ -251,7 +251,7 @@ print("tensorflow" in sys.modules)
 """
 
 
-def test_a_killed_preparation_leaves_nothing_finished(packed: Path) -> None:
+def test_a_killed_preparation_leaves_no_finished_set(packed: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error", "-c", KILLED, str(packed), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -58,7 +58,7 @@ def test_examples_are_the_drawn_scenes_in_order(kept: Path) -> None:
         np.testing.assert_array_equal(decoded(example), draw_scene(100_000 + index, 32).photo)
 
 
-def test_the_test_splits_are_pairs_and_the_training_splits_are_not(kept: Path) -> None:
+def test_only_the_test_splits_are_pairs(kept: Path) -> None:
     opened = streets.open_streets(str(kept), **SMALL)
     for index in range(SMALL["test"]):
         a, b, scene = opened.test_A[index], opened.test_B[index], draw_scene(200_000 + index, 32)
@@ -92,7 +92,7 @@ def test_it_is_drawn_once_and_logged(
         streets.open_streets(str(tmp_path), train=4, test=2, size=32)
 
 
-def test_the_home_directory_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_directory_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     streets.open_streets("~/sets", **SMALL)
@@ -124,7 +124,7 @@ print("tensorflow" in sys.modules)
 """
 
 
-def test_a_killed_preparation_leaves_nothing_finished(tmp_path: Path) -> None:
+def test_a_killed_preparation_leaves_no_finished_set(tmp_path: Path) -> None:
     killed = run(KILLED, str(tmp_path))
     assert killed.returncode == -9, killed.stderr
     assert list((tmp_path / FOLDER).parent.glob("incomplete.*")), "it was killed too early to show anything"
