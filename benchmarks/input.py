@@ -1,10 +1,10 @@
-"""Time the input pipeline beside torch.utils.data with Pillow, which does the same work, taking turns.
+"""Compare the speed of our input pipeline with torch.utils.data and Pillow on the same work, taking turns.
 
     python -m benchmarks.input
 
-Reads JPEGs of 256x256 from a folder and from a TFDS set that it makes of drawn street scenes, resizes them to 286,
-crops 256 and mirrors half: images a second of both domains together, as batches of uint8. Then the same with the
-decoded images in memory, from the second epoch on. The last line is JSON.
+Both read JPEGs of 256x256 pixels, made of drawn street scenes, resize them to 286, crop 256 and flip half of them. The
+result is images per second of both domains together, as uint8 batches: from a folder, from a TFDS set, and with decoded
+images cached in memory, from the second epoch on. The last line is JSON.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ import torch
 from PIL import Image
 
 from cyclegan_jax.config import DataConfig, TrainConfig
-from cyclegan_jax.data import pipeline, sources
-from cyclegan_jax.data.sources import Sources
+from cyclegan_jax.data.batches import train_iterator
+from cyclegan_jax.data.dataset import Dataset
+from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.data.streets.scene import draw_scene
 
 SIZE, LOAD_SIZE = 256, 286
@@ -32,9 +33,9 @@ SIZE, LOAD_SIZE = 256, 286
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=300, help="in each domain")
+    parser.add_argument("--images", type=int, default=300, help="images per domain")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--workers", type=int, default=2, help="threads of ours, processes of PyTorch's")
+    parser.add_argument("--workers", type=int, default=2, help="threads of our pipeline, processes of PyTorch's")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
 
@@ -44,9 +45,8 @@ def main() -> None:
         data = DataConfig(dir=folder, image_size=SIZE, load_size=LOAD_SIZE, threads=args.workers)
         config = TrainConfig(data=data, batch_size=args.batch)
         cached = dataclasses.replace(config, data=dataclasses.replace(data, cache_gib=4.0))
-        folders = sources.open_sources(data)
+        folders = open_dataset(data)
         records = as_tfds(root, folders)
-        # Of each an endless run of batches, past its start and, with the cache, past its first epoch.
         runs: dict[str, Iterator[Any]] = {
             "ours, folder": ours(folders, config),
             "ours, TFDS": ours(records, config),
@@ -54,15 +54,16 @@ def main() -> None:
             "ours, cached": ours(folders, cached),
         }
         counted = dict.fromkeys(runs, args.images // args.batch)
+        # Warm up: start threads and processes, and fill the cache, which takes an epoch and its mirror images more.
         for name, batches in runs.items():
             take(batches, 4 * counted[name] if name == "ours, cached" else args.workers * 2)
         rates: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(args.rounds):
             for name, batches in runs.items():
-                # The cache hands out tens of times more in the same time.
+                # From the cache, a batch takes a few percent of the time.
                 number = counted[name] * (10 if name == "ours, cached" else 1)
-                time.sleep(0.5)  # the one before fills what it prepares ahead
-                take(batches, 2 * args.workers + 8)  # what this one had prepared
+                time.sleep(0.5)  # let the previous pipeline fill its buffers, so that it uses no CPU time afterwards
+                take(batches, 2 * args.workers + 8)  # empty this one's buffers, which were filled before the timing
                 begin = time.perf_counter()
                 take(batches, number)
                 rates[name].append(2 * args.batch * number / (time.perf_counter() - begin))
@@ -93,7 +94,7 @@ def draw(root: Path, number: int) -> None:
     for domain, first in (("A", 0), ("B", 10_000)):
         folder = root / f"train{domain}"
         folder.mkdir()
-        # A scene takes longer to draw than to read: a few of them, each cut in its own way.
+        # Drawing is slow: a few scenes, with a different crop for each file.
         scenes = [draw_scene(first + i, 2 * SIZE).photo for i in range(10)]
         rng = np.random.default_rng(first)
         for i in range(number):
@@ -102,57 +103,46 @@ def draw(root: Path, number: int) -> None:
             Image.fromarray(crop).save(folder / f"{i:05d}.jpg", quality=90)
 
 
-def as_tfds(root: Path, folders: Sources) -> Sources:
-    """The same files as a TFDS data set of encoded images."""
+def as_tfds(root: Path, folders: Dataset) -> Dataset:
+    """Store the same files as a TFDS data set of encoded images."""
     import tensorflow_datasets as tfds
 
-    class Photos(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    from cyclegan_jax.data.sets import tfds_store
+
+    class Photos(tfds_store.ImageBuilder, skip_registration=True):
         """The files of a folder."""
 
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self) -> Any:
-            features = {"image": tfds.features.Image(shape=(None, None, 3)), "filename": tfds.features.Text()}
-            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features), disable_shuffling=True)
+            return self._image_info(tfds.features.Image(shape=(None, None, 3)))
 
         def _split_generators(self, dl_manager: Any) -> Any:
             return {split: self._generate_examples(split) for split in ("trainA", "trainB")}
 
         def _generate_examples(self, split: str) -> Any:
-            source = folders.train_A if split == "trainA" else folders.train_B
-            for i in range(len(source)):
-                example = source[i]
+            images = folders.train_A if split == "trainA" else folders.train_B
+            for i in range(len(images)):
+                example = images[i]
                 yield i, {"image": io.BytesIO(example.encoded), "filename": example.name}
 
-    Photos.__module__ = "benchmarks.input"  # TFDS looks for the builder's package, and run by -m this is __main__
-    tfds.display_progress_bar(enable=False)
+    # TFDS looks up the package of the builder's module, which is __main__ under `python -m`.
+    Photos.__module__ = "benchmarks.input"
     builder: Any = Photos(data_dir=str(root / "tfds"), file_format="array_record")
-    builder.download_and_prepare()
-    splits = builder.as_data_source(decoders={"image": tfds.decode.SkipDecoding()})
-
-    class Records(Sequence[Any]):
-        def __init__(self, records: Any):
-            self.records = records
-
-        def __len__(self) -> int:
-            return len(self.records)
-
-        def __getitem__(self, index: Any) -> Any:
-            record = self.records[index]
-            return sources.Example(record["image"], record["filename"].decode())
-
-    return Sources(Records(splits["trainA"]), Records(splits["trainB"]), (), ())
+    tfds_store.prepare(builder)
+    records = tfds_store.encoded_records(builder)
+    return Dataset(tfds_store.StoredSplit(records["trainA"]), tfds_store.StoredSplit(records["trainB"]))
 
 
-def ours(data: Sources, config: TrainConfig) -> Iterator[Any]:
-    return iter(pipeline.train_iterator(data, config))
+def ours(dataset: Dataset, config: TrainConfig) -> Iterator[Any]:
+    return iter(train_iterator(dataset, config))
 
 
 class Unpaired(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Two folders as PyTorch code bases read them: an image of A by its index, a random one of B, no normalization."""
+    """Two folders as PyTorch code bases read them: an image of A by index and a random one of B; not normalized."""
 
     def __init__(self, root: Path):
-        """Over the folders trainA and trainB."""
+        """List the files in trainA and trainB."""
         self.files = {domain: sorted((root / f"train{domain}").iterdir()) for domain in "AB"}
 
     def __len__(self) -> int:
@@ -173,7 +163,7 @@ class Unpaired(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def torch_batches(root: Path, batch: int, workers: int) -> Iterator[Any]:
-    """Batches without end from worker processes that stay."""
+    """Return endless batches from persistent worker processes."""
     dataset = Unpaired(root)
     sampler = torch.utils.data.RandomSampler(dataset, replacement=False, num_samples=10**9)
     loader = torch.utils.data.DataLoader(

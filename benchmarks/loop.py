@@ -29,7 +29,7 @@ import numpy as np
 from cyclegan_jax import optimizer, state
 from cyclegan_jax.cli.train_command import load_config_file
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.data.streets.dataset import open_streets
+from cyclegan_jax.data.streets.streets_set import open_streets
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 from cyclegan_jax.training import loop as training

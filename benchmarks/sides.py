@@ -1,4 +1,4 @@
-"""A training step in this package and in PyTorch, on the same work, and what both kinds of benchmark share."""
+"""A training step of this package and of the PyTorch reference, on the same work, and the tools to time both."""
 
 import argparse
 import time
@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import torch
+from jaxtyping import Float32
 
 from benchmarks.turns import Side
 from cyclegan_jax import optimizer, recipes, state
@@ -18,7 +19,7 @@ from tests.parity import reference_networks, reference_training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the work is."""
+    """Add the arguments that define the work: recipe, device, sizes, networks and dtype."""
     parser.add_argument("--recipe", choices=("paper", "pytorch_gan"), default="pytorch_gan")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--size", type=int, nargs="+", default=[128])
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def make_config(args: argparse.Namespace, size: int, batch: int) -> TrainConfig:
-    """The experiment that both sides run."""
+    """Return the experiment that both sides run."""
     recipe = recipes.paper() if args.recipe == "paper" else recipes.pytorch_gan()
     values = {name: getattr(recipe, name) for name in ("loss", "optimizer", "update_first")}
     return TrainConfig(
@@ -40,19 +41,19 @@ def make_config(args: argparse.Namespace, size: int, batch: int) -> TrainConfig:
         generator=GeneratorConfig(args.blocks, args.width, recipe.generator.upsample),
         discriminator=DiscriminatorConfig(recipe.discriminator.kind, width=args.width),
         batch_size=batch,
-        pool_size=0,  # the reference's pool is scripted; the exchange costs microseconds
+        pool_size=0,  # the reference's pool replays given choices; swapping images costs microseconds
         dtype=args.dtype,
     )
 
 
-def images(config: TrainConfig) -> np.ndarray:
-    """A batch of each domain: (2, N, H, W, 3) float32 in [-1, 1]."""
+def images(config: TrainConfig) -> Float32[np.ndarray, "2 N H W 3"]:
+    """Return a random batch of each domain, in [-1, 1]."""
     shape = (2, config.batch_size, config.data.image_size, config.data.image_size, 3)
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
-def our_step(config: TrainConfig, batch: np.ndarray, steps: int = 1) -> Side:
-    """Our training step as `train.py` compiles it; several in one dispatch where `steps` says so."""
+def our_step(config: TrainConfig, batch: Float32[np.ndarray, "2 N H W 3"], steps: int = 1) -> Side:
+    """Compile our training step as training does; `steps` of them run in one dispatch."""
     transform = optimizer.adam(config.optimizer)
     step = make_train_step(config, cyclegan.define(config), transform, epoch_images=1000)
     current = jax.jit(lambda: state.create(config, transform))()
@@ -75,8 +76,11 @@ def our_step(config: TrainConfig, batch: np.ndarray, steps: int = 1) -> Side:
     return started(run, begin, peak(compiled))
 
 
-def torch_step(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bool) -> Side:
-    """The reference's step; tuned: its networks compiled, channels last, kernels chosen by trial, and a fused Adam."""
+def torch_step(config: TrainConfig, batch: Float32[np.ndarray, "2 N H W 3"], device: str, *, tuned: bool) -> Side:
+    """Build the reference's training step.
+
+    `tuned` adds torch.compile, channels-last memory, cuDNN's choice of kernels by measurement, and a fused Adam.
+    """
     begin, held = time.perf_counter(), torch_memory(device)
     kind: type[torch.nn.Module] = reference_networks.SeedDiscriminator
     if config.discriminator.kind == "n_layers":
@@ -109,21 +113,21 @@ def torch_step(config: TrainConfig, batch: np.ndarray, device: str, *, tuned: bo
     pair = [torch_images(part, device, tuned) for part in batch]
 
     def run() -> None:
-        torch.backends.cudnn.benchmark = tuned  # one for all of PyTorch, and both ways take turns
+        torch.backends.cudnn.benchmark = tuned  # a global setting, and tuned and plain sides take turns
         with autocast(config, device):
-            trainer.step(*pair)  # its loss values come back to the host, which waits for the device
+            trainer.step(*pair)  # copies the losses to the host, which waits for the device
 
     return torch_started(run, begin, held, device)
 
 
 def torch_generator(config: TrainConfig) -> torch.nn.Module:
-    """The PyTorch reference of the config's generator, with fresh weights."""
+    """Build the reference generator that the config describes, with new weights."""
     part = config.generator
     return reference_networks.Generator(3, 3, part.width, part.blocks, part.upsample)
 
 
 def placed(network: torch.nn.Module, device: str, tuned: bool) -> torch.nn.Module:
-    """The network on the device; tuned: also compiled, channels last."""
+    """Move a network to the device; `tuned` also compiles it and stores it channels-last."""
     network = network.to("cuda" if device == "gpu" else "cpu")
     if not tuned:
         return network
@@ -131,19 +135,19 @@ def placed(network: torch.nn.Module, device: str, tuned: bool) -> torch.nn.Modul
     return compiled
 
 
-def torch_images(part: np.ndarray, device: str, tuned: bool) -> torch.Tensor:
-    """NHWC images as an NCHW tensor on the device; tuned: channels last in memory."""
+def torch_images(part: Float32[np.ndarray, "N H W C"], device: str, tuned: bool) -> torch.Tensor:
+    """Copy images to an NCHW tensor on the device; `tuned` stores it channels-last."""
     tensor = torch.from_numpy(np.moveaxis(part, -1, 1).copy()).to("cuda" if device == "gpu" else "cpu")
     return tensor.to(memory_format=torch.channels_last) if tuned else tensor
 
 
 def autocast(config: TrainConfig, device: str) -> Any:
-    """A context in which PyTorch computes in bfloat16 if the config does."""
+    """Return a context in which PyTorch computes in bfloat16 if the config does."""
     return torch.autocast("cuda" if device == "gpu" else "cpu", torch.bfloat16, enabled=config.dtype == "bfloat16")
 
 
 def torch_memory(device: str) -> int:
-    """Bytes that PyTorch holds on a GPU now; 0 on CPU. Starts a new peak."""
+    """Return the bytes that PyTorch has allocated on the GPU (0 on CPU), and reset its peak."""
     if device != "gpu":
         return 0
     torch.cuda.reset_peak_memory_stats()
@@ -151,14 +155,14 @@ def torch_memory(device: str) -> int:
 
 
 def torch_started(run: Callable[[], None], begin: float, held: int, device: str) -> Side:
-    """A PyTorch side after its first run, with its peak memory on a GPU above the `held` bytes."""
+    """Run a PyTorch side twice, and measure its peak memory on a GPU above the `held` bytes."""
     first = started(run, begin, None)
     peak_bytes = torch.cuda.max_memory_allocated() - held if device == "gpu" else None
     return Side(run, first.start_seconds, peak_bytes)
 
 
 def started(run: Callable[[], None], begin: float, peak_bytes: int | None) -> Side:
-    """A side after its first run, which compiles, and a second that warms caches; `begin` is when its set-up began."""
+    """Run a side twice: the first run compiles, and the second warms caches; `begin` is when its setup began."""
     run()
     seconds = time.perf_counter() - begin
     run()
@@ -166,7 +170,7 @@ def started(run: Callable[[], None], begin: float, peak_bytes: int | None) -> Si
 
 
 def peak(compiled: Any) -> int:
-    """Bytes of arguments, outputs and temporaries that XLA plans for a compiled program."""
+    """Return the bytes of arguments, outputs and temporaries that XLA plans for a compiled program."""
     analysis = compiled.memory_analysis()
     held = analysis.argument_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes
     return int(held + analysis.temp_size_in_bytes)

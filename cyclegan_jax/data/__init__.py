@@ -1,1 +1,1 @@
-"""Where images come from: the embedded street scenes, the palette of their labels, and a user's own files."""
+"""Data: opening data sets, decoding, resizing, augmentation, and training batches."""

@@ -1,9 +1,9 @@
-"""The 19 training classes of Cityscapes and the colour that stands for each in a label picture."""
+"""The 19 training classes of Cityscapes, and the colour that stands for each in a label picture."""
 
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import UInt8
 
 Color = tuple[int, int, int]
 
@@ -51,16 +51,29 @@ COLORS: Final[tuple[Color, ...]] = (
     (119, 11, 32),
 )
 UNLABELLED: Final[Color] = (0, 0, 0)
-"""The colour of pixels that belong to no training class: they are not scored."""
+"""The colour of pixels that belong to no training class; scores ignore them."""
 
 
-def color_array(unlabelled: bool = False) -> npt.NDArray[np.uint8]:
-    """The colours as a new array, one row per train id.
+def color_array(unlabelled: bool = False) -> UInt8[np.ndarray, "K 3"]:
+    """Return the RGB colours as a new array, one row per train id.
 
     Args:
         unlabelled: add black as a last row, so that row 19 (or -1) is the colour of unlabelled pixels.
 
     Returns:
-        uint8 of shape [19, 3], or [20, 3] with the unlabelled row; RGB, 0 to 255.
+        19 rows, or 20 with the unlabelled row.
     """
     return np.array((*COLORS, UNLABELLED) if unlabelled else COLORS, dtype=np.uint8)
+
+
+def snap_to_palette(
+    image: UInt8[np.ndarray, "*pixels 3"], colors: UInt8[np.ndarray, "K 3"]
+) -> UInt8[np.ndarray, "*pixels 3"]:
+    """Replace each pixel by the nearest of `colors`, by Euclidean distance in RGB; ties go to the first colour."""
+    # |p - c|^2 = |p|^2 - 2 p.c + |c|^2, and |p|^2 is the same for every colour c of a pixel p: leaving it out does not
+    # change which c is nearest, and the rest is one matrix product instead of an array of (pixels, K, 3) differences.
+    # All values are integers below 2**24, which float32 holds exactly, so that ties are exact too.
+    table = colors.astype(np.float32)
+    distances = np.sum(table**2, axis=1) - 2 * (image.astype(np.float32) @ table.T)
+    snapped: np.ndarray = colors[np.argmin(distances, axis=-1)]
+    return snapped

@@ -1,4 +1,4 @@
-"""The training images of one domain: in what order they come, how each is read, and what a broken one does."""
+"""The training images of one domain: their random order, their augmentation, and skipping of unreadable ones."""
 
 import functools
 import logging
@@ -7,75 +7,74 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from jaxtyping import Int64, Num
 
-from cyclegan_jax.config import DataConfig, Domain, TrainConfig
-from cyclegan_jax.data import high_depth, images, preprocess
-from cyclegan_jax.data.high_depth import FloatImage
+from cyclegan_jax.config import Domain, TrainConfig
+from cyclegan_jax.data.crop_and_flip import check_crop_fits, draw_crop
+from cyclegan_jax.data.dataset import Dataset, Split
+from cyclegan_jax.data.decode import decode_example
 from cyclegan_jax.data.image_cache import ImageCache
-from cyclegan_jax.data.images import AnyImage
-from cyclegan_jax.data.preprocess import Size
-from cyclegan_jax.data.sources import Example, Source, Sources
+from cyclegan_jax.data.images import height_width
+from cyclegan_jax.data.resize import Size, resize, train_size
 from cyclegan_jax.errors import UserError
 
 _LOG = logging.getLogger(__name__)
 
-_NAMED: Final = 5
-"""Skipped images that are named one by one; of more, the number is told at the end."""
-
-
-def decode(example: Example, config: DataConfig, domain: Domain) -> Image.Image | FloatImage:
-    """An image as it is stored: a picture of 8 bits, or (H, W, channels) float32 in [-1, 1] where its range is stated.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    limits = config.value_range(domain)
-    if limits is None:
-        return images.open_picture(example.encoded, config.channels(domain), example.name)
-    field = f"data.range_{domain}"
-    return high_depth.decode_scaled(example.encoded, config.channels(domain), limits, example.name, field=field)
+_LOGGED: Final = 5
+"""Skipped images that are logged one by one, per domain; the end of the training logs how many there were."""
 
 
 class TrainImages:
-    """The endless sequence of a domain's augmented images, a pure function of seed and position.
+    """The endless sequence of a domain's augmented images: a pure function of the seed and the position.
 
-    All images in a random order, then all in another. Grain's own shuffle would cost milliseconds an image where there
-    are only tens of images.
+    Each epoch is a new random permutation of all images. Grain has a shuffle too, but it takes milliseconds per image
+    in a data set of a few dozen images.
 
     Attributes:
-        unreadable: by index, what is wrong with the images that were skipped so far.
+        unreadable: error messages of the images skipped so far, by their index in the split.
     """
 
-    def __init__(self, source: Source, config: TrainConfig, domain: Domain):
-        """The images of `source`."""
-        self._source = source
+    def __init__(self, split: Split, config: TrainConfig, domain: Domain):
+        """Prepare the sequence over the images of `split`; reads no image."""
+        self._split = split
         self._config = config.data
         self._domain = domain
         self._multiple = config.size_multiple
+        # Two independent seeds per domain, hashed from one: with seed for A and seed + 1 for B, the order of B in one
+        # run would be the order of A in another.
         seeds = np.random.SeedSequence([config.seed, "AB".index(domain)]).generate_state(2)
         self._order_seed = int(seeds[0])
+        # Philox is a counter-based generator: key and counter determine its output, so that the numbers for a position
+        # are found without drawing those for the positions before it. Making the key from a seed takes longer than
+        # drawing, and is done once.
         self._augmentation_key = np.random.Philox(int(seeds[1])).state["state"]["key"]
-        # Positions near the end of an epoch are read by several threads at once, so that two epochs are in use.
+        # Around the end of an epoch, threads that read ahead need the orders of two epochs in turn.
         self._order = functools.lru_cache(maxsize=4)(self._draw_order)
         self._cache = ImageCache(config.data.cache_gib / 2) if config.data.cache_gib > 0 else None
         self.unreadable: dict[int, str] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many images the domain has."""
-        return len(self._source)
+        """Return the number of images in the domain."""
+        return len(self._split)
 
-    def write(self, position: int, out: AnyImage) -> None:
-        """Write the image at a position from 0, cropped and mirrored at random, to `out` of `shape` and `dtype`.
+    def write(self, position: int, out: Num[np.ndarray, "H W C"]) -> None:
+        """Write the image at a position of the sequence, randomly cropped and flipped, to `out`.
+
+        Args:
+            position: from 0.
+            out: an array of `shape` and `dtype`.
 
         Raises:
-            UserError: it cannot be read or does not fit, and is not to be skipped; or none of the domain can.
+            UserError: the image cannot be read or is too small, and `data.on_error` is "stop"; or no image of the
+                domain can be used.
         """
-        epoch, place = divmod(position, len(self._source))
+        epoch, place = divmod(position, len(self._split))
         order = self._order(epoch)
-        # A generator of random numbers for each position: what it draws depends on nothing that was drawn before.
+        # One generator per position, so that an image does not depend on which thread or process made those before it.
+        # The last word of the counter is the position; the generator itself counts up the first.
         rng = np.random.Generator(np.random.Philox(key=self._augmentation_key, counter=[0, 0, 0, position]))
+        # An unreadable image is replaced by the next one in the order of the epoch, which comes again at its own place.
         for ahead in range(len(order)):
             index = int(order[(place + ahead) % len(order)])
             try:
@@ -85,22 +84,22 @@ class TrainImages:
                     raise
                 self._skip(index, str(error))
                 continue
-            cut = preprocess.draw_cut(images.height_width(image), self._config, rng)
-            if cut.mirror and self._cache is not None and epoch > 0:
-                # Mirroring takes ten times as long as copying. What the first epoch left free of the cache holds mirror
-                # images too.
-                image = self._cache.get((index, "mirrored"), functools.partial(_mirrored, image), needed=False)
-                cut = cut.of_mirrored(image.shape[1])
-            cut.write(image, out)
+            crop = draw_crop(height_width(image), self._config, rng)
+            if crop.mirror and self._cache is not None and epoch > 0:
+                # Copying a mirrored crop takes 10x the time of a plain copy, so that mirror images are cached too, in
+                # the room that is left after the first epoch has cached the images themselves.
+                image = self._cache.get((index, "mirrored"), functools.partial(_mirrored, image), warn_if_full=False)
+                crop = crop.of_mirrored(image.shape[1])
+            crop.write(image, out)
             return
         raise UserError(
-            f"none of the {len(order):,} training images of domain {self._domain} can be used; of the first, "
+            f"none of the {len(order):,} training images of domain {self._domain} can be used; the first error: "
             f"{self.unreadable[min(self.unreadable)]}"
         )
 
     @property
     def dtype(self) -> npt.DTypeLike:
-        """uint8, or float32 where the value range is stated."""
+        """uint8, or float32 where the domain's value range is given."""
         return np.uint8 if self._config.value_range(self._domain) is None else np.float32
 
     @property
@@ -110,41 +109,46 @@ class TrainImages:
 
     @functools.cached_property
     def size(self) -> Size:
-        """Height and width of every augmented image: the crop's, or without a crop those of the first image."""
+        """Height and width of every augmented image: those of the crop, or without a crop those of the first image.
+
+        Raises:
+            UserError: without a crop, the first image cannot be read (or none, if `data.on_error` is "skip").
+        """
         if self._config.crops:
             return self._config.image_size, self._config.image_size
-        for index in range(len(self._source)):
+        for index in range(len(self._split)):
             try:
-                image = decode(self._source[index], self._config, self._domain)
-                return preprocess.train_size(images.height_width(image), self._config, self._multiple)
+                image = decode_example(self._split[index], self._config, self._domain)
+                return train_size(height_width(image), self._config, self._multiple)
             except UserError:
                 if self._config.on_error == "stop":
                     raise
         raise UserError(f"none of the training images of domain {self._domain} can be read")
 
-    def _draw_order(self, epoch: int) -> npt.NDArray[np.int64]:
-        return np.random.default_rng([self._order_seed, epoch]).permutation(len(self._source))
+    def _draw_order(self, epoch: int) -> Int64[np.ndarray, " images"]:
+        return np.random.default_rng([self._order_seed, epoch]).permutation(len(self._split))
 
-    def _prepared(self, index: int) -> AnyImage:
-        """The image before what is random."""
+    def _prepared(self, index: int) -> Num[np.ndarray, "H W C"]:
+        """Return an image decoded and resized, before crop and flip; from the cache if it is there."""
         if index in self.unreadable:
             raise UserError(self.unreadable[index])
         if self._cache is None:
             return self._prepare(index)
         return self._cache.get(index, lambda: self._prepare(index))
 
-    def _prepare(self, index: int) -> AnyImage:
-        example, config = self._source[index], self._config
-        image = decode(example, config, self._domain)
-        size = preprocess.train_size(images.height_width(image), config, self._multiple)
-        preprocess.check_crop(size, config, example.name)
+    def _prepare(self, index: int) -> Num[np.ndarray, "H W C"]:
+        example, config = self._split[index], self._config
+        image = decode_example(example, config, self._domain)
+        size = train_size(height_width(image), config, self._multiple)
+        check_crop_fits(size, config, example.name)
         if not config.crops and size != self.size:
             raise UserError(
-                f"the image {example.name} is {size[1]}x{size[0]} pixels once it is resized (data.preprocess "
-                f"is {config.preprocess}), but the first of domain {self._domain} is {self.size[1]}x{self.size[0]}: "
-                "without a crop all need one size; use --data.preprocess=scale_width_and_crop, crop or resize_and_crop"
+                f"the image {example.name} is {size[1]}x{size[0]} pixels once it is resized (data.preprocess is "
+                f"{config.preprocess}), but the first of domain {self._domain} is {self.size[1]}x{self.size[0]}: "
+                "without a crop all images need one size; use --data.preprocess=scale_width_and_crop, crop or "
+                "resize_and_crop"
             )
-        return images.resize(image, *size, nearest=config.labels == self._domain)
+        return resize(image, *size, nearest=config.labels == self._domain)
 
     def _skip(self, index: int, message: str) -> None:
         with self._lock:
@@ -152,23 +156,23 @@ class TrainImages:
                 return
             self.unreadable[index] = message
             number = len(self.unreadable)
-        if number <= _NAMED:
+        if number <= _LOGGED:
             _LOG.warning(f"skipped: {message}")
-        elif number == _NAMED + 1:
-            _LOG.warning(f"skipped more images of domain {self._domain}; their number is told at the end")
+        elif number == _LOGGED + 1:
+            _LOG.warning(f"skipped more images of domain {self._domain}: the end of the training logs their number")
 
 
-def _mirrored(image: AnyImage) -> AnyImage:
-    return np.ascontiguousarray(image[:, ::-1])
+def _mirrored(image: Num[np.ndarray, "H W C"]) -> Num[np.ndarray, "H W C"]:
+    return np.ascontiguousarray(image[:, ::-1])  # in memory order: crops of a mirrored view would be slow to copy
 
 
-def train_sizes(sources: Sources, config: TrainConfig) -> dict[Domain, Size]:
-    """Height and width of each domain's training images, as the networks get them.
+def train_sizes(dataset: Dataset, config: TrainConfig) -> dict[Domain, Size]:
+    """Return height and width of the training images of each domain as the networks receive them.
 
     Raises:
-        UserError: without a crop they depend on the images, and the first cannot be read.
+        UserError: without a crop, the size is that of the first image, and it cannot be read.
     """
     return {
-        "A": TrainImages(sources.train_A, config, "A").size,
-        "B": TrainImages(sources.train_B, config, "B").size,
+        "A": TrainImages(dataset.train_A, config, "A").size,
+        "B": TrainImages(dataset.train_B, config, "B").size,
     }

@@ -7,8 +7,9 @@ from typing import Final
 import jax
 
 from cyclegan_jax.config import DataConfig, Domain, TrainConfig
-from cyclegan_jax.data import sources
+from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import test_split as splits
 from cyclegan_jax.evaluation.features import INCEPTION, Extractor, load_features
@@ -52,7 +53,7 @@ class Evaluator:
         self,
         config: TrainConfig,
         settings: Settings,
-        data: sources.Sources | None = None,
+        data: Dataset | None = None,
     ):
         """Read the test split, and load the features and the segmentation model that the settings name.
 
@@ -67,7 +68,7 @@ class Evaluator:
         # Before the images, which take longer to read: a mistake in a flag fails at once.
         segmenter = None if settings.segmenter is None else load_segmenter(settings.segmenter)
         extractor, features_notes = _load_features(settings)
-        data = sources.open_sources(config.data) if data is None else data
+        data = open_dataset(config.data) if data is None else data
         self._split = splits.load(data, config.data, settings.images)
         self._translator = Translator(config)
         self._fid_kid = None if extractor is None else FidKidTables(self._split, extractor)

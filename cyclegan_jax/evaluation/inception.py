@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 
 WEIGHTS_FILE: Final = "weights-inception-2015-12-05-6726825d.pth"
@@ -65,7 +65,7 @@ def load_inception(weights: Path | None) -> InceptionFeatures:
     def extract(images: UInt8[np.ndarray, "N H W 3"]) -> Float32[np.ndarray, "N 2048"]:
         # Pillow's antialiased bicubic, as Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN
         # Evaluation" (2022), recommend. The network's own resize has no antialiasing; it leaves 299 x 299 unchanged.
-        resized = [images_lib.resize(image, _SIZE, _SIZE, nearest=False) for image in images]
+        resized = [resize(image, _SIZE, _SIZE, nearest=False) for image in images]
         batch = torch.from_numpy(np.stack(resized).transpose(0, 3, 1, 2).copy())
         with torch.no_grad():
             features: Float32[np.ndarray, "N 2048"] = network(batch)[0].numpy()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float32, Integer, Shaped, UInt8
 
-from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 
 _FORMS: Final = (
@@ -54,7 +54,7 @@ class OnnxSegmenter:
             answers.append(np.asarray(found)[: len(part)])
         ids = self._ids(np.concatenate(answers))
         # Many models answer at a quarter of the photo's size. Nearest makes no new ids.
-        resized = [images_lib.resize(one[..., None], *photos.shape[1:3], nearest=True)[..., 0] for one in ids]
+        resized = [resize(one[..., None], *photos.shape[1:3], nearest=True)[..., 0] for one in ids]
         return np.stack(resized)
 
     def _inputs(
@@ -62,7 +62,7 @@ class OnnxSegmenter:
     ) -> UInt8[np.ndarray, "N _ _ _"] | Float32[np.ndarray, "N _ _ _"]:
         inputs: np.ndarray = photos
         if self.size is not None:
-            inputs = np.stack([images_lib.resize(photo, *self.size, nearest=False) for photo in photos])
+            inputs = np.stack([resize(photo, *self.size, nearest=False) for photo in photos])
         if self.takes_floats:
             inputs = inputs.astype(np.float32) / np.float32(255)
         return inputs.transpose(0, 3, 1, 2) if self.channels_first else inputs

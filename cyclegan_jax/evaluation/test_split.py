@@ -7,10 +7,10 @@ import numpy as np
 
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data import images as images_lib
-from cyclegan_jax.data import sources
-from cyclegan_jax.data import test_images as whole_images
+from cyclegan_jax.data.dataset import Dataset, Split
+from cyclegan_jax.data.eval_images import eval_image
 from cyclegan_jax.data.images import AnyImage, Uint8Image
-from cyclegan_jax.data.sources import Source, Sources
+from cyclegan_jax.data.pairs import paired
 from cyclegan_jax.errors import UserError
 
 
@@ -36,7 +36,7 @@ class TestSplit:
     unpaired: str | None
     limited: bool
     skipped: int
-    data: Sources
+    data: Dataset
 
     def train_images(self, domain: Domain, number: int | None = None) -> Iterator[AnyImage]:
         """Decode training images of one domain like test images: `number` spread over the split, or all."""
@@ -48,7 +48,7 @@ class TestSplit:
                 yield image
 
 
-def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSplit:
+def load(data: Dataset, config: DataConfig, number: int | None = None) -> TestSplit:
     """Decode the test images.
 
     Args:
@@ -59,7 +59,7 @@ def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSp
     Raises:
         UserError: a domain has no test images, or an image cannot be read.
     """
-    splits: dict[Domain, Source] = {"A": data.test_A, "B": data.test_B}
+    splits: dict[Domain, Split] = {"A": data.test_A, "B": data.test_B}
     for domain, split in splits.items():
         if not len(split):
             raise UserError(
@@ -70,7 +70,7 @@ def load(data: Sources, config: DataConfig, number: int | None = None) -> TestSp
     unpaired = None
     if config.labels is not None:
         try:
-            pairs = sources.paired(data.test_A, data.test_B)
+            pairs = paired(data.test_A, data.test_B)
         except UserError as error:
             # An error only if label scores were asked for; the other scores need no pairs.
             unpaired = str(error)
@@ -101,7 +101,7 @@ def spread(total: int, number: int) -> list[int]:
 
 
 def _choose(
-    splits: Mapping[Domain, Source], pairs: list[tuple[int, int]], number: int | None
+    splits: Mapping[Domain, Split], pairs: list[tuple[int, int]], number: int | None
 ) -> tuple[dict[Domain, list[int]], list[tuple[int, int]]]:
     """Choose the indices of the test images to decode in each domain, and the pairs among them."""
     if number is None:
@@ -112,7 +112,7 @@ def _choose(
     return {"A": sorted(a for a, _ in pairs), "B": sorted(b for _, b in pairs)}, pairs
 
 
-def _decode(split: Source, indices: list[int], config: DataConfig, domain: Domain) -> dict[int, AnyImage]:
+def _decode(split: Split, indices: list[int], config: DataConfig, domain: Domain) -> dict[int, AnyImage]:
     """Decode images of a split; the result lacks those that cannot be read, if the config allows that."""
     read = {index: _read(split, index, config, domain) for index in indices}
     images = {index: image for index, image in read.items() if image is not None}
@@ -121,9 +121,9 @@ def _decode(split: Source, indices: list[int], config: DataConfig, domain: Domai
     return images
 
 
-def _read(split: Source, index: int, config: DataConfig, domain: Domain) -> AnyImage | None:
+def _read(split: Split, index: int, config: DataConfig, domain: Domain) -> AnyImage | None:
     try:
-        return whole_images.test_image(split[index], config, domain)
+        return eval_image(split[index], config, domain)
     except UserError:
         if config.on_error == "skip":
             return None

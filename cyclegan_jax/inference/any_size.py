@@ -21,7 +21,7 @@ import numpy.typing as npt
 from flax import nnx
 
 from cyclegan_jax.config import GeneratorConfig
-from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels.instance_norm import Statistics
 from cyclegan_jax.networks.cyclegan import Params
@@ -127,7 +127,7 @@ class AnySize:
         overview = image
         if max(height, width) > OVERVIEW:
             scaled = (max(1, round(side * OVERVIEW / max(height, width))) for side in (height, width))
-            small = images_lib.resize(image.astype(np.float32), *scaled, nearest=False)
+            small = resize(image.astype(np.float32), *scaled, nearest=False)
             overview = _to_multiple(small.astype(image.dtype))
         size = (bucket(overview.shape[0]), bucket(overview.shape[1]))
         statistics = self._record(self._params, *_laid_out([overview], size, 1))

@@ -17,7 +17,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from cyclegan_jax.config import DataConfig, Domain
-from cyclegan_jax.data import high_depth, images, sources
+from cyclegan_jax.data import decode_16bit, images
+from cyclegan_jax.data.dataset import EXTENSIONS
+from cyclegan_jax.data.decode import open_picture
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import gallery, user_images
 from cyclegan_jax.inference.gallery import GalleryItem
@@ -162,9 +165,9 @@ def read(file: Path, config: DataConfig, domain: Domain, max_size: int | None = 
     except OSError as error:
         raise UserError(f"the image {file} cannot be read ({error.strerror})") from error
     if config.value_range(domain) is None:
-        values = np.asarray(images.open_picture(encoded, None, str(file)))
+        values = np.asarray(open_picture(encoded, None, str(file)))
     else:
-        values = high_depth.stored_values(encoded, str(file))
+        values = decode_16bit.stored_values(encoded, str(file))
         # Refused here, where only this file is left out.
         user_images.to_model(values, config, domain, f"the image {file}")
     return _scaled_down(values, max_size, nearest=config.labels == domain)
@@ -246,7 +249,7 @@ def _found(inputs: str, output: Path) -> tuple[Path, list[Path]]:
 
 
 def _is_image(file: Path) -> bool:
-    return file.is_file() and not file.name.startswith(".") and file.suffix.lower() in sources.EXTENSIONS
+    return file.is_file() and not file.name.startswith(".") and file.suffix.lower() in EXTENSIONS
 
 
 def _suffix(file: Path, format: Format | None, kind: np.dtype[Any]) -> str:
@@ -268,9 +271,9 @@ def _scaled_down(values: npt.NDArray[Any], max_size: int | None, *, nearest: boo
     size = max(1, round(height * factor)), max(1, round(width * factor))
     if kind != np.uint8:
         low, high = values.min(), values.max()
-        values = np.clip(images.resize(values.astype(np.float32), *size, nearest=nearest), low, high).astype(kind)
+        values = np.clip(resize(values.astype(np.float32), *size, nearest=nearest), low, high).astype(kind)
     else:
-        values = images.resize(values, *size, nearest=nearest)
+        values = resize(values, *size, nearest=nearest)
     return values[..., 0] if flat else values
 
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from cyclegan_jax.config import DataConfig, Domain
-from cyclegan_jax.data import high_depth
-from cyclegan_jax.data.images import stored_mode, to_uint8
+from cyclegan_jax.data import decode_16bit
+from cyclegan_jax.data.decode import stored_mode
+from cyclegan_jax.data.images import to_uint8
 from cyclegan_jax.errors import UserError
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -62,7 +63,7 @@ def to_model(image: UserImage, config: DataConfig, domain: Domain, name: str = "
     limits = config.value_range(domain)
     scaled: npt.NDArray[np.floating[Any]]
     if limits is not None:
-        scaled = high_depth.scale(values, limits, name, field=f"data.range_{domain}")
+        scaled = decode_16bit.scale(values, limits, name, field=f"data.range_{domain}")
     elif values.dtype == np.uint8:
         scaled = (values.astype(np.float32) - 127.5) / 127.5
     else:
@@ -73,7 +74,7 @@ def to_model(image: UserImage, config: DataConfig, domain: Domain, name: str = "
     channels = config.channels(domain)
     has_alpha = scaled.shape[2] in (2, 4) and channels != 4
     alpha = ((scaled[..., -1:] + 1) / 2).astype(np.float32) if has_alpha else None
-    pixels = high_depth.with_channels(scaled, channels).astype(np.float32)
+    pixels = decode_16bit.with_channels(scaled, channels).astype(np.float32)
     return ModelImage(pixels, alpha, is_picture, is_flat)
 
 

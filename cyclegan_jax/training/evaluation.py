@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclegan_jax.checkpoints import scores as checkpoint_scores
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.data.sources import Sources
+from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import result_files
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 class TrainingEvaluation:
     """Evaluates a run at its checkpoints, on the test split, beside its training: it draws no number of the run's."""
 
-    def __init__(self, config: TrainConfig, data: Sources, workdir: Path):
+    def __init__(self, config: TrainConfig, data: Dataset, workdir: Path):
         """Read the test images, and what `config.eval_features` names.
 
         Raises:

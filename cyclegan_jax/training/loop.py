@@ -20,8 +20,9 @@ from cyclegan_jax import state
 from cyclegan_jax.checkpoints import fine_tuning
 from cyclegan_jax.checkpoints.run import Checkpoints
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.data import pipeline, sources
-from cyclegan_jax.data import test_images as whole_images
+from cyclegan_jax.data import eval_images
+from cyclegan_jax.data.batches import train_iterator
+from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.devices import distributed, memory, sharding
 from cyclegan_jax.errors import UserError
@@ -81,7 +82,7 @@ def _train(config: TrainConfig, workdir: Path, interruption: Interruption | None
         sharding.check_batch_size(config, mesh)
         if config.data.crops:
             cyclegan.define(config)  # refuses a wrong size before data are downloaded or prepared
-    data = distributed.first_process_first("data", lambda: sources.open_sources(config.data))
+    data = distributed.first_process_first("data", lambda: open_dataset(config.data))
     sizes = None if config.data.crops else train_sizes(data, config)
     networks = cyclegan.define(config, sizes)
     epoch_images = max(len(data.train_A), len(data.train_B))
@@ -90,9 +91,7 @@ def _train(config: TrainConfig, workdir: Path, interruption: Interruption | None
     optimizer = optimizer_lib.adam(config.optimizer)
     create = jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=sharding.replicated(mesh))
     train_state = create()
-    batches = pipeline.train_iterator(
-        data, config, process_index=jax.process_index(), process_count=jax.process_count()
-    )
+    batches = train_iterator(data, config, process_index=jax.process_index(), process_count=jax.process_count())
 
     def check_memory(compiled: jax.stages.Compiled) -> None:
         memory.check(memory.step_bytes(compiled), config)
@@ -107,7 +106,7 @@ def _train(config: TrainConfig, workdir: Path, interruption: Interruption | None
             look=check_memory if number == config.steps_per_dispatch else lambda compiled: None,
         )
 
-    sample_images = whole_images.sample_images(data, config.data, SAMPLE_IMAGES)
+    sample_images = eval_images.sample_images(data, config.data, SAMPLE_IMAGES)
     sample = make_sampler(config, networks, sample_images["A"], sample_images["B"])
     evaluate = None
     if config.eval_every and distributed.is_first():

@@ -1,10 +1,6 @@
-"""Images between files, uint8 arrays and the range of the networks."""
+"""The value range of the networks, picture grids and PNG files."""
 
-import io
-import struct
-import zlib
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,231 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan_jax.data import images, palette
+from cyclegan_jax.data import images
+from cyclegan_jax.data.decode import decode
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
-
-RED, GREEN, BLUE, GRAY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
-
-
-def encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def quarters() -> Image.Image:
-    """24 x 16 pixels with another colour in each quarter: red, green / blue, gray."""
-    picture = Image.new("RGB", (24, 16))
-    for color, place in zip((RED, GREEN, BLUE, GRAY), ((0, 0), (12, 0), (0, 8), (12, 8)), strict=True):
-        picture.paste(color, (*place, place[0] + 12, place[1] + 8))
-    return picture
-
-
-def corners(image: Uint8Image) -> list[tuple[int, ...]]:
-    return [tuple(image[y, x].tolist()) for y in (2, -3) for x in (2, -3)]
 
 
 def noise(height: int, width: int, channels: int, seed: int = 0) -> Uint8Image:
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def gray_of(color: tuple[int, int, int]) -> int:
-    return round((299 * color[0] + 587 * color[1] + 114 * color[2]) / 1000)
-
-
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP"])
-def test_decode_keeps_every_pixel_of_lossless_files(kind: str) -> None:
-    pixels = noise(9, 13, 3)
-    options = {"lossless": True} if kind == "WEBP" else {}
-    decoded = images.decode(encode(Image.fromarray(pixels), kind, **options), 3, "x")
-    assert decoded.dtype == np.uint8
-    np.testing.assert_array_equal(decoded, pixels)
-
-
-def test_decode_jpeg_is_near_and_gives_the_channels_asked_for() -> None:
-    encoded = encode(quarters(), "JPEG", quality=95, subsampling=0)
-    np.testing.assert_allclose(corners(images.decode(encoded, 3, "x")), [RED, GREEN, BLUE, GRAY], atol=4)
-    assert images.decode(encoded, 1, "x").shape == (16, 24, 1)
-    with_alpha = images.decode(encoded, 4, "x")
-    assert with_alpha.shape == (16, 24, 4)
-    assert np.all(with_alpha[..., 3] == 255)
-
-
-def test_decode_gray_is_the_luminance() -> None:
-    gray = images.decode(encode(quarters()), 1, "x")
-    expected = [(gray_of(color),) for color in (RED, GREEN, BLUE, GRAY)]
-    np.testing.assert_allclose(corners(gray), expected, atol=1)
-
-
-def test_decode_reads_colours_of_palette_files_not_their_indices() -> None:
-    picture = quarters().quantize(4)
-    assert picture.mode == "P"
-    encoded = encode(picture)
-    assert corners(images.decode(encoded, 3, "x")) == [RED, GREEN, BLUE, GRAY]
-    assert corners(images.decode(encoded, 1, "x")) == [(gray_of(color),) for color in (RED, GREEN, BLUE, GRAY)]
-
-
-@pytest.mark.parametrize("transparency", [0, bytes([0, 128, 255, 255])], ids=["one colour", "a table"])
-def test_decode_palette_with_transparency(transparency: int | bytes) -> None:
-    encoded = encode(quarters().quantize(4), transparency=transparency)
-    with_alpha = images.decode(encoded, 4, "x")
-    assert np.any(with_alpha[..., 3] < 255)
-    assert corners(images.decode(encoded, 3, "x")) == [RED, GREEN, BLUE, GRAY]
-
-
-def test_decode_gray_files_of_every_kind() -> None:
-    gray = Image.fromarray(noise(8, 8, 1)[..., 0])
-    as_rgb = images.decode(encode(gray), 3, "x")
-    np.testing.assert_array_equal(as_rgb, np.repeat(np.array(gray)[..., None], 3, axis=2))
-    transparent = Image.merge("LA", (gray, Image.new("L", (8, 8), 77)))
-    np.testing.assert_array_equal(images.decode(encode(transparent), 3, "x"), as_rgb)
-    np.testing.assert_array_equal(images.decode(encode(transparent), 1, "x"), as_rgb[..., :1])
-    assert np.all(images.decode(encode(transparent), 4, "x")[..., 3] == 77)
-    bits = Image.fromarray(noise(8, 8, 1)[..., 0] > 127)
-    assert set(np.unique(images.decode(encode(bits), 1, "x"))) == {0, 255}
-
-
-def test_decode_cmyk() -> None:
-    encoded = encode(quarters().convert("CMYK"), "JPEG", quality=98, subsampling=0)
-    np.testing.assert_allclose(corners(images.decode(encoded, 3, "x")), [RED, GREEN, BLUE, GRAY], atol=6)
-
-
-def test_decode_drops_alpha_or_keeps_it() -> None:
-    pixels = noise(6, 7, 4)
-    encoded = encode(Image.fromarray(pixels))
-    np.testing.assert_array_equal(images.decode(encoded, 4, "x"), pixels)
-    np.testing.assert_array_equal(images.decode(encoded, 3, "x"), pixels[..., :3])
-
-
-@pytest.mark.parametrize(
-    ("orientation", "expected"),
-    [(1, [RED, GREEN, BLUE, GRAY]), (3, [GRAY, BLUE, GREEN, RED]), (6, [BLUE, RED, GRAY, GREEN])],
-)
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_decode_applies_the_exif_rotation(orientation: int, expected: list[tuple[int, ...]], kind: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
-    decoded = images.decode(encode(quarters(), kind, exif=exif, **options), 3, "x")
-    assert decoded.shape == ((24, 16, 3) if orientation == 6 else (16, 24, 3))
-    np.testing.assert_allclose(corners(decoded), expected, atol=4)
-
-
-def test_decode_takes_the_first_frame() -> None:
-    encoded = encode(quarters(), "WEBP", save_all=True, append_images=[Image.new("RGB", (24, 16))], lossless=True)
-    assert corners(images.decode(encoded, 3, "x")) == [RED, GREEN, BLUE, GRAY]
-
-
-def broken_checksum() -> bytes:
-    encoded = bytearray(encode(quarters()))
-    encoded[30] ^= 1  # in the CRC of the header
-    return bytes(encoded)
-
-
-def png(width: int, height: int, depth: int, pixels: bytes) -> bytes:
-    """An RGB file of any depth, which Pillow cannot write itself."""
-    chunks = {
-        b"IHDR": struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0),
-        b"IDAT": zlib.compress(pixels),
-        b"IEND": b"",
-    }
-    parts = [
-        struct.pack(">I", len(c)) + kind + c + struct.pack(">I", zlib.crc32(kind + c)) for kind, c in chunks.items()
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def test_decode_keeps_the_upper_half_of_16_bit_colours() -> None:
-    row = struct.pack(">B6H", 0, 0x12FF, 0x3400, 0xFFFF, 0x00FF, 0x0100, 0x8001)
-    np.testing.assert_array_equal(images.decode(png(2, 1, 16, row), 3, "x"), [[[0x12, 0x34, 0xFF], [0x00, 0x01, 0x80]]])
-
-
-@pytest.mark.parametrize(
-    "encoded",
-    [
-        b"",
-        b"not an image",
-        encode(Image.fromarray(noise(64, 64, 3)), "JPEG")[:-500],
-        encode(Image.fromarray(noise(64, 64, 3)))[:-5000],
-        encode(Image.fromarray(noise(64, 64, 3)), "WEBP")[:-500],
-        broken_checksum(),
-        png(100_000, 100_000, 8, b""),
-    ],
-    ids=["empty", "text", "half a JPEG", "half a PNG", "half a WebP", "checksum", "huge"],
-)
-def test_decode_names_the_file_it_cannot_read(encoded: bytes) -> None:
-    with pytest.raises(UserError, match=r"the image photos/cat\.jpg cannot be read"):
-        images.decode(encoded, 3, "photos/cat.jpg")
-
-
-@pytest.mark.parametrize(
-    ("dtype", "kind", "mode"),
-    [(np.uint16, "PNG", "I;16"), (np.uint16, "TIFF", "I;16"), (np.int32, "TIFF", "I"), (np.float32, "TIFF", "F")],
-)
-def test_decode_refuses_gray_values_that_would_be_clipped(dtype: Any, kind: str, mode: str) -> None:
-    encoded = encode(Image.fromarray(np.full((4, 4), 1000, dtype)), kind)
-    # Without the refusal: white, though the value is 1000 of 65535.
-    with Image.open(io.BytesIO(encoded)) as picture:
-        assert np.all(np.asarray(picture.convert("L")) == 255)
-    with pytest.raises(UserError, match=rf"the image depth\.png holds .*mode {mode}\), .* convert it to 8 bits"):
-        images.decode(encoded, 3, "depth.png")
-
-
-@pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("nearest", [False, True])
-def test_resize_gives_the_size_for_all_channels(channels: int, nearest: bool) -> None:
-    resized = images.resize(noise(10, 14, channels), 6, 21, nearest=nearest)
-    assert resized.shape == (6, 21, channels)
-    assert resized.dtype == np.uint8
-
-
-def test_resize_to_its_own_size_changes_nothing() -> None:
-    image = noise(10, 14, 3)
-    for nearest in (False, True):
-        np.testing.assert_array_equal(images.resize(image, 10, 14, nearest=nearest), image)
-
-
-def test_resize_averages_what_it_shrinks() -> None:
-    """Antialiasing: fine black and white lines turn gray, where bicubic without it would keep some black or white."""
-    lines = np.zeros((64, 64, 3), np.uint8)
-    lines[:, ::2] = 255
-    assert np.ptp(images.resize(lines, 16, 16, nearest=False)[:, 2:-2]) < 10
-    assert set(np.unique(images.resize(lines, 64, 24, nearest=True))) == {0, 255}
-
-
-def test_resize_nearest_makes_no_new_colours_where_bicubic_does() -> None:
-    labels = palette.color_array()[noise(40, 40, 1)[..., 0] % 19]
-    known = {tuple(color) for color in palette.color_array().tolist()}
-
-    def colors(image: Uint8Image) -> set[tuple[int, ...]]:
-        return {tuple(color) for color in image.reshape(-1, 3).tolist()}
-
-    assert colors(images.resize(labels, 27, 33, nearest=True)) <= known
-    assert not colors(images.resize(labels, 27, 33, nearest=False)) <= known
-
-
-def test_snap_to_palette_takes_the_nearest_colour() -> None:
-    colors = palette.color_array(unlabelled=True)
-    image = noise(12, 15, 3)
-    snapped = images.snap_to_palette(image, colors)
-    assert snapped.shape == image.shape
-    assert snapped.dtype == np.uint8
-    for pixel, got in zip(image.reshape(-1, 3), snapped.reshape(-1, 3), strict=True):
-        distances = ((colors.astype(int) - pixel) ** 2).sum(axis=1)
-        assert tuple(got) == tuple(colors[distances.argmin()])
-    np.testing.assert_array_equal(images.snap_to_palette(colors[None], colors)[0], colors)
-
-
-def test_snap_to_palette_restores_labels_from_a_jpeg() -> None:
-    colors = palette.color_array(unlabelled=True)
-    labels = np.kron(colors[np.arange(20).reshape(4, 5)], np.ones((8, 8, 1), np.uint8))
-    stored = images.decode(encode(Image.fromarray(labels), "JPEG", quality=95, subsampling=0), 3, "x")
-    assert np.any(stored != labels)
-    np.testing.assert_array_equal(images.snap_to_palette(stored, colors), labels)
-
-
-def test_every_uint8_value_survives_the_way_there_and_back() -> None:
+def test_every_uint8_value_survives_both_conversions() -> None:
     values = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     for scale in (images.to_model_range, jax.jit(images.to_model_range, static_argnums=1)):
         scaled = scale(jnp.asarray(values), "float32")
@@ -310,7 +92,7 @@ def test_grid_turns_gray_to_rgb_and_lays_rgba_on_white() -> None:
     ids=["no row", "an empty row", "rows of other lengths", "other sizes"],
 )
 def test_grid_refuses_what_does_not_fit(rows: list[list[Uint8Image]]) -> None:
-    with pytest.raises(UserError, match="a grid needs rows of as many images, all of one size"):
+    with pytest.raises(UserError, match="a grid needs the same number of images in each row, all of one size"):
         images.grid(rows)
 
 
@@ -318,7 +100,7 @@ def test_grid_refuses_what_does_not_fit(rows: list[list[Uint8Image]]) -> None:
 def test_save_png_is_read_back_as_it_was(tmp_path: Path, channels: int) -> None:
     image = noise(6, 5, channels)
     images.save_png(tmp_path / "a.png", image)
-    np.testing.assert_array_equal(images.decode((tmp_path / "a.png").read_bytes(), channels, "a.png"), image)
+    np.testing.assert_array_equal(decode((tmp_path / "a.png").read_bytes(), channels, "a.png"), image)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     (tmp_path / "plain").write_bytes(b"")
     assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -345,7 +127,7 @@ def test_save_png_that_fails_half_way_leaves_the_old_picture(tmp_path: Path, mon
     monkeypatch.setattr(Image.Image, "save", full_disk)
     with pytest.raises(UserError, match=r"the picture .*a\.png cannot be written .*No space left"):
         images.save_png(path, noise(6, 5, 3, seed=1))
-    np.testing.assert_array_equal(images.decode(path.read_bytes(), 3, "a.png"), old)
+    np.testing.assert_array_equal(decode(path.read_bytes(), 3, "a.png"), old)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
 
 

@@ -1,10 +1,14 @@
+"""The palette of Cityscapes, and images moved onto it."""
+
 import numpy as np
 import pytest
 
 from cyclegan_jax.data import palette
+from cyclegan_jax.data.decode import decode
+from tests.helpers.examples import example
 
 
-def test_the_classes_are_the_19_of_cityscapes_in_train_id_order():
+def test_the_classes_are_the_19_of_cityscapes_in_train_id_order() -> None:
     ids = {"road": 0, "sidewalk": 1, "building": 2, "pole": 5, "vegetation": 8, "sky": 10, "person": 11, "car": 13}
     assert len(palette.NAMES) == len(palette.COLORS) == 19
     assert {name: palette.NAMES.index(name) for name in ids} == ids
@@ -25,16 +29,16 @@ def test_the_classes_are_the_19_of_cityscapes_in_train_id_order():
         ("bicycle", (119, 11, 32)),
     ],
 )
-def test_a_class_has_its_color(name, color):
+def test_a_class_has_its_color(name: str, color: tuple[int, int, int]) -> None:
     assert palette.COLORS[palette.NAMES.index(name)] == color
 
 
-def test_no_two_classes_share_a_name_or_a_color():
+def test_no_two_classes_share_a_name_or_a_color() -> None:
     assert len(set(palette.NAMES)) == 19
     assert len({*palette.COLORS, palette.UNLABELLED}) == 20
 
 
-def test_color_array_is_one_row_a_class_and_a_new_array_each_time():
+def test_color_array_returns_a_new_array_each_time() -> None:
     colors = palette.color_array()
     assert colors.dtype == np.uint8
     assert [tuple(row) for row in colors.tolist()] == list(palette.COLORS)
@@ -42,6 +46,26 @@ def test_color_array_is_one_row_a_class_and_a_new_array_each_time():
     assert palette.color_array().any()
 
 
-def test_color_array_puts_the_unlabelled_black_last():
+def test_color_array_puts_the_unlabelled_black_last() -> None:
     assert palette.color_array(unlabelled=True).shape == (20, 3)
     assert tuple(palette.color_array(unlabelled=True)[-1]) == palette.UNLABELLED == (0, 0, 0)
+
+
+def test_snap_to_palette_takes_the_nearest_colour() -> None:
+    colors = palette.color_array(unlabelled=True)
+    image = np.random.default_rng(0).integers(0, 256, (12, 15, 3), dtype=np.uint8)
+    snapped = palette.snap_to_palette(image, colors)
+    assert snapped.shape == image.shape
+    assert snapped.dtype == np.uint8
+    for pixel, got in zip(image.reshape(-1, 3), snapped.reshape(-1, 3), strict=True):
+        distances = ((colors.astype(int) - pixel) ** 2).sum(axis=1)
+        assert tuple(got) == tuple(colors[distances.argmin()])
+    np.testing.assert_array_equal(palette.snap_to_palette(colors[None], colors)[0], colors)
+
+
+def test_snap_to_palette_restores_labels_from_a_jpeg() -> None:
+    colors = palette.color_array(unlabelled=True)
+    labels = np.kron(colors[np.arange(20).reshape(4, 5)], np.ones((8, 8, 1), np.uint8))
+    stored = decode(example(labels, "x", "JPEG", quality=95, subsampling=0).encoded, 3, "x")
+    assert np.any(stored != labels)
+    np.testing.assert_array_equal(palette.snap_to_palette(stored, colors), labels)

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cyclegan_jax.data.sources import Example, Sources
+from cyclegan_jax.data.dataset import EMPTY, Dataset, Example, MemorySplit
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import test_split as splits
-from tests.data.examples import config, example, numbered
+from tests.helpers.examples import config, example, numbered
 
 DATA = config().data
 LABELLED = dataclasses.replace(DATA, labels="A")
@@ -16,7 +16,7 @@ LABELLED = dataclasses.replace(DATA, labels="A")
 
 def named(*names):
     """Images whose value is the number in their name."""
-    return tuple(example(np.full((8, 8, 3), int(name), np.uint8), f"{name}.png") for name in names)
+    return MemorySplit(tuple(example(np.full((8, 8, 3), int(name), np.uint8), f"{name}.png") for name in names))
 
 
 def values(images):
@@ -24,7 +24,7 @@ def values(images):
 
 
 def test_all_images_are_taken_and_pairs_are_indices():
-    data = Sources((), (), named("1", "2", "3"), named("3", "9", "1"))
+    data = Dataset((), (), named("1", "2", "3"), named("3", "9", "1"))
     split = splits.load(data, LABELLED)
     # Labels are snapped to the palette, photos are as they are.
     assert values(split.images["B"]) == [3, 9, 1]
@@ -35,7 +35,7 @@ def test_all_images_are_taken_and_pairs_are_indices():
 
 def test_a_part_is_spread_over_the_split_and_keeps_pairs():
     names = [str(i) for i in range(10)]
-    data = Sources((), (), named(*names), named(*reversed(names), "77"))
+    data = Dataset(EMPTY, EMPTY, named(*names), named(*reversed(names), "77"))
     part = splits.load(data, LABELLED, 3)
     assert part.limited
     assert values(part.images["B"]) == [6, 3, 0]
@@ -46,7 +46,7 @@ def test_a_part_is_spread_over_the_split_and_keeps_pairs():
 
 
 def test_label_maps_without_pairs_give_the_reason():
-    split = splits.load(Sources((), (), named("1", "2"), named("3", "4")), LABELLED)
+    split = splits.load(Dataset((), (), named("1", "2"), named("3", "4")), LABELLED)
     assert split.pairs == ()
     assert split.unpaired is not None
     assert "no test image of A has a partner in B" in split.unpaired
@@ -54,23 +54,23 @@ def test_label_maps_without_pairs_give_the_reason():
 
 def test_images_that_cannot_be_read():
     broken = Example(b"no image", "1.png")
-    data = Sources((), (), named("0", "1"), (broken, *named("0")))
+    data = Dataset(EMPTY, EMPTY, named("0", "1"), MemorySplit((broken, *named("0").examples)))
     with pytest.raises(UserError, match=r"1\.png cannot be read"):
         splits.load(data, LABELLED)
     skipping = dataclasses.replace(LABELLED, on_error="skip")
     split = splits.load(data, skipping)
     assert (split.skipped, split.pairs) == (1, ((0, 0),))
     with pytest.raises(UserError, match="none of the test images of domain B can be read"):
-        splits.load(Sources((), (), named("1"), (broken,)), skipping)
+        splits.load(Dataset(EMPTY, EMPTY, named("1"), MemorySplit((broken,))), skipping)
 
 
 def test_no_test_images():
     with pytest.raises(UserError, match=r"no test images of domain B to evaluate with: .* testB"):
-        splits.load(Sources(named("1"), named("1"), named("1"), ()), DATA)
+        splits.load(Dataset(named("1"), named("1"), named("1")), DATA)
 
 
 def test_training_images_in_part_and_whole():
-    data = Sources(numbered(4), numbered(9), named("1"), named("1"))
+    data = Dataset(numbered(4), numbered(9), named("1"), named("1"))
     split = splits.load(data, DATA)
     assert values(split.train_images("B", 3)) == [0, 3, 6]
     assert values(split.train_images("A", 9)) == [0, 1, 2, 3]

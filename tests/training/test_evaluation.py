@@ -14,7 +14,7 @@ from cyclegan_jax.checkpoints import resume
 from cyclegan_jax.checkpoints import run as checkpoints
 from cyclegan_jax.checkpoints import scores as checkpoint_scores
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.data import sources
+from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.evaluate_run import evaluate_run
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
@@ -90,7 +90,7 @@ def test_evaluated_steps_are_saved_and_the_best_are_kept(run):
 
 def test_nothing_stays_on_the_device(run):
     _, config, state, _ = run
-    evaluator = Evaluator(config, Settings(features=FEATURES), sources.open_sources(config.data))
+    evaluator = Evaluator(config, Settings(features=FEATURES), open_dataset(config.data))
     evaluator.evaluate(state.generators)
     before = len(jax.live_arrays())
     for _ in range(2):
@@ -101,7 +101,7 @@ def test_nothing_stays_on_the_device(run):
 def test_an_evaluation_that_fails_ends_no_training(run, tmp_path, log_lines):
     _, config, state, _ = run
     broken = dataclasses.replace(config, eval_features="tests.evaluation.scenes:broken")
-    evaluate = TrainingEvaluation(broken, sources.open_sources(config.data), tmp_path)
+    evaluate = TrainingEvaluation(broken, open_dataset(config.data), tmp_path)
     assert evaluate(6, state.generators) == {}
     assert log_lines == [
         "the evaluation of step 6 failed, and training goes on: the features tests.evaluation.scenes:broken returned "

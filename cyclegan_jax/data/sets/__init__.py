@@ -1,1 +1,1 @@
-"""Data sets by name: Cityscapes, the paper's ten, labelled image sets."""
+"""Published data sets: Cityscapes, the paper's ten sets, labelled image sets of TFDS; their download and storage."""

@@ -1,7 +1,7 @@
-"""Cityscapes from its official archives to a folder of trainA, trainB, testA and testB, once.
+"""Cityscapes: its official archives converted once to a folder with trainA, trainB, testA and testB.
 
 Domain A holds label maps and domain B photos; the official split `val` becomes the test split, as in the paper. The
-archives are read as they are, without unpacking them.
+archives are read without unpacking them.
 """
 
 import contextlib
@@ -19,15 +19,18 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from jaxtyping import UInt8
 
 from cyclegan_jax.data import images, palette
+from cyclegan_jax.data.decode import decode, open_picture
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 
 _LOG = logging.getLogger(__name__)
 
 _SPLITS: Final = {"train": "train", "val": "test"}
-_EVERY_SECONDS: Final = 10.0
-# The ids of the label files that the 19 evaluated classes have, in the order of the palette.
+_LOG_SECONDS: Final = 10.0
+# The label ids of the 19 evaluated classes, in the order of the palette (`labels.py` of cityscapesScripts).
 _IDS: Final = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
 
@@ -36,9 +39,8 @@ class _Package:
     """One of the two official downloads, as an archive or unpacked.
 
     Attributes:
-        name: what its paths begin with.
-        suffix: what the files that are used end with.
-        archive: what the download is called.
+        name: the top folder in it.
+        suffix: how the names of the files end that are read.
     """
 
     name: str
@@ -46,6 +48,7 @@ class _Package:
 
     @property
     def archive(self) -> str:
+        """File name of the download."""
         return f"{self.name}_trainvaltest.zip"
 
 
@@ -55,7 +58,7 @@ _PHOTOS: Final = _Package("leftImg8bit", "_leftImg8bit.png")
 
 @dataclass(frozen=True)
 class _File:
-    """A file of a package: how it is called, for messages, and its content."""
+    """A file of a package: its name, for error messages, and a function that reads its content."""
 
     name: str
     read: Callable[[], bytes]
@@ -66,24 +69,25 @@ Files = dict[tuple[str, str], _File]
 
 
 def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
-    """Make the training folder from the official downloads, or find the one that was made before.
+    """Convert the official downloads to a training folder, unless it exists already.
 
-    Label maps are made of the label ids: the 19 evaluated classes in their official colours and everything else black,
-    which no score counts. (The official colour files show more classes, some of them in the colour of another.) They
-    are resized by nearest neighbour, photos with antialiasing. Everything is kept as PNG, without loss.
+    Label maps are made from the label ids: the 19 evaluated classes get their official colours, and all other pixels
+    are black, which scores ignore. (The official colour files show more classes, some in the colour of another class.)
+    Label maps are resized by nearest neighbour, photos with antialiasing. All files are lossless PNGs.
 
-    It goes on where it was stopped: files are written one by one into a hidden folder, which gets its name at the end.
+    An interrupted call is resumed by the next one: images are written one by one into a hidden folder, which is renamed
+    at the end.
 
     Args:
-        folder: holds `gtFine_trainvaltest.zip` and `leftImg8bit_trainvaltest.zip`, or what they unpack to.
+        folder: holds `gtFine_trainvaltest.zip` and `leftImg8bit_trainvaltest.zip`, or the folders they unpack to.
         size: height and width in pixels; None keeps the original 1024x2048.
 
     Returns:
-        `<folder>/cyclegan_<width>x<height>`, or `<folder>/cyclegan_original`, with trainA, trainB, testA and testB. The
-        two images of a scene have the same name.
+        `<folder>/cyclegan_<width>x<height>` or `<folder>/cyclegan_original`, with trainA, trainB, testA and testB. The
+        two images of a scene have the same file name.
 
     Raises:
-        UserError: a download is missing, damaged or another one, or the folder cannot be written to.
+        UserError: a download is missing, damaged or not the official one, or the folder cannot be written to.
     """
     folder = Path(folder).expanduser()
     if size is not None and min(size) < 1:
@@ -100,22 +104,22 @@ def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
         for split in _SPLITS.values():
             for domain in "AB":
                 (partial / f"{split}{domain}").mkdir(parents=True, exist_ok=True)
-        _LOG.info(f"preparing {len(scenes):,} Cityscapes scenes in {target} (once; it goes on where it is stopped)")
+        _LOG.info(f"preparing {len(scenes):,} Cityscapes scenes in {target} (once; if interrupted, it resumes)")
         _make_all(scenes, labels, photos, partial, size)
         partial.rename(target)
     except OSError as error:
-        if target.is_dir():  # Another process was faster.
+        if target.is_dir():  # another process was faster: renaming to a folder that is not empty fails
             shutil.rmtree(partial, ignore_errors=True)
             return target
         raise UserError(
-            f"{folder} cannot be written to ({error.strerror}): make room, or put the archives into another folder"
+            f"{folder} cannot be written to ({error.strerror}): make room, or move the archives to another folder"
         ) from error
     _LOG.info(f"Cityscapes is ready in {target}")
     return target
 
 
 def _find(folder: Path, package: _Package) -> Files:
-    """The files of a package in any of its forms."""
+    """List the files of a package: from its unpacked folder, or else from its archive."""
     archive = folder / package.archive
     for unpacked in (folder / package.name, folder / archive.stem / package.name):
         if unpacked.is_dir():
@@ -124,8 +128,8 @@ def _find(folder: Path, package: _Package) -> Files:
         return _checked(_in_archive(archive, package), package, archive)
     raise UserError(
         f"{folder} holds neither {package.archive} nor its unpacked folder {package.name}: download it from "
-        "cityscapes-dataset.com, where it is free for research after registration; a folder that is prepared already, "
-        "with trainA and trainB, goes by --data.source=folder"
+        "cityscapes-dataset.com, where it is free for research after registration; for a folder with trainA and "
+        "trainB, use --data.source=folder"
     )
 
 
@@ -142,8 +146,8 @@ def _in_archive(archive: Path, package: _Package) -> Files:
         opened = zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(
-            f"{archive} is not a whole zip archive ({error}): compare its size with that on the site, and download it "
-            "again"
+            f"{archive} is not a complete zip archive ({error}): compare its size with that on the site, and download "
+            "it again"
         ) from error
     form = re.compile(rf"(?:.*/)?{package.name}/(train|val)/[^/]+/([^/]+){re.escape(package.suffix)}")
     matches = [match for match in map(form.fullmatch, sorted(opened.namelist())) if match]
@@ -157,8 +161,8 @@ def _checked(files: Files, package: _Package, place: Path) -> Files:
     missing = [split for split in _SPLITS if not any(split == of for of, _ in files)]
     if missing:
         raise UserError(
-            f"{place} holds no files {package.name}/{missing[0]}/CITY/*{package.suffix}: it is not the official "
-            f"{package.archive}, or not all of it; download that one from cityscapes-dataset.com"
+            f"{place} holds no files {package.name}/{missing[0]}/CITY/*{package.suffix}: it is not the complete "
+            f"official {package.archive}; download that from cityscapes-dataset.com"
         )
     return files
 
@@ -166,6 +170,7 @@ def _checked(files: Files, package: _Package, place: Path) -> Files:
 def _whole_scenes(
     labels: Mapping[tuple[str, str], _File], photos: Mapping[tuple[str, str], _File]
 ) -> list[tuple[str, str]]:
+    """Return the scenes that have both a photo and a label map; log how many files are left out."""
     scenes = [scene for scene in photos if scene in labels]
     for split in _SPLITS:
         if not any(split == of for of, _ in scenes):
@@ -198,38 +203,38 @@ def _make_all(
                 write(file, path, size)
 
     executor = ThreadPoolExecutor(os.cpu_count())
-    told = time.monotonic()
+    logged = time.monotonic()
     try:
         futures = [executor.submit(make, scene) for scene in scenes]
         for done, future in enumerate(as_completed(futures), 1):
             future.result()
-            if time.monotonic() - told > _EVERY_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - logged > _LOG_SECONDS:
+                logged = time.monotonic()
                 _LOG.info(f"  {done:,} of {len(scenes):,} scenes")
     finally:
-        # After a failure or an interrupt nothing more is begun, and what was begun is ended before anyone goes on.
+        # After an error or an interrupt, no new scene is started, and this waits for those that are being written.
         executor.shutdown(cancel_futures=True)
 
 
 def _content(file: _File) -> bytes:
     try:
         return file.read()
-    except Exception as error:  # zlib, zipfile and the file system raise types of their own for damage.
+    except Exception as error:  # zlib, zipfile and the file system each raise their own types for damage.
         raise UserError(f"{file.name} cannot be read ({error}): download the archive again") from error
 
 
 def _write_labels(file: _File, path: Path, size: tuple[int, int] | None) -> None:
-    ids = images.decode(_content(file), 1, file.name)
+    ids = decode(_content(file), 1, file.name)
     if size is not None:
-        ids = images.resize(ids, *size, nearest=True)
+        ids = resize(ids, *size, nearest=True)
     images.save_png(path, _colors_of_ids()[ids[..., 0]])
 
 
 def _write_photo(file: _File, path: Path, size: tuple[int, int] | None) -> None:
     content = _content(file)
-    picture = images.open_picture(content, 3, file.name)
+    picture = open_picture(content, 3, file.name)  # raises for a damaged file, also for one that is then copied
     if size is not None:
-        images.save_png(path, images.resize(picture, *size, nearest=False))
+        images.save_png(path, resize(picture, *size, nearest=False))
         return
     # As it is: to encode two megapixels again takes a second.
     new = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -242,7 +247,8 @@ def _write_photo(file: _File, path: Path, size: tuple[int, int] | None) -> None:
 
 
 @functools.cache
-def _colors_of_ids() -> images.Uint8Image:
+def _colors_of_ids() -> UInt8[np.ndarray, "256 3"]:
+    """Return the colour of every label id; ids that are not evaluated are black."""
     colors = np.zeros((256, 3), np.uint8)
     colors[list(_IDS)] = palette.color_array()
     return colors

@@ -1,7 +1,7 @@
-"""Downloads of archives whose size and checksum are known: resumed where they broke off, never half there.
+"""Downloads of archives of known size and checksum, which resume after a break and are never half there.
 
-Plain `urllib`: it honours the proxies of the environment, fails within seconds where there is no network, and can go on
-with what is there. The download manager of TFDS retries for minutes, waits without limit, and starts over.
+They use plain `urllib`: it respects the proxies of the environment, fails within seconds without a network, and can
+resume. The download manager of TFDS retries for minutes, waits without limit, and starts from the beginning each time.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ _BLOCK: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Archive:
-    """A file as it was published.
+    """A published file.
 
     Attributes:
-        url: where.
+        url: its address.
         size: in bytes.
-        sha256: of its content, in hexadecimal digits.
+        sha256: checksum of its content, in hexadecimal digits.
     """
 
     url: str
@@ -39,10 +39,10 @@ class Archive:
 
 
 def check(archive: Archive, path: Path) -> None:
-    """See that a file is the archive, by its size and checksum.
+    """Check the size and checksum of a file.
 
     Raises:
-        UserError: it is another file, or a damaged one, or cannot be read.
+        UserError: the file is not the archive, is damaged, or cannot be read.
     """
     try:
         wrong = _wrong(archive, path)
@@ -52,53 +52,54 @@ def check(archive: Archive, path: Path) -> None:
         ) from error
     if wrong:
         raise UserError(
-            f"the archive {path} is not the one that was published at {archive.url}: it {wrong}; delete it, or put a "
-            "whole copy there"
+            f"the archive {path} is not the one published at {archive.url}: it {wrong}; delete it, or put a complete "
+            "copy there"
         )
 
 
 def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> None:
-    """Download an archive to `path`, telling the progress on standard error.
+    """Download an archive to `path` and log the progress.
 
-    What has arrived is kept in `path` + `.partial` until it is whole and has the right checksum; after a break, the
-    rest is asked for, now or by the next call. Of processes on one machine only one downloads into a folder at a time.
+    Received bytes are kept in `path` + `.partial` until the file is complete and its checksum is right. After a broken
+    connection, this call or the next one requests the rest. On one machine, only one process at a time downloads into a
+    folder.
 
     Args:
         archive: what to download.
-        path: where to keep it.
-        by_hand: where users are told to put the file if it cannot be downloaded.
-        timeout: seconds to wait for a connection, and for each next part of the content.
+        path: where to store it.
+        by_hand: where the error message asks the user to put the file if it cannot be downloaded.
+        timeout: seconds to wait for a connection, and for each further part of the content.
 
     Raises:
-        UserError: it cannot be reached, is not what was published, or cannot be written.
+        UserError: the archive cannot be downloaded, is not the published one, or cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(path.parent):
-            if path.exists():  # another process was faster
+            if path.exists():  # another process downloaded it while this one waited
                 return
-            _LOG.info(f"Downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
+            _LOG.info(f"downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
             try:
                 with partial.open("ab") as file:
                     _complete(archive, file, by_hand, timeout)
             finally:
-                if not partial.stat().st_size:
+                if not partial.stat().st_size:  # an empty file saves nothing and would only look odd
                     partial.unlink()
             wrong = _wrong(archive, partial)
             if wrong:
-                partial.unlink()  # to go on from it would never succeed
+                partial.unlink()  # resuming from a wrong file would fail every time
                 raise UserError(
-                    f"{archive.url} is not the archive that was published there: it {wrong}; put a whole copy at "
+                    f"{archive.url} is not the archive that was published there: it {wrong}; put a complete copy at "
                     f"{by_hand}"
                 )
             partial.replace(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): name another data_dir") from error
+        raise UserError(f"{path} cannot be written ({error.strerror}): give another data_dir") from error
 
 
 def answers(url: str, timeout: float = 5.0) -> bool:
-    """Whether a server answers at all under this URL, be it with an error."""
+    """Return whether a server answers a request for this URL, be it with an HTTP error."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout):
             return True
@@ -110,39 +111,39 @@ def answers(url: str, timeout: float = 5.0) -> bool:
 
 
 def _wrong(archive: Archive, path: Path) -> str:
-    """How a file differs from the archive; empty where it does not."""
+    """Describe how a file differs from the archive; empty if it is the same."""
     size = path.stat().st_size
     if size != archive.size:
-        return f"has {size} bytes in place of {archive.size}"
+        return f"has {size} bytes instead of {archive.size}"
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"has the sha256 {digest} in place of {archive.sha256}" if digest != archive.sha256 else ""
+    return f"has the sha256 {digest} instead of {archive.sha256}" if digest != archive.sha256 else ""
 
 
 def _complete(archive: Archive, file: IO[bytes], by_hand: Path, timeout: float) -> None:
-    """Receive what `file` lacks, connecting again as long as that gets further."""
+    """Receive what `file` lacks, and connect again as long as each connection brings new bytes."""
     if file.tell() > archive.size:
         _empty(file)
-    said = 0
+    logged = 0
 
     def progress() -> None:
-        nonlocal said
+        nonlocal logged
         tenth = 10 * file.tell() // archive.size
-        if tenth > said:
-            said = tenth
+        if tenth > logged:
+            logged = tenth
             _LOG.info(f"  {10 * tenth} % of {archive.size / 1e6:.0f} MB")
 
     while (begun := file.tell()) < archive.size:
         reason = _receive(archive, file, timeout, progress)
         if file.tell() <= begun:
             raise UserError(
-                f"{archive.url} cannot be downloaded ({reason}): run this again where there is a network, or put that "
+                f"{archive.url} cannot be downloaded ({reason}): run this again with a network connection, or put that "
                 f"file at {by_hand}"
             )
 
 
 def _receive(archive: Archive, file: IO[bytes], timeout: float, progress: Callable[[], None]) -> str:
-    """One connection: append what it gives to `file`, and say why it ended."""
+    """Append the bytes of one connection to `file`, and return the reason why it ended."""
     begun = file.tell()
     headers = {"User-Agent": "cyclegan-jax"} | ({"Range": f"bytes={begun}-"} if begun else {})
     try:
@@ -151,16 +152,18 @@ def _receive(archive: Archive, file: IO[bytes], timeout: float, progress: Callab
         if isinstance(error, urllib.error.HTTPError):
             error.close()
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                _empty(file)
+                _empty(file)  # the next call then asks for the whole file
         return _reason(error)
     with contextlib.closing(response):
         if begun and not response.headers.get("Content-Range", "").startswith(f"bytes {begun}-"):
-            _empty(file)  # a server without ranges sends the whole
+            _empty(file)  # a server without range requests sends the whole file
+        # A wrong length, such as that of a login page, is noticed before a gigabyte is downloaded.
         length = response.headers.get("Content-Length")
         if length is not None and file.tell() + int(length) != archive.size:
-            return f"the server has {file.tell() + int(length)} bytes in place of {archive.size}"
+            return f"the server has {file.tell() + int(length)} bytes instead of {archive.size}"
         while file.tell() < archive.size:
             try:
+                # read() waits for a whole block, and drops what it has received when the connection breaks.
                 block = response.read1(_BLOCK)
             except (OSError, http.client.HTTPException) as error:
                 return _reason(error)
@@ -184,15 +187,16 @@ def _empty(file: IO[bytes]) -> None:
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in here for this folder; where a system has no such locks, do not wait."""
+    """Hold a lock on a folder, which waits for other processes; on systems without such locks, do nothing."""
     try:
         import fcntl
     except ImportError:  # Windows
         yield
         return
+    # The kernel releases the lock when a process dies, so that no stale lock file can be left behind.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # some network file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

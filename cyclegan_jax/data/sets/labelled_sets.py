@@ -1,10 +1,11 @@
-"""Two labelled image sets of TFDS, or two classes of one, as the domains of an unpaired data set, without TensorFlow.
+"""Two labelled image sets of TFDS, or two classes of one set, as the domains of a data set, without TensorFlow.
 
-This module imports `tensorflow_datasets`: import it only where such a set is wanted.
+This module imports `tensorflow_datasets`, which takes seconds: import it only where such a set is used.
 """
 
 import contextlib
 import difflib
+import logging
 import sys
 import urllib.parse
 from collections.abc import Sequence
@@ -13,23 +14,34 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow_datasets as tfds
+from jaxtyping import Int64
 from tensorflow_datasets.core.download import resource
 
+from cyclegan_jax.data.dataset import EMPTY, Dataset, Example, Split
 from cyclegan_jax.data.sets import downloads
-from cyclegan_jax.data.sets.tfds_store import Split, encoded_sources, prepare, quiet, store_root
+from cyclegan_jax.data.sets.tfds_store import encoded_records, prepare, quiet, store_root
 from cyclegan_jax.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 _TEST_SPLITS: Final = ("test", "validation")
 _BATCH: Final = 1024
-_LABELS: Final[dict[tuple[str, str, float], npt.NDArray[np.int64]]] = {}
-"""The labels of the splits that were indexed, by folder, split and time of preparation."""
+"""Records read at once when a split's labels are collected."""
+_LABELS: Final[dict[tuple[str, str, float], Int64[np.ndarray, " N"]]] = {}
+"""Labels collected in this process, by folder, split and time of preparation."""
 
 
 @dataclass(frozen=True)
 class _Domain:
-    """What a user asked for: `field` is the config's, `text` its value, which consists of the others."""
+    """The set and class of one domain, such as `cifar10:cat`.
+
+    Attributes:
+        field: the config field that selects it.
+        text: the value of the field.
+        set_name: the TFDS data set, such as `cifar10`, possibly with a config (`SET/CONFIG`).
+        class_name: the class, such as `cat`; empty for all images of the set.
+    """
 
     field: str
     text: str
@@ -45,28 +57,41 @@ class _Domain:
         return UserError(f"{self.field} is {self.text!r}, but {what}")
 
 
-class _Chosen(Split):
-    """The examples of one split that are of one class, or all."""
+@dataclass(frozen=True)
+class _ClassSplit:
+    """The examples of one class in a TFDS split, or all examples of the split.
 
-    def __init__(self, source: Any, indices: npt.NDArray[np.int64], prefix: str) -> None:
-        self._source = source
-        self._indices = indices
-        self._prefix = prefix
+    Attributes:
+        records: TFDS's random access to the split, with images left encoded.
+        indices: the records that belong to the class.
+        prefix: what the names of the examples begin with.
+    """
+
+    records: Any
+    indices: Int64[np.ndarray, " N"]
+    prefix: str
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.indices)
 
-    def _example(self, index: int) -> dict[str, Any]:
-        at = int(self._indices[index])
-        return {"image": self._source[at]["image"], "filename": f"{self._prefix}/{at:06d}"}
+    def __getitem__(self, index: int, /) -> Example:
+        record = self.records[int(self.indices[index])]
+        return Example(record["image"], self._name(index))
+
+    def names(self) -> list[str]:
+        """Return the name of every example; no record is read."""
+        return [self._name(index) for index in range(len(self))]
+
+    def _name(self, index: int) -> str:
+        return f"{self.prefix}/{self.indices[index]:06d}"
 
 
-def open_labelled(name_A: str, name_B: str, data_dir: str | None = None) -> dict[str, Sequence[dict[str, Any]]]:
-    """Open two image sets of TFDS as the domains A and B, preparing them first if `data_dir` does not hold them yet.
+def open_labelled(name_A: str, name_B: str, data_dir: str | None = None) -> Dataset:
+    """Open two image sets of TFDS as the domains A and B, and prepare them first if `data_dir` does not hold them yet.
 
-    Each is named `SET`, `SET:CLASS`, `SET/CONFIG` or `SET/CONFIG:CLASS`, such as `cifar10:cat` and `cifar10:dog`, or
-    `mnist` and `svhn_cropped`. A set that cannot be prepared without TensorFlow can be prepared where that is
-    installed, as ArrayRecord files.
+    Names have the form `SET`, `SET:CLASS`, `SET/CONFIG` or `SET/CONFIG:CLASS`, such as `cifar10:cat` and `cifar10:dog`,
+    or `mnist` and `svhn_cropped`. A set whose preparation needs TensorFlow can be prepared on a machine that has it, as
+    ArrayRecord files, and copied.
 
     Args:
         name_A: domain A.
@@ -74,33 +99,32 @@ def open_labelled(name_A: str, name_B: str, data_dir: str | None = None) -> dict
         data_dir: the TFDS directory to keep the sets in; default: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
 
     Returns:
-        For each of trainA, trainB, testA and testB a sequence with `len()` and `[i]`, in the order of the set, which
-        gives a dict of `image` (encoded, bytes) and `filename` (str), such as `cifar10/train/000123` for the image of
-        that index. They come from the splits `train`, and `test` or else `validation`; a test split may be empty.
+        The data set, in the order of the TFDS sets. Examples are named by set, split and index, such as
+        `cifar10/train/000123`. Test images come from the split `test`, or else `validation`, or there are none.
 
     Raises:
-        UserError: there is no such set or class, it holds no images, both domains are the same, or the set cannot be
+        UserError: there is no such set or class, it holds no images, both domains are the same, or a set cannot be
             prepared or read.
     """
     domains = [_Domain.parse("data.name_A", name_A), _Domain.parse("data.name_B", name_B)]
     if name_A == name_B:
-        raise domains[1].error("data.name_A is the same: name two classes or two sets")
+        raise domains[1].error("data.name_A is the same: give two classes or two sets")
     root = store_root(data_dir)
-    opened: dict[str, Sequence[dict[str, Any]]] = {}
-    for letter, domain in zip("AB", domains, strict=True):
-        builder = _ready(domain, root)
-        wanted = _class_index(builder, domain)
-        opened[f"train{letter}"] = _split(builder, domain, wanted, ("train",))
-        opened[f"test{letter}"] = _split(builder, domain, wanted, _TEST_SPLITS)
-        if not len(opened[f"train{letter}"]):
+    train, test = [], []
+    for domain in domains:
+        builder = _prepared_builder(domain, root)
+        label = _class_index(builder, domain)
+        train.append(_split(builder, domain, label, ("train",)))
+        test.append(_split(builder, domain, label, _TEST_SPLITS))
+        if not len(train[-1]):
             raise domain.error(
                 f"there are no such training images: the splits of the set are {', '.join(builder.info.splits)}"
             )
-    return opened
+    return Dataset(*train, *test)
 
 
-def _ready(domain: _Domain, root: tfds.core.Path) -> tfds.core.DatasetBuilder:
-    """The set's builder, prepared as ArrayRecord files."""
+def _prepared_builder(domain: _Domain, root: tfds.core.Path) -> tfds.core.DatasetBuilder:
+    """Return the builder of a set that is stored as ArrayRecord files, after preparing it if necessary."""
     builder = _builder(domain, root)
     _check_features(builder, domain)
     with quiet():
@@ -111,8 +135,8 @@ def _ready(domain: _Domain, root: tfds.core.Path) -> tfds.core.DatasetBuilder:
     formats = {one.value for one in builder.info.available_file_formats()}
     if "array_record" not in formats:
         raise domain.error(
-            f"the set is prepared in {builder.data_path} as {', '.join(sorted(formats))}, which needs TensorFlow to "
-            f"read: name another data_dir, and prepare it there by `{_command(domain, 'DIR')}`"
+            f"the set is stored in {builder.data_path} as {', '.join(sorted(formats))}, which needs TensorFlow to "
+            f"read: give another data_dir, and prepare the set there with `{_command(domain, 'DIR')}`"
         )
     return builder
 
@@ -122,7 +146,7 @@ def _builder(domain: _Domain, root: tfds.core.Path, **options: str) -> tfds.core
     names = tfds.list_builders(with_community_datasets=False)
     if base not in names:
         close = difflib.get_close_matches(base, names, n=1)
-        hint = f"did you mean {close[0]}?" if close else "name one of its catalog, such as cifar10 or mnist"
+        hint = f"did you mean {close[0]}?" if close else "give one of its catalog, such as cifar10 or mnist"
         raise domain.error(f"TFDS has no data set {base!r}: {hint}")
     try:
         with quiet():
@@ -132,8 +156,8 @@ def _builder(domain: _Domain, root: tfds.core.Path, **options: str) -> tfds.core
             return tfds.builder(domain.set_name, data_dir=root, **options)
     except UserError:
         raise
-    except Exception as error:  # each set is code of its own
-        raise domain.error(f"TFDS cannot open that set in {root} ({_first_line(error)}): name another") from error
+    except Exception as error:  # Each set has its own code, which may raise anything.
+        raise domain.error(f"TFDS cannot open the set in {root} ({_first_line(error)}): give another") from error
 
 
 def _check_features(builder: tfds.core.DatasetBuilder, domain: _Domain) -> None:
@@ -144,27 +168,30 @@ def _check_features(builder: tfds.core.DatasetBuilder, domain: _Domain) -> None:
     ):
         if needed and not (key in features and isinstance(features[key], kind)):
             raise domain.error(
-                f"the set has no {key}: its features are {', '.join(features)}; name a set for image classification"
+                f"the set has no {key}: its features are {', '.join(features)}; give a set for image classification"
             )
 
 
 def _prepare(builder: tfds.core.DatasetBuilder, domain: _Domain, root: tfds.core.Path) -> None:
     command = _command(domain, str(root))
-    remedy = f"prepare it once by `{command}` where TensorFlow and a network are at hand, or name another"
+    remedy = f"prepare it once with `{command}` where TensorFlow and a network are available, or give another"
     unreachable = _unreachable(builder, root)
     if unreachable:
         raise domain.error(f"the set is not in {root} and {unreachable} cannot be reached: {remedy}")
-    print(f"Preparing {domain.set_name} into {builder.data_path} (once)", file=sys.stderr, flush=True)
+    _LOG.info(f"preparing {domain.set_name} in {builder.data_path} (once)")
     try:
-        # TFDS tells on standard output what it does.
+        # TFDS prints its progress to standard output, where scripts expect results only.
         with contextlib.redirect_stdout(sys.stderr):
             prepare(builder, bars=sys.stderr.isatty())
-    except Exception as error:  # each set is code of its own, and much of it needs TensorFlow
+    except Exception as error:  # Each set has its own code, which may raise anything, and much of it needs TensorFlow.
         raise domain.error(f"the set cannot be prepared here ({_first_line(error)}): {remedy}") from error
 
 
 def _unreachable(builder: tfds.core.DatasetBuilder, root: tfds.core.Path) -> str | None:
-    """The server of the set's files, if they are not here and no server of them answers: TFDS would try for minutes."""
+    """Return the servers of a set's files if none answers and no file is here yet; None if preparing may work.
+
+    TFDS itself would retry for minutes before it gives up.
+    """
     urls = builder.url_infos or {}
     folders = [Path(root) / "downloads" / name for name in (".", builder.name, "manual")]
     names = [name for url, info in urls.items() for name in (info.filename, resource.get_dl_fname(url, info.checksum))]
@@ -179,40 +206,38 @@ def _unreachable(builder: tfds.core.DatasetBuilder, root: tfds.core.Path) -> str
 def _class_index(builder: tfds.core.DatasetBuilder, domain: _Domain) -> int | None:
     if not domain.class_name:
         return None
-    names = builder.info.features["label"].names  # some sets know them only when they are prepared
+    names = builder.info.features["label"].names  # known for some sets only once they are prepared
     if domain.class_name not in names:
         raise domain.error(f"{domain.set_name} has no class {domain.class_name!r}: {_some(names, domain.class_name)}")
     return int(names.index(domain.class_name))
 
 
-def _split(
-    builder: tfds.core.DatasetBuilder, domain: _Domain, wanted: int | None, splits: Sequence[str]
-) -> Sequence[dict[str, Any]]:
-    """The first of the splits that holds images of the class; without one, an empty sequence."""
+def _split(builder: tfds.core.DatasetBuilder, domain: _Domain, label: int | None, splits: Sequence[str]) -> Split:
+    """Open the first of the splits that holds images of the class (any images if `label` is None), or an empty one."""
     try:
         with quiet():
             for split in splits:
                 if split not in builder.info.splits:
                     continue
-                source = encoded_sources(builder)[split]
-                indices = (
-                    np.arange(len(source)) if wanted is None else np.flatnonzero(_labels(builder, split) == wanted)
-                )
-                chosen = _Chosen(source, indices, f"{domain.set_name}/{split}")
+                records = encoded_records(builder)[split]
+                indices = np.arange(len(records)) if label is None else np.flatnonzero(_labels(builder, split) == label)
+                chosen = _ClassSplit(records, indices, f"{domain.set_name}/{split}")
                 if len(chosen):
-                    chosen[0], chosen[-1]
+                    chosen[0], chosen[len(chosen) - 1]  # TFDS opens a file only when an example of it is read
                     return chosen
-    except Exception as error:  # what TFDS and ArrayRecord raise for a data set they cannot read has no common type
+    except Exception as error:  # TFDS and ArrayRecord raise many unrelated types for a data set they cannot read
         raise domain.error(
             f"the set in {builder.data_path} is damaged: delete that folder to prepare it again"
         ) from error
-    return ()
+    return EMPTY
 
 
-def _labels(builder: tfds.core.DatasetBuilder, split: str) -> npt.NDArray[np.int64]:
-    """The labels of a split, read once in a process, without decoding an image."""
+def _labels(builder: tfds.core.DatasetBuilder, split: str) -> Int64[np.ndarray, " N"]:
+    """Return the labels of a split, which are read once per process, without decoding images."""
+    # The time stamp notices a set that was prepared again.
     key = (str(builder.data_path), split, (builder.data_path / "dataset_info.json").stat().mtime)
     if key not in _LABELS:
+        # A feature dict with the label alone skips the image of each serialized record, in whatever encoding it is.
         only = tfds.features.FeaturesDict({"label": builder.info.features["label"]})
         raw = {"split": split, "deserialize_method": tfds.decode.DeserializeMethod.RAW_BYTES}
         source: Any = builder.as_data_source(**cast(Any, raw))

@@ -1,12 +1,12 @@
-"""The unpaired data sets of the paper, by the names that TFDS gives them, without TensorFlow.
+"""The unpaired data sets of the paper by their TFDS names, prepared without TensorFlow.
 
-Addresses and checksums are those of the installed TFDS's `cycle_gan`, whose own preparation needs TensorFlow and drops
-the file names. This module imports `tensorflow_datasets`: import it only where such a set is wanted.
+URLs and checksums come from the installed TFDS (`cycle_gan`), whose own preparation needs TensorFlow and drops the file
+names. This module imports `tensorflow_datasets`, which takes seconds: import it only where such a set is used.
 """
 
 import difflib
 import io
-import sys
+import logging
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,18 +15,14 @@ from typing import Any, ClassVar, Final
 
 import tensorflow_datasets as tfds
 
+from cyclegan_jax.data.dataset import EXTENSIONS, SPLITS, Dataset
+from cyclegan_jax.data.pairs import pair_ending
 from cyclegan_jax.data.sets import downloads
 from cyclegan_jax.data.sets.downloads import Archive
-from cyclegan_jax.data.sets.tfds_store import (
-    SPLITS,
-    QuietBuilder,
-    open_stored,
-    prepare,
-    quiet,
-    store_root,
-)
-from cyclegan_jax.data.sources import EXTENSIONS, pair_ending
+from cyclegan_jax.data.sets.tfds_store import ImageBuilder, open_stored, prepare, quiet, store_root
 from cyclegan_jax.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 NAMES: Final = (
     "apple2orange",
@@ -40,13 +36,14 @@ NAMES: Final = (
     "facades",
     "iphone2dslr_flower",
 )
-"""The sets that `open_tfds` knows."""
-# What `zipfile` raises for an archive that is cut, altered, encrypted or packed in a way of its own.
+"""The data sets that `open_paper_set` can open."""
+
+# What `zipfile` raises for an archive that is cut off, altered, encrypted, or compressed by an unknown method.
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
-class PaperSet(QuietBuilder, skip_registration=True):
-    """A data set of the CycleGAN paper: the image files of its archive as they are, with their names."""
+class PaperSet(ImageBuilder, skip_registration=True):
+    """A data set of the CycleGAN paper: the unchanged image files of its archive, with their names."""
 
     name = "cyclegan_jax"
     VERSION = tfds.core.Version("1.0.0")
@@ -55,7 +52,7 @@ class PaperSet(QuietBuilder, skip_registration=True):
         tfds.core.BuilderConfig(name=name) for name in NAMES
     ]
     archive: Path | None = None
-    """The zip file to prepare from."""
+    """The zip file to prepare from; `_prepare` sets it, as TFDS creates builders without arguments of ours."""
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self._image_info(tfds.features.Image(shape=(None, None, 3)))
@@ -76,25 +73,24 @@ class PaperSet(QuietBuilder, skip_registration=True):
                 yield index, {"image": io.BytesIO(content), "filename": filename}
 
 
-def open_tfds(name: str, data_dir: str | None = None) -> dict[str, Sequence[dict[str, Any]]]:
-    """Open a data set of the paper, preparing it first if `data_dir` does not hold it yet.
+def open_paper_set(name: str, data_dir: str | None = None) -> Dataset:
+    """Open a data set of the paper, and prepare it first if `data_dir` does not hold it yet.
 
-    Its archive is taken from `data_dir`, its folder `downloads/manual` or `downloads`, under the name NAME.zip, or else
-    downloaded into `downloads`, where it may be deleted afterwards. A preparation that is stopped half way leaves
-    nothing that a later call would take for the data set.
+    The archive NAME.zip is looked up in `data_dir` and its folders `downloads/manual` and `downloads`, and otherwise
+    downloaded into `downloads`; once the set is prepared, it can be deleted. An interrupted preparation leaves nothing
+    that a later call would take for the data set.
 
     Args:
-        name: one of `NAMES`, also as `cycle_gan/NAME`.
+        name: one of `NAMES`, or `cycle_gan/NAME`.
         data_dir: the TFDS directory to keep the data set in; default: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
 
     Returns:
-        For each of trainA, trainB, testA and testB a sequence with `len()` and `[i]`, sorted by file name, which gives
-        a dict of `image` (the content of the image file, bytes) and `filename` (str). An ending _A or _B that all names
-        of a split have is left out, so that the two images of a pair have the same name.
+        The data set, each split sorted by file name. An ending _A or _B that all names of a split have is removed, so
+        that the two images of a pair have the same name.
 
     Raises:
-        UserError: there is no such data set; its archive is neither there nor to be downloaded, or is damaged; the
-            directory cannot be written to, or what it holds is damaged.
+        UserError: there is no such data set; its archive is missing and cannot be downloaded, or is damaged; or the
+            directory cannot be written to or holds a damaged data set.
     """
     name = _known(name)
     root = store_root(data_dir)
@@ -103,14 +99,14 @@ def open_tfds(name: str, data_dir: str | None = None) -> dict[str, Sequence[dict
         _prepare(name, Path(root), folder)
     try:
         return open_stored(_builder(name, root))
-    except Exception as error:  # what TFDS and ArrayRecord raise for a data set they cannot read has no common type
+    except Exception as error:  # TFDS and ArrayRecord raise many unrelated types for a data set they cannot read
         raise UserError(
             f"the data set {name} in {folder} is damaged: delete that folder to prepare it again"
         ) from error
 
 
 def archive_of(name: str) -> Archive:
-    """Where a data set was published, and how to know it, according to the installed TFDS."""
+    """Return the URL, size and checksum of a data set's archive, as the installed TFDS lists them."""
     for url, info in (tfds.builder_cls("cycle_gan").url_infos or {}).items():
         if PurePosixPath(url).stem == name:
             return Archive(url, int(info.size), info.checksum)
@@ -125,8 +121,8 @@ def _known(name: str) -> str:
         return short
     if short == "cityscapes":
         raise UserError(
-            "the data set cityscapes may not be passed on, so that it cannot be had by name: get the official archives "
-            "and use --data.source=cityscapes"
+            "the license of Cityscapes forbids passing it on, so that it cannot be downloaded by name: get the "
+            "official archives and use --data.source=cityscapes"
         )
     close = difflib.get_close_matches(short, NAMES, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
@@ -136,19 +132,19 @@ def _known(name: str) -> str:
 def _prepare(name: str, root: Path, folder: tfds.core.Path) -> None:
     archive = _archive(name, root)
     try:
-        print(f"Preparing {name} from {archive} into {folder} (once)", file=sys.stderr, flush=True)
-        _members(archive)  # TFDS would wrap what is wrong with them in words of its own
+        _LOG.info(f"preparing {name} from {archive} in {folder} (once)")
+        _members(archive)  # raises clear errors about the archive, which TFDS would wrap in messages of its own
         builder = _builder(name, root)
         builder.archive = archive
         prepare(builder)
     except OSError as error:
         raise UserError(
-            f"the data set {name} cannot be kept in data_dir {str(root)!r} ({error}): name another"
+            f"the data set {name} cannot be stored in data_dir {str(root)!r} ({error}): give another"
         ) from error
 
 
 def _archive(name: str, root: Path) -> Path:
-    """The data set's zip file, whole: one that is there, or else downloaded."""
+    """Find the data set's zip file, or download it; either way its checksum is compared."""
     published = archive_of(name)
     by_hand = root / "downloads" / "manual" / f"{name}.zip"
     places = (root / by_hand.name, by_hand, root / "downloads" / by_hand.name)
@@ -161,7 +157,7 @@ def _archive(name: str, root: Path) -> Path:
 
 
 def _members(archive: Path) -> dict[str, dict[str, str]]:
-    """For each split the images in a zip file: file name to member, sorted."""
+    """List the images in a zip file: for each split, file name to archive member, sorted by name."""
     try:
         with zipfile.ZipFile(archive) as opened:
             paths = [PurePosixPath(member) for member in opened.namelist() if member.lower().endswith(EXTENSIONS)]
@@ -180,7 +176,7 @@ def _damaged(archive: Path, error: Exception) -> UserError:
 
 
 def _named(paths: Sequence[PurePosixPath], split: str) -> dict[str, str]:
-    """File names of a split, without an ending such as _A where all have it, which would tell the pairs apart."""
+    """Map file names to paths, sorted; an ending such as _A that all names have is removed, so that pairs match."""
     ending = pair_ending([path.stem for path in paths], split[-1])
     names = {path.stem.removesuffix(ending) + path.suffix: str(path) for path in paths}
     return dict(sorted(names.items()))

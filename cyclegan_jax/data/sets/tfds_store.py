@@ -1,34 +1,34 @@
-"""What the data sets that are kept by TFDS share: a quiet builder, a preparation that is whole or absent, the reading.
+"""Data sets kept in TFDS's storage format: one builder class, preparation that is complete or absent, and reading.
 
-TFDS keeps each set in a folder of its own, as ArrayRecord files, which need no TensorFlow. This module imports
-`tensorflow_datasets`: import it only where such a set is wanted.
+TFDS keeps each set in its own folder as ArrayRecord files, which are read without TensorFlow. This module imports
+`tensorflow_datasets`, which takes seconds: import it only where such a set is used.
 """
 
-import abc
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, cast, overload
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import tqdm_utils
 
-SPLITS: Final = ("trainA", "trainB", "testA", "testB")
-"""The splits of every unpaired data set."""
+from cyclegan_jax.data.dataset import SPLITS, Dataset, Example
 
 
-class QuietBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A builder of examples of `image`, an encoded picture, and `filename`; whoever prepares it says what happens."""
+class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A TFDS builder whose examples are `image` (an encoded image) and `filename`; it prints nothing."""
 
     def _image_info(self, image: tfds.features.Image) -> tfds.core.DatasetInfo:
         info: tfds.core.DatasetInfo = self.dataset_info_from_configs(
             description=type(self).__doc__,
             features=tfds.features.FeaturesDict({"image": image, "filename": tfds.features.Text()}),
+            # By default TFDS stores examples in the order of their hashed keys; pairs and names need ours.
             disable_shuffling=True,
         )
         return info
 
-    # TFDS announces a download of unknown size on standard output.
+    # Without these overrides TFDS prints the download of a file of unknown size to standard output.
     def _log_download_bytes(self) -> None:
         pass
 
@@ -36,70 +36,62 @@ class QuietBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         pass
 
 
-class Split(Sequence[dict[str, Any]]):
-    """Random access to examples, each a dict of `image` (encoded bytes) and `filename` (str)."""
+@dataclass(frozen=True)
+class StoredSplit:
+    """One split of an `ImageBuilder`.
 
-    @abc.abstractmethod
-    def _example(self, index: int) -> dict[str, Any]:
-        """The example at `index`, from 0 and below the length."""
+    Attributes:
+        records: TFDS's random access to the split, with images left encoded.
+    """
 
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> "list[dict[str, Any]]": ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} of a split of {len(self)} images")
-        return self._example(int(index) % len(self))
-
-
-class StoredSplit(Split):
-    """One split of a `QuietBuilder`, with the file names as text."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
+    records: Any
 
     def __len__(self) -> int:
-        return len(self._source)
+        return len(self.records)
 
-    def _example(self, index: int) -> dict[str, Any]:
-        example = self._source[index]
-        return {"image": example["image"], "filename": example["filename"].decode()}
+    def __getitem__(self, index: int, /) -> Example:
+        record = self.records[index]
+        return Example(record["image"], record["filename"].decode())
+
+    def names(self) -> list[str]:
+        """Return all file names; this reads every record, since ArrayRecord keeps a name beside its image."""
+        return [self.records[index]["filename"].decode() for index in range(len(self.records))]
 
 
 def store_root(data_dir: str | None) -> tfds.core.Path:
-    """The TFDS directory: the given one, `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`."""
+    """Return the TFDS directory: the given one, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
     return tfds.core.Path(data_dir if data_dir is not None else tfds.core.constants.DATA_DIR).expanduser()
 
 
 def prepare(builder: tfds.core.DatasetBuilder, *, bars: bool = False) -> None:
-    """Prepare a data set, or leave it to another process that was faster; `bars` shows the progress.
+    """Prepare a data set, unless another process has finished it first; `bars` shows TFDS's progress bars.
 
-    One that is stopped half way leaves nothing that a later call would take for the data set.
+    TFDS writes to a folder `incomplete.*` and renames it at the end, so that a killed preparation leaves nothing that a
+    later call would take for the data set.
     """
     with quiet(bars=bars):
         try:
             builder.download_and_prepare()
         except OSError:
-            # Of preparations at the same time the first to end stays; the others cannot replace it and need not.
+            # If several processes prepare the set at once, the first to finish renames its folder; the rename of the
+            # others fails, since the target then exists, and the finished set is as good as theirs.
             if not builder.data_path.exists():
                 raise
 
 
-def open_stored(builder: tfds.core.DatasetBuilder, splits: Iterable[str] = SPLITS) -> dict[str, Sequence[Any]]:
-    """The splits of a prepared `QuietBuilder`; reads the first and the last example of each, to see that it can."""
+def open_stored(builder: tfds.core.DatasetBuilder) -> Dataset:
+    """Open a prepared `ImageBuilder`, and read the first and the last example of each split to detect damage."""
     with quiet():
-        sources = encoded_sources(builder)
-    opened = {split: StoredSplit(sources[split]) for split in splits}
-    for examples in opened.values():
-        examples[0], examples[-1]
-    return dict(opened)
+        records = encoded_records(builder)
+    splits = [StoredSplit(records[name]) for name in SPLITS]
+    for split in splits:
+        # TFDS opens a file only when an example of it is read.
+        split[0], split[len(split) - 1]
+    return Dataset(*splits)
 
 
-def encoded_sources(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
-    """Each split of a prepared data set as TFDS gives it, its images left encoded."""
+def encoded_records(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
+    """Return TFDS's random access to each split of a prepared data set, with images left encoded."""
     features = builder.info.features
     skip = {key: tfds.decode.SkipDecoding() for key in features if isinstance(features[key], tfds.features.Image)}
     return cast(dict[str, Any], builder.as_data_source(decoders=cast(Any, skip)))
@@ -107,7 +99,8 @@ def encoded_sources(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def quiet(*, bars: bool = False) -> Iterator[None]:
-    """Hold back TFDS's warnings, such as that about a config not in its list, and its progress bars unless `bars`."""
+    """Suppress TFDS's warnings (it warns of every config that is not in its list) and, unless `bars`, its bars."""
+    # TFDS has a setter for the bars but no getter.
     had_bars, log = getattr(tqdm_utils, "_active", True), logging.getLogger("absl")
     level = log.level
     tfds.display_progress_bar(enable=bars)

@@ -1,1 +1,1 @@
-"""The embedded data set: street scenes, laid out and drawn."""
+"""The embedded data set: street scenes, planned, drawn and stored."""

@@ -1,70 +1,20 @@
-"""What stands where in a drawn street: the plan of the ground, and the things to paint on it with their depths."""
+"""The plan of a drawn street: the ground, and what stands where on it, with depths.
+
+Every function draws from the random generator in a fixed order: another order, or one number more, changes all scenes.
+"""
 
 import functools
-from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 
-from cyclegan_jax.data.streets import objects
+from cyclegan_jax.data.streets import buildings, looks, trees_people_poles
 from cyclegan_jax.data.streets.canvas import NEAR, SIDEWALK, VEGETATION, Camera, Canvas, Color
-from cyclegan_jax.data.streets.objects import Facade
+from cyclegan_jax.data.streets.looks import Item
 from cyclegan_jax.data.streets.texture import Street
-
-Item = tuple[float, Callable[[Canvas], None]]
-"""What to paint and the depth that orders it."""
-
-_WALLS: Final[tuple[Color, ...]] = (
-    (158, 84, 66), (142, 74, 58), (178, 110, 82), (214, 190, 148), (204, 170, 118), (226, 208, 176),
-    (196, 148, 112), (170, 124, 100), (212, 158, 128), (186, 152, 96), (150, 102, 84), (222, 186, 132),
-    (188, 180, 170), (226, 222, 210), (176, 186, 178),
-)  # fmt: skip
-_ROOFS: Final[tuple[Color, ...]] = ((132, 62, 48), (112, 58, 46), (96, 60, 50), (150, 78, 56))
-_AWNINGS: Final[tuple[Color, ...]] = ((168, 52, 44), (46, 104, 82), (206, 160, 60), (120, 40, 52))
-_PAINTS: Final[tuple[Color, ...]] = (
-    (196, 30, 34), (24, 62, 168), (232, 184, 30), (18, 120, 168), (150, 18, 40), (30, 40, 110),
-    (236, 236, 240), (222, 98, 24), (40, 44, 52), (70, 150, 220),
-)  # fmt: skip
-_COATS: Final[tuple[Color, ...]] = (
-    (206, 44, 70), (236, 120, 150), (150, 48, 140), (244, 176, 40), (58, 74, 150), (226, 80, 40), (40, 150, 150),
-    (240, 236, 228),
-)  # fmt: skip
-_TROUSERS: Final[tuple[Color, ...]] = ((40, 48, 84), (34, 34, 40), (84, 70, 60), (58, 76, 122))
-_SKINS: Final[tuple[Color, ...]] = ((236, 188, 160), (214, 160, 124), (150, 102, 74), (106, 72, 54))
-_POLES: Final[tuple[Color, ...]] = ((50, 58, 56), (60, 62, 66), (40, 50, 46))
-
-
-def _pick(rng: np.random.Generator, choices: tuple[Color, ...], spread: float = 0.08) -> Color:
-    """One of the colours, a little lighter or darker and a little shifted."""
-    base = choices[int(rng.random() * len(choices))]
-    tone, *shift = (1 + spread * (2 * rng.random(4) - 1)).tolist()
-    return base[0] * tone * shift[0], base[1] * tone * shift[1], base[2] * tone * shift[2]
-
-
-def _green(rng: np.random.Generator) -> Color:
-    warm = rng.random()
-    tone = rng.uniform(0.85, 1.15)
-    return (54 + 42 * warm) * tone, (118 + 14 * warm) * tone, (44 - 4 * warm) * tone
-
-
-def _facade(rng: np.random.Generator, shops: float) -> Facade:
-    dice = rng.random(24)
-    glass = 55 + 35 * dice[0]
-    frame = (232.0, 226.0, 214.0) if dice[1] < 0.6 else (84.0, 60.0, 50.0)
-    return Facade(
-        wall=_pick(rng, _WALLS),
-        roof=_pick(rng, _ROOFS),
-        glass=(0.8 * glass, 0.95 * glass, 1.2 * glass),
-        frame=frame,
-        spacing=2.2 + 1.4 * dice[2],
-        storey=2.8 + 0.7 * dice[3],
-        window=(0.42 + 0.22 * dice[4], 0.45 + 0.14 * dice[5]),
-        shop=_pick(rng, _AWNINGS) if dice[6] < shops else None,
-        dice=tuple(dice.tolist()),
-    )
 
 
 def _street(rng: np.random.Generator, *, across: float | None, kinds: tuple[str, str]) -> Street:
+    """Draw the ground plan; `kinds` are what lies on the left (or near) and the right (or far) side."""
     widths, beyond = [], []
     for kind in kinds:
         bare = rng.random() < (0.5 if kind == "park" else 0.12)
@@ -76,6 +26,7 @@ def _street(rng: np.random.Generator, *, across: float | None, kinds: tuple[str,
     grass, dry = rng.uniform(0.85, 1.1), rng.uniform(0, 24)
     zebra = rng.uniform(8, 20) if across is None and rng.random() < 0.25 else None
     reach = half + 8.0
+    # One number decides between a shadow on the left, on the right and none; a limit of 9 reaches is out of sight.
     dark = rng.random()
     shadow = (-rng.uniform(0, half) if dark < 0.22 else -reach * 9, rng.uniform(0, half) if dark > 0.78 else reach * 9)
     junction = None
@@ -102,7 +53,7 @@ def _street(rng: np.random.Generator, *, across: float | None, kinds: tuple[str,
 
 
 def plan_along(rng: np.random.Generator, camera: Camera) -> tuple[Street, list[Item]]:
-    """A street that runs away from the camera."""
+    """Plan a street that runs away from the camera."""
     kinds = tuple(
         ("city", "suburb", "park", "square")[int(rng.choice(4, p=(0.36, 0.26, 0.24, 0.14)))] for _ in range(2)
     )
@@ -112,6 +63,15 @@ def plan_along(rng: np.random.Generator, camera: Camera) -> tuple[Street, list[I
     tallness = rng.uniform(4, 17)
     for side, kind in zip((-1, 1), kinds, strict=True):
         items += _along_side(rng, street, side, kind, tallness, end)
+    items += _traffic(rng, street)
+    items += _pedestrians(rng, street, camera)
+    items += _lamp_posts(rng, street, end)
+    return street, items
+
+
+def _traffic(rng: np.random.Generator, street: Street) -> list[Item]:
+    """Place driving and parked cars, and cars on the crossing street of a junction."""
+    items: list[Item] = []
     count = int(rng.integers(2, 6))
     depth = rng.uniform(6, 9)
     for _ in range(count):
@@ -119,13 +79,19 @@ def plan_along(rng: np.random.Generator, camera: Camera) -> tuple[Street, list[I
         parked = rng.random() < 0.35
         lateral = lane * (street.half_width - 1.1 if parked else street.half_width * rng.uniform(0.38, 0.5))
         if not _inside(street.junction, depth, 5.0) or not parked:
-            items.append(_car(rng, street, lateral, depth, away=lane > 0))
+            items.append(looks.car(rng, street, lateral, depth, away=lane > 0))
         depth += rng.uniform(4.8, 10)
     if street.junction is not None:
         start, stop = street.junction
         for _ in range(int(rng.integers(0, 3))):
             x, z = street.place(rng.uniform(-14, 14), rng.uniform(start + 1.5, stop - 1.5))
-            items.append(_car_across(rng, x, z))
+            items.append(looks.car_across(rng, x, z))
+    return items
+
+
+def _pedestrians(rng: np.random.Generator, street: Street, camera: Camera) -> list[Item]:
+    """Place people on the pavements and on the zebra crossing, in view of the camera."""
+    items: list[Item] = []
     for _ in range(int(rng.integers(6, 14))):
         side = 1 if rng.random() < 0.5 else -1
         width = street.pavements[(side + 1) // 2]
@@ -138,25 +104,31 @@ def plan_along(rng: np.random.Generator, camera: Camera) -> tuple[Street, list[I
         else:
             continue
         if _visible(camera, street.place(lateral, z)):
-            items.append(_person(rng, *street.place(lateral, z)))
+            items.append(looks.person(rng, *street.place(lateral, z)))
+    return items
+
+
+def _lamp_posts(rng: np.random.Generator, street: Street, end: float) -> list[Item]:
+    """Place a row of equal lamp posts on both sides, on one, or on none."""
+    items: list[Item] = []
     for side in (-1, 1):
         if rng.random() < 0.4:
             continue
         depth, gap = rng.uniform(7, 12), rng.uniform(7, 12)
-        height, color = rng.uniform(4.0, 6.5), _pick(rng, _POLES)
+        height, color = rng.uniform(4.0, 6.5), looks.pick(rng, looks.POLES)
         arm = -side * rng.uniform(0.8, 1.8) if rng.random() < 0.75 else 0.0
         while depth < min(28, end - 2):
             if not _inside(street.junction, depth, 0.5):
                 x, z = street.place(side * (street.half_width + 0.45), depth)
-                items.append(_pole(x, z, height, 0.24, color, arm))
+                items.append(looks.pole(x, z, height, 0.24, color, arm))
             depth += gap
-    return street, items
+    return items
 
 
 def _along_side(
     rng: np.random.Generator, street: Street, side: int, kind: str, tallness: float, end: float
 ) -> list[Item]:
-    """Houses, trees and hedges on one side of a street that runs away from the camera."""
+    """Place houses, hedges and trees on one side of a street that runs away from the camera."""
     items: list[Item] = []
     edge = street.half_width + street.pavements[(side + 1) // 2]
     if kind in ("city", "suburb"):
@@ -169,10 +141,10 @@ def _along_side(
             if not _inside(street.junction, depth + length / 2, length / 2 + 3):
                 corner, back = street.place(side * front, depth), street.place(side * front, depth + length)
                 paint = functools.partial(
-                    objects.draw_building, corner=corner, back=back, depth=side * rng.uniform(8, 12), height=height,
-                    facade=_facade(rng, 0.4 if kind == "city" else 0.0), pitch=pitch,
+                    buildings.draw_building, corner=corner, back=back, depth=side * rng.uniform(8, 12), height=height,
+                    facade=looks.facade(rng, 0.4 if kind == "city" else 0.0), pitch=pitch,
                 )  # fmt: skip
-                # A gable end right before the camera would fill the picture with bare wall.
+                # A gable end just in front of the camera would fill the picture with bare wall.
                 if back[1] > NEAR and not 2.0 < depth < 6.0:
                     items.append((back[1], paint))
             depth += length + (rng.uniform(3, 9) if kind == "suburb" else (4.0 if rng.random() < 0.15 else 0.0))
@@ -181,13 +153,16 @@ def _along_side(
         items += _fronts(rng, side * edge, side * 60.0, far, tallness)
     hedge = {"park": 0.45, "suburb": 0.45}.get(kind, 0.0)
     if rng.random() < hedge:
-        tall, green = rng.uniform(0.8, 1.6), _green(rng)
+        tall, green = rng.uniform(0.8, 1.6), looks.green(rng)
         for near in range(2, 60, 6):
             if near > end or _inside(street.junction, near + 3, 5.5):
                 continue
             start, stop = (street.place(side * (edge + 0.5), d) for d in (float(near), near + 6.0))
             items.append(
-                (stop[1], functools.partial(objects.draw_hedge, start=start, end=stop, height=tall, green=green))
+                (
+                    stop[1],
+                    functools.partial(trees_people_poles.draw_hedge, start=start, end=stop, height=tall, green=green),
+                )
             )
     rows = {"park": 0.95, "suburb": 0.7, "city": 0.35, "square": 0.3}[kind]
     if rng.random() < rows:
@@ -198,13 +173,13 @@ def _along_side(
                 rng.uniform(1.0, 9.0) if kind == "park" else rng.uniform(0.6, 1.6) if kind != "city" else -0.5
             )
             if not _inside(street.junction, depth, 2.5):
-                items.append(_tree(rng, *street.place(side * lateral, depth), grown * rng.uniform(0.85, 1.2)))
+                items.append(looks.tree(rng, *street.place(side * lateral, depth), grown * rng.uniform(0.85, 1.2)))
             depth += gap * rng.uniform(0.7, 1.3)
     return items
 
 
 def plan_across(rng: np.random.Generator) -> tuple[Street, list[Item]]:
-    """A street that crosses the view, with houses or a park behind it."""
+    """Plan a street that crosses the view, with houses or a park behind it."""
     distance = rng.uniform(9, 15)
     kind = "city" if rng.random() < 0.6 else "park"
     street = _street(rng, across=distance, kinds=("city" if rng.random() < 0.7 else "park", kind))
@@ -214,32 +189,33 @@ def plan_across(rng: np.random.Generator) -> tuple[Street, list[Item]]:
         items += _fronts(rng, -40.0, 40.0, distance + behind + 12 * abs(street.tilt) + 0.5, rng.uniform(4, 11))
     for _ in range(int(rng.integers(2, 9)) if kind == "park" else int(rng.integers(0, 4))):
         x, z = street.place(behind + (rng.uniform(0.5, 12) if kind == "park" else -0.8), rng.uniform(-16, 16))
-        items.append(_tree(rng, x, z, rng.uniform(3.5, 7.5)))
+        items.append(looks.tree(rng, x, z, rng.uniform(3.5, 7.5)))
     place = rng.uniform(-9, -2)
     for _ in range(int(rng.integers(1, 5))):
         lane = 1 if rng.random() < 0.5 else -1
         x, z = street.place(lane * street.half_width * 0.5, place)
-        items.append(_car_across(rng, x, z, heading=-lane))
+        items.append(looks.car_across(rng, x, z, heading=-lane))
         place += rng.uniform(4.7, 9)
     for _ in range(int(rng.integers(3, 9))):
         side = 1 if rng.random() < 0.6 or distance < 11 else -1
         x, z = street.place(side * (street.half_width + rng.uniform(0.4, 1.6)), rng.uniform(-6, 6))
-        items.append(_person(rng, x, max(z, 5.0)))
-    height, color, gap = rng.uniform(4, 6.5), _pick(rng, _POLES), rng.uniform(4, 9)
+        items.append(looks.person(rng, x, max(z, 5.0)))
+    height, color, gap = rng.uniform(4, 6.5), looks.pick(rng, looks.POLES), rng.uniform(4, 9)
     side = 1 if rng.random() < 0.5 else -1
     for index in range(-1, 2):
         x, z = street.place(side * (street.half_width + 0.45), index * gap + rng.uniform(-1, 1))
-        items.append(_pole(x, max(z, 4.0), height, 0.26, color, rng.uniform(0.8, 1.4)))
+        items.append(looks.pole(x, max(z, 4.0), height, 0.26, color, rng.uniform(0.8, 1.4)))
     return street, items
 
 
 def _skyline(rng: np.random.Generator, end: float) -> list[Item]:
-    """What closes the view: far roofs or woods, or, where the street ends, a near row of houses or trees."""
+    """Close the view: with far roofs or woods, or, if the street ends at `end` < 90 m, a row of houses or trees."""
     if end < 90:
         if rng.random() < 0.6:
             return _fronts(rng, -60.0, 60.0, end, rng.uniform(4, 10))
         return [
-            _tree(rng, x + rng.uniform(-1, 1), end + rng.uniform(0, 6), rng.uniform(4, 8)) for x in range(-30, 31, 3)
+            looks.tree(rng, x + rng.uniform(-1, 1), end + rng.uniform(0, 6), rng.uniform(4, 8))
+            for x in range(-30, 31, 3)
         ]
     if rng.random() < 0.5:
         return _fronts(rng, -80.0, 80.0, end, rng.uniform(5, 16))
@@ -247,19 +223,21 @@ def _skyline(rng: np.random.Generator, end: float) -> list[Item]:
     x = -80.0
     while x < 80:
         width, bumps = rng.uniform(8, 16), rng.uniform(3, 8, 7).tolist()
-        items.append((end, functools.partial(_wood, left=x, right=x + width, z=end, tops=bumps, green=_green(rng))))
+        items.append(
+            (end, functools.partial(_paint_wood, left=x, right=x + width, z=end, tops=bumps, green=looks.green(rng)))
+        )
         x += width
     return items
 
 
-def _wood(canvas: Canvas, left: float, right: float, z: float, tops: list[float], green: Color) -> None:
+def _paint_wood(canvas: Canvas, left: float, right: float, z: float, tops: list[float], green: Color) -> None:
     step = (right - left) / (len(tops) - 1)
     outline = [(left + step * index, top, z) for index, top in enumerate(tops)]
     canvas.polygon([(left, -1.0, z), *outline, (right, -1.0, z)], green, label=VEGETATION)
 
 
 def _fronts(rng: np.random.Generator, start: float, stop: float, z: float, tallness: float) -> list[Item]:
-    """A row of houses that face the camera, between two x."""
+    """Place a row of houses that face the camera, between two x."""
     items: list[Item] = []
     left, right = min(start, stop), max(start, stop)
     while left < right:
@@ -267,7 +245,13 @@ def _fronts(rng: np.random.Generator, start: float, stop: float, z: float, talln
         height = max(3.2, tallness * rng.uniform(0.7, 1.3))
         pitch = rng.uniform(1.5, 3) if height < 8 and rng.random() < 0.6 else 0.0
         paint = functools.partial(
-            objects.draw_front, left=left, right=left + width, z=z, height=height, facade=_facade(rng, 0.4), pitch=pitch
+            buildings.draw_front,
+            left=left,
+            right=left + width,
+            z=z,
+            height=height,
+            facade=looks.facade(rng, 0.4),
+            pitch=pitch,
         )
         if rng.random() < 0.9:
             items.append((z, paint))
@@ -275,45 +259,11 @@ def _fronts(rng: np.random.Generator, start: float, stop: float, z: float, talln
     return items
 
 
-def _tree(rng: np.random.Generator, x: float, z: float, height: float) -> Item:
-    if z < 3.0:
-        return z, lambda canvas: None
-    radius = height * rng.uniform(0.28, 0.38)
-    clumps = rng.random((9, 3)).tolist()
-    return z, functools.partial(
-        objects.draw_tree, x=x, z=z, height=height, radius=radius, green=_green(rng), clumps=clumps
-    )
-
-
-def _car(rng: np.random.Generator, street: Street, lateral: float, along: float, *, away: bool) -> Item:
-    x, z = street.place(lateral, along)
-    turn = (street.place(lateral, along + 4)[0] - x) / 4
-    tall = (1.45, 1.5, 1.7, 2.1)[int(rng.random() * 4)]
-    return z, functools.partial(objects.draw_car, x=x, z=z, paint=_pick(rng, _PAINTS), tall=tall, away=away, turn=turn)
-
-
-def _car_across(rng: np.random.Generator, x: float, z: float, heading: float = 1.0) -> Item:
-    tall = (1.45, 1.5, 1.7, 2.1)[int(rng.random() * 4)]
-    return z, functools.partial(
-        objects.draw_car_across, x=x, z=z, paint=_pick(rng, _PAINTS), tall=tall, heading=heading
-    )
-
-
-def _person(rng: np.random.Generator, x: float, z: float) -> Item:
-    coat, trousers, skin = _pick(rng, _COATS), _pick(rng, _TROUSERS), _pick(rng, _SKINS)
-    height, stride = rng.uniform(1.55, 1.9), rng.uniform(0, 0.2)
-    return z, functools.partial(
-        objects.draw_person, x=x, z=z, height=height, coat=coat, trousers=trousers, skin=skin, stride=stride
-    )
-
-
-def _pole(x: float, z: float, height: float, width: float, color: Color, arm: float) -> Item:
-    return z, functools.partial(objects.draw_pole, x=x, z=z, height=height, width=width, color=color, arm=arm)
-
-
 def _inside(stretch: tuple[float, float] | None, along: float, margin: float) -> bool:
+    """Return whether a place along the street lies in a stretch (a junction) or less than `margin` beside it."""
     return stretch is not None and stretch[0] - margin < along < stretch[1] + margin
 
 
 def _visible(camera: Camera, place: tuple[float, float]) -> bool:
+    """Return whether a ground point (x, z) lies between the left and the right edge of the picture."""
     return 0.0 < camera.project(place[0], 1.0, place[1])[0] < 1.0

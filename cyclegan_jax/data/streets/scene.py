@@ -1,19 +1,20 @@
 """Street scenes drawn from a seed: a photo, and the label picture of the same scene in the colours of Cityscapes.
 
-The plan of a scene is drawn first, with random numbers that do not depend on the size of the picture, then it is
-painted from far to near at twice the size and reduced.
+First the plan of a scene is drawn, with random numbers that do not depend on the size of the picture. Then the scene is
+painted from far to near (the painter's algorithm) at twice the size, and reduced.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import UInt8
 from PIL import Image
 
 from cyclegan_jax.data import palette
 from cyclegan_jax.data.streets.canvas import SKY, Camera, Canvas, Color, Light
-from cyclegan_jax.data.streets.layout import Item, plan_across, plan_along
+from cyclegan_jax.data.streets.layout import plan_across, plan_along
+from cyclegan_jax.data.streets.looks import Item
 from cyclegan_jax.data.streets.texture import (
     Ground,
     Street,
@@ -28,14 +29,19 @@ _OVERSAMPLING: Final = 2
 
 @dataclass(frozen=True)
 class _Mood:
-    """Weather and time of day."""
+    """Weather and time of day.
+
+    Attributes:
+        sky: colours of the zenith, of the horizon and of the clouds.
+        exposure: factors of red, green and blue.
+        haze_depth: distance in metres at which colours have faded to 1/e.
+        cover: range of the cloud cover; -1 is a clear sky.
+    """
 
     sky: tuple[Color, Color, Color]
-    """Zenith, horizon, clouds."""
     exposure: Color
     haze_depth: float
     cover: tuple[float, float]
-    """The least and the most clouds."""
 
 
 _MOODS: Final[tuple[_Mood, ...]] = (
@@ -49,29 +55,30 @@ _MOODS: Final[tuple[_Mood, ...]] = (
 
 @dataclass(frozen=True)
 class Scene:
-    """One street: the label picture and the photo of the same things at the same pixels."""
+    """One street, as a label picture and as a photo, with the same things at the same pixels.
 
-    labels: npt.NDArray[np.uint8]
-    """RGB, uint8 [size, size, 3], in the exact colours of `palette` and no others."""
-    photo: npt.NDArray[np.uint8]
-    """RGB, uint8 [size, size, 3]."""
+    Attributes:
+        labels: RGB, in the exact colours of `palette` and no others.
+        photo: RGB.
+    """
+
+    labels: UInt8[np.ndarray, "size size 3"]
+    photo: UInt8[np.ndarray, "size size 3"]
 
 
 def draw_scene(seed: int, size: int = 128) -> Scene:
     """Draw the street of a seed.
 
     Args:
-        seed: any integer that is not negative; the same one gives the same bytes at every call.
+        seed: any integer that is not negative; one seed always draws the same bytes.
         size: height and width in pixels, at least 16. The plan of the scene does not depend on it.
-
-    Returns:
-        The scene.
 
     Raises:
         ValueError: the size is below 16 or the seed is negative.
     """
     plan = _plan_scene(seed, size)
     wide = size * _OVERSAMPLING
+    # Plan and noise have random streams of their own, so that `draw_labels` can leave out the noise.
     noise = np.random.Generator(np.random.PCG64([seed, 1]))
     sky = paint_sky(size, plan.camera.horizon, plan.mood.sky, plan.cover, noise)
     pixels = sky.clip(0, 255).astype(np.uint8).repeat(_OVERSAMPLING, 0).repeat(_OVERSAMPLING, 1)
@@ -84,8 +91,8 @@ def draw_scene(seed: int, size: int = 128) -> Scene:
     return Scene(palette.color_array().take(train_ids, 0), grained)
 
 
-def draw_labels(seed: int, size: int = 128) -> npt.NDArray[np.uint8]:
-    """The `labels` of `draw_scene(seed, size)`, in less than half of the time."""
+def draw_labels(seed: int, size: int = 128) -> UInt8[np.ndarray, "{size} {size} 3"]:
+    """Draw only the `labels` of `draw_scene(seed, size)`, in less than half of the time."""
     plan = _plan_scene(seed, size)
     ground = see_ground(size * _OVERSAMPLING, plan.street, plan.camera)
     return palette.color_array().take(_paint(plan, ground, None), 0)
@@ -93,7 +100,7 @@ def draw_labels(seed: int, size: int = 128) -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """All of a scene but its noise."""
+    """Everything about a scene except its noise."""
 
     mood: _Mood
     cover: float
@@ -124,8 +131,8 @@ def _plan_scene(seed: int, size: int) -> _Plan:
     return _Plan(mood, cover, strength, light, camera, street, sorted(items, key=lambda item: -item[0]))
 
 
-def _paint(plan: _Plan, ground: Ground, photo: Image.Image | None) -> npt.NDArray[np.uint8]:
-    """Paint what stands on the ground; returns the train ids, reduced to the size of the picture."""
+def _paint(plan: _Plan, ground: Ground, photo: Image.Image | None) -> UInt8[np.ndarray, "size size"]:
+    """Paint the things on the ground; return the train ids, reduced to the size of the picture."""
     wide = ground.ids.shape[1]
     ids = np.full((wide, wide), SKY, np.uint8)
     ids[ground.top :] = ground.ids
@@ -133,4 +140,5 @@ def _paint(plan: _Plan, ground: Ground, photo: Image.Image | None) -> npt.NDArra
     canvas = Canvas(labels, photo, plan.camera, plan.light)
     for _, paint in plan.items:
         paint(canvas)
+    # Every second pixel: the mean of neighbours, which the photo takes, is no class id.
     return np.asarray(labels)[1::_OVERSAMPLING, 1::_OVERSAMPLING]

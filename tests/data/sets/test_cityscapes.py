@@ -12,8 +12,12 @@ import pytest
 from PIL import Image
 
 from cyclegan_jax.config import DataConfig
-from cyclegan_jax.data import images, palette, sources
+from cyclegan_jax.data import palette
+from cyclegan_jax.data.decode import decode
 from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.data.open_dataset import open_dataset
+from cyclegan_jax.data.pairs import paired
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.data.sets import cityscapes
 from cyclegan_jax.errors import UserError
 
@@ -86,7 +90,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def read(path: Path) -> Uint8Image:
-    return images.decode(path.read_bytes(), 3, str(path))
+    return decode(path.read_bytes(), 3, str(path))
 
 
 def test_splits_pairs_and_names(archives: Path) -> None:
@@ -113,17 +117,17 @@ def test_labels_have_the_official_colours_and_the_rest_is_black(archives: Path) 
     assert set(OFFICIAL.values()) == {tuple(color) for color in palette.color_array().tolist()}
 
 
-def test_labels_are_resized_by_nearest_and_photos_with_antialiasing(archives: Path) -> None:
+def test_labels_are_resized_by_nearest_and_photos_smoothly(archives: Path) -> None:
     original, small = (cityscapes.prepare(archives, size) for size in (None, (7, 11)))
     for name in ("trainA/bochum_000000_000313.png", "testA/lindau_000000_000019.png"):
-        np.testing.assert_array_equal(read(small / name), images.resize(read(original / name), 7, 11, nearest=True))
+        np.testing.assert_array_equal(read(small / name), resize(read(original / name), 7, 11, nearest=True))
     for name, number in (("trainB/bochum_000000_000313.png", 2), ("testB/lindau_000000_000019.png", 1)):
         np.testing.assert_array_equal(read(original / name), photo(number))
-        np.testing.assert_array_equal(read(small / name), images.resize(photo(number), 7, 11, nearest=False))
+        np.testing.assert_array_equal(read(small / name), resize(photo(number), 7, 11, nearest=False))
 
 
 @pytest.mark.parametrize("unpacked", [("gtFine",), ("leftImg8bit",), ("gtFine", "leftImg8bit")])
-def test_unpacked_folders_do_as_well(archives: Path, unpacked: tuple[str, ...]) -> None:
+def test_unpacked_archives_give_the_same_files(archives: Path, unpacked: tuple[str, ...]) -> None:
     expected = files_of(cityscapes.prepare(archives, (8, 16)))
     shutil.rmtree(archives / "cyclegan_16x8")
     for package in unpacked:
@@ -141,7 +145,7 @@ def test_the_second_time_nothing_is_read(archives: Path, log_lines: list[str]) -
     assert len(log_lines) == 2
 
 
-def test_a_damaged_entry_is_named_and_the_rest_is_not_made_again(archives: Path) -> None:
+def test_a_damaged_entry_is_reported_and_the_rest_kept(archives: Path) -> None:
     name = "leftImg8bit/train/bochum/bochum_000000_000313_leftImg8bit.png"
     path = archives / "leftImg8bit_trainvaltest.zip"
     whole = path.read_bytes()
@@ -162,7 +166,7 @@ def test_a_damaged_entry_is_named_and_the_rest_is_not_made_again(archives: Path)
     assert len(files_of(target)) == 10
 
 
-def test_an_interrupt_leaves_nothing_that_looks_finished(archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_no_finished_folder(archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
@@ -188,7 +192,7 @@ def test_another_process_may_be_faster(archives: Path, monkeypatch: pytest.Monke
     assert not list(archives.glob(".*"))
 
 
-def test_scenes_that_are_not_whole_are_counted(tmp_path: Path, log_lines: list[str]) -> None:
+def test_scenes_without_photo_or_labels_are_counted(tmp_path: Path, log_lines: list[str]) -> None:
     files = content()
     del files["gtFine"]["gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png"]
     del files["leftImg8bit"]["leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png"]
@@ -235,28 +239,31 @@ def picture_cut(archives: Path, package: str) -> None:
             without,
             r"downloads holds neither {package}_trainvaltest\.zip nor its unpacked folder {package}: download it",
         ),
-        (truncated, r"{package}_trainvaltest\.zip is not a whole zip archive \(.*\): compare its size"),
-        (another, r"{package}_trainvaltest\.zip holds no files {package}/train/CITY/\*.*: it is not the official"),
+        (truncated, r"{package}_trainvaltest\.zip is not a complete zip archive \(.*\): compare its size"),
+        (
+            another,
+            r"{package}_trainvaltest\.zip holds no files {package}/train/CITY/\*.*: it is not the complete official",
+        ),
         (half, r"holds no files {package}/val/CITY/\*"),
         (of_other_scenes, r"no photo of train has label maps: .* do not belong together"),
         (picture_cut, r"{package}/(train|val)/.*png in .*zip cannot be read"),
     ],
 )
-def test_wrong_archives_are_named(archives: Path, package: str, harm: Callable[[Path, str], None], said: str) -> None:
+def test_wrong_archives_are_errors(archives: Path, package: str, harm: Callable[[Path, str], None], said: str) -> None:
     harm(archives, package)
     with pytest.raises(UserError, match=said.format(package=package)):
         cityscapes.prepare(archives, (8, 16))
     assert not (archives / "cyclegan_16x8").exists()
 
 
-def test_folder_and_size_must_be_there(tmp_path: Path) -> None:
+def test_folder_and_size_must_be_valid(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no folder .*nowhere: make it"):
         cityscapes.prepare(tmp_path / "nowhere", None)
     with pytest.raises(UserError, match=r"the size for Cityscapes is \(0, 5\)"):
         cityscapes.prepare(tmp_path, (0, 5))
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(archives: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_an_error(archives: Path) -> None:
     (archives / ".cyclegan_16x8.partial").write_text("a file where the folder goes")
     with pytest.raises(UserError, match=r"downloads cannot be written to \((File exists|Not a directory)\): make room"):
         cityscapes.prepare(archives, (8, 16))
@@ -273,17 +280,17 @@ def test_a_folder_that_cannot_be_written_to_is_named(archives: Path) -> None:
 )
 def test_the_config_decides_the_size(archives: Path, values: dict[str, int], name: str) -> None:
     config = DataConfig(source="cityscapes", dir=str(archives), **values)  # type: ignore[arg-type]
-    opened = sources.open_sources(config)
+    opened = open_dataset(config)
     assert (archives / name).is_dir()
     assert [len(split) for split in (opened.train_A, opened.train_B, opened.test_A, opened.test_B)] == [3, 3, 2, 2]
-    assert sources.paired(opened.test_A, opened.test_B) == [(0, 0), (1, 1)]
+    assert paired(opened.test_A, opened.test_B) == [(0, 0), (1, 1)]
 
 
 def test_a_prepared_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     for split in ("trainA", "trainB"):
         (tmp_path / split).mkdir()
         (tmp_path / split / "1.png").write_bytes(png(photo(0)))
-    opened = sources.open_sources(DataConfig(source="cityscapes", dir=str(tmp_path)))
+    opened = open_dataset(DataConfig(source="cityscapes", dir=str(tmp_path)))
     assert len(opened.train_A) == 1
     with pytest.raises(UserError, match=r"data\.dir is not given: make a folder with the official archives"):
-        sources.open_sources(DataConfig(source="cityscapes"))
+        open_dataset(DataConfig(source="cityscapes"))

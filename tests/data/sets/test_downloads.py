@@ -78,17 +78,15 @@ def fetched(server: Server, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_a_download_is_whole_and_says_how_far_it_is(server, tmp_path, capfd):
+def test_a_download_is_complete_and_logs_its_progress(server: Server, tmp_path: Path, log_lines: list[str]) -> None:
     assert fetched(server, tmp_path) == CONTENT
     assert server.asked == [None]
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert said.err.startswith(f"Downloading {server.url} (0 MB) to {tmp_path / 'downloads' / 'horse2zebra.zip'}\n")
-    assert said.err.endswith("  100 % of 0 MB\n")
+    assert log_lines[0] == f"downloading {server.url} (0 MB) to {tmp_path / 'downloads' / 'horse2zebra.zip'}"
+    assert log_lines[-1] == "  100 % of 0 MB"
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_partial_file_is_completed_or_replaced(server, tmp_path, ranges):
+def test_a_partial_file_is_completed_or_replaced(server: Server, tmp_path: Path, ranges: bool) -> None:
     server.ranges = ranges
     partial = tmp_path / "downloads" / "horse2zebra.zip.partial"
     partial.parent.mkdir()
@@ -97,53 +95,53 @@ def test_a_partial_file_is_completed_or_replaced(server, tmp_path, ranges):
     assert server.asked == ["bytes=1000-"]
 
 
-def test_a_partial_file_that_is_too_long_is_replaced(server, tmp_path):
+def test_a_partial_file_that_is_too_long_is_replaced(server: Server, tmp_path: Path) -> None:
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / "horse2zebra.zip.partial").write_bytes(CONTENT + b"more")
     assert fetched(server, tmp_path) == CONTENT
 
 
-def test_a_connection_that_breaks_is_taken_up_again(server, tmp_path):
+def test_a_broken_connection_is_resumed(server: Server, tmp_path: Path) -> None:
     server.breaks = 2
     assert fetched(server, tmp_path) == CONTENT
     half = len(CONTENT) // 2
     assert server.asked == [None, f"bytes={half}-", f"bytes={half + half // 2}-"]
 
 
-def test_a_server_without_ranges_that_always_breaks_ends_in_an_error(server, tmp_path):
+def test_a_server_that_always_breaks_off_ends_in_an_error(server: Server, tmp_path: Path) -> None:
     server.ranges, server.breaks = False, 1000
     with pytest.raises(UserError, match=r"horse2zebra\.zip cannot be downloaded \(the connection was closed early\)"):
         fetched(server, tmp_path)
     assert len(server.asked) == 2
-    # What has come is kept, and a better day completes it.
+    # What was received is kept, and a later call completes it.
     server.ranges, server.breaks = True, 0
     assert fetched(server, tmp_path) == CONTENT
     assert server.asked[2] == f"bytes={len(CONTENT) // 2}-"
 
 
-def test_another_content_is_refused_and_not_kept(server, tmp_path):
+def test_another_content_is_refused_and_not_kept(server: Server, tmp_path: Path) -> None:
     server.content = CONTENT[:-1] + b"!"
     with pytest.raises(
-        UserError, match=r"zip is not the archive .* has the sha256 \w{64} in place of \w{64}; .*by_hand"
+        UserError, match=r"zip is not the archive .* has the sha256 \w{64} instead of \w{64}; .*by_hand"
     ):
         fetched(server, tmp_path)
     assert not list((tmp_path / "downloads").iterdir())
 
 
-def test_another_size_is_refused_before_it_is_downloaded(server, tmp_path):
+def test_another_size_is_refused_before_it_is_downloaded(server: Server, tmp_path: Path) -> None:
     server.content = b"<html>log in first</html>"
-    with pytest.raises(UserError, match=rf"\(the server has 25 bytes in place of {len(CONTENT)}\)"):
+    with pytest.raises(UserError, match=rf"\(the server has 25 bytes instead of {len(CONTENT)}\)"):
         fetched(server, tmp_path)
     assert not list((tmp_path / "downloads").iterdir())
 
 
-def test_an_error_of_the_server_is_told(server, tmp_path):
+def test_the_error_message_holds_the_status_of_the_server(server: Server, tmp_path: Path) -> None:
     server.status = 404
     with pytest.raises(UserError, match=r"\(HTTP 404 Not Found\).* put that file at .*by_hand\.zip$"):
         fetched(server, tmp_path)
 
 
-def test_a_range_that_the_server_refuses_starts_over_next_time(server, tmp_path):
+def test_a_range_that_the_server_refuses_starts_over_next_time(server: Server, tmp_path: Path) -> None:
     partial = tmp_path / "downloads" / "horse2zebra.zip.partial"
     partial.parent.mkdir()
     partial.write_bytes(CONTENT[:10])
@@ -155,7 +153,7 @@ def test_a_range_that_the_server_refuses_starts_over_next_time(server, tmp_path)
     assert server.asked == ["bytes=10-", None]
 
 
-def test_no_server_fails_at_once(tmp_path):
+def test_no_server_fails_at_once(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/horse2zebra.zip"
@@ -168,7 +166,7 @@ def test_no_server_fails_at_once(tmp_path):
     assert not downloads.answers(url)
 
 
-def test_a_server_that_says_nothing_is_given_up(tmp_path):
+def test_a_silent_server_times_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/horse2zebra.zip"
         before = time.monotonic()
@@ -177,14 +175,14 @@ def test_a_server_that_says_nothing_is_given_up(tmp_path):
         assert time.monotonic() - before < 4
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(server, tmp_path):
+def test_a_folder_that_cannot_be_written_to_is_an_error(server: Server, tmp_path: Path) -> None:
     (tmp_path / "downloads").write_text("in the way")
-    with pytest.raises(UserError, match=r"downloads/horse2zebra\.zip cannot be written \(.*\): name another data_dir"):
+    with pytest.raises(UserError, match=r"downloads/horse2zebra\.zip cannot be written \(.*\): give another data_dir"):
         fetched(server, tmp_path)
     assert not server.asked
 
 
-def test_downloads_at_the_same_time_are_one(server, tmp_path):
+def test_downloads_at_the_same_time_are_one(server: Server, tmp_path: Path) -> None:
     path, found = tmp_path / "horse2zebra.zip", []
 
     def one() -> None:
@@ -200,7 +198,7 @@ def test_downloads_at_the_same_time_are_one(server, tmp_path):
     assert server.asked == [None]
 
 
-def test_any_answer_is_an_answer(server):
+def test_any_answer_is_an_answer(server: Server) -> None:
     assert downloads.answers(server.url)
 
 
@@ -208,12 +206,15 @@ def test_any_answer_is_an_answer(server):
     ("content", "said"),
     [
         (CONTENT, None),
-        (CONTENT[:-1], rf"it has {len(CONTENT) - 1} bytes in place of {len(CONTENT)}; delete it, or put a whole copy"),
+        (
+            CONTENT[:-1],
+            rf"it has {len(CONTENT) - 1} bytes instead of {len(CONTENT)}; delete it, or put a complete copy",
+        ),
         (CONTENT[1:] + b"!", "it has the sha256 "),
         (None, r"cannot be read \(No such file or directory\)"),
     ],
 )
-def test_a_file_is_checked(tmp_path, content, said):
+def test_a_file_is_checked(tmp_path: Path, content: bytes | None, said: str | None) -> None:
     path = tmp_path / "horse2zebra.zip"
     if content is not None:
         path.write_bytes(content)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import tensorflow_datasets as tfds
 
-from cyclegan_jax.data.sets import labelled_sets as tfds_labelled
+from cyclegan_jax.data.dataset import Split
+from cyclegan_jax.data.sets import labelled_sets
 from cyclegan_jax.data.sets.labelled_sets import open_labelled
 from cyclegan_jax.errors import UserError
 
@@ -22,7 +23,7 @@ CATS, DOGS = "cyclegan_tiny:cat", "cyclegan_tiny:dog"
 
 
 class Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Splits whose images say their place, which no decoder would take; their labels go round from `FIRST` on."""
+    """Splits whose images are their index, which no decoder accepts; their labels count from `FIRST`, modulo 3."""
 
     VERSION = tfds.core.Version("1.0.0")
     SIZES: dict[str, int] = {"train": 7, "test": 4}  # noqa: RUF012
@@ -91,66 +92,65 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_dir
 
 
-def contents(examples: Any) -> list[tuple[bytes, str]]:
-    return [(one["image"], one["filename"]) for one in examples]
+def contents(split: Split) -> list[tuple[bytes, str]]:
+    examples = [split[index] for index in range(len(split))]
+    assert [one.name for one in examples] == list(split.names())
+    return [(one.encoded, one.name) for one in examples]
 
 
 def numbered(folder: str, *places: int) -> list[tuple[bytes, str]]:
     return [(b"%d" % place, f"{folder}/{place:06d}") for place in places]
 
 
-def test_two_classes_of_one_set(kept, capfd):
+def test_two_classes_of_one_set(kept: Path, capfd: pytest.CaptureFixture[str]) -> None:
     opened = open_labelled(CATS, DOGS, str(kept))
-    assert list(opened) == ["trainA", "testA", "trainB", "testB"]
-    assert contents(opened["trainA"]) == numbered("cyclegan_tiny/train", 0, 3, 6)
-    assert contents(opened["trainB"]) == numbered("cyclegan_tiny/train", 1, 4)
-    assert contents(opened["testA"]) == numbered("cyclegan_tiny/test", 0, 3)
-    assert contents(opened["testB"]) == numbered("cyclegan_tiny/test", 1)
+    assert contents(opened.train_A) == numbered("cyclegan_tiny/train", 0, 3, 6)
+    assert contents(opened.train_B) == numbered("cyclegan_tiny/train", 1, 4)
+    assert contents(opened.test_A) == numbered("cyclegan_tiny/test", 0, 3)
+    assert contents(opened.test_B) == numbered("cyclegan_tiny/test", 1)
     assert capfd.readouterr() == ("", "")
 
 
-def test_two_sets_one_of_them_whole_and_with_a_validation_split(kept):
+def test_two_sets_one_whole_and_with_a_validation_split(kept: Path) -> None:
     opened = open_labelled("cyclegan_tiny/plain:ship", "cyclegan_other", str(kept))
-    assert contents(opened["trainA"]) == numbered("cyclegan_tiny/plain/train", 2, 5)
-    assert contents(opened["testA"]) == numbered("cyclegan_tiny/plain/test", 2)
-    assert contents(opened["trainB"]) == numbered("cyclegan_other/train", 0, 1, 2)
-    assert contents(opened["testB"]) == numbered("cyclegan_other/validation", 0, 1)
+    assert contents(opened.train_A) == numbered("cyclegan_tiny/plain/train", 2, 5)
+    assert contents(opened.test_A) == numbered("cyclegan_tiny/plain/test", 2)
+    assert contents(opened.train_B) == numbered("cyclegan_other/train", 0, 1, 2)
+    assert contents(opened.test_B) == numbered("cyclegan_other/validation", 0, 1)
 
 
-def test_a_missing_test_split_is_empty(kept):
+def test_a_missing_test_split_is_empty(kept: Path) -> None:
     opened = open_labelled("cyclegan_train_only", CATS, str(kept))
-    assert len(opened["testA"]) == 0
-    assert len(opened["trainA"]) == 3
-    assert len(opened["testB"]) == 2
+    assert len(opened.test_A) == 0
+    assert len(opened.train_A) == 3
+    assert len(opened.test_B) == 2
 
 
-def test_a_split_is_a_sequence_that_can_be_sent_to_another_process(kept):
-    examples = open_labelled(CATS, DOGS, str(kept))["trainA"]
-    assert examples[-1] == examples[2] == examples[1:][1] == pickle.loads(pickle.dumps(examples))[2]
-    with pytest.raises(IndexError, match="index 3 of a split of 3"):
-        examples[3]
+def test_a_split_can_be_sent_to_another_process(kept: Path) -> None:
+    split = open_labelled(CATS, DOGS, str(kept)).train_A
+    assert pickle.loads(pickle.dumps(split))[2] == split[2]
 
 
-def test_labels_are_read_once(kept, monkeypatch):
+def test_labels_are_read_once(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels: dict[Any, Any] = {}
-    monkeypatch.setattr(tfds_labelled, "_LABELS", labels)
+    monkeypatch.setattr(labelled_sets, "_LABELS", labels)
     open_labelled(CATS, DOGS, str(kept))
     assert {split: found.tolist() for (_, split, _), found in labels.items()} == {
         "train": [0, 1, 2, 0, 1, 2, 0], "test": [0, 1, 2, 0],
     }  # fmt: skip
     for found in labels.values():
         found[:] = 2
-    assert len(open_labelled("cyclegan_tiny:ship", "cyclegan_other", str(kept))["trainA"]) == 7
+    assert len(open_labelled("cyclegan_tiny:ship", "cyclegan_other", str(kept)).train_A) == 7
 
 
-def test_a_set_is_prepared_once_with_one_line_said(tmp_path, capfd):
+def test_a_set_is_prepared_once_and_logged(
+    tmp_path: Path, log_lines: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
     opened = open_labelled("cyclegan_train_only:cat", "cyclegan_train_only:dog", str(tmp_path))
-    assert contents(opened["trainB"]) == numbered("cyclegan_train_only/train", 1)
+    assert contents(opened.train_B) == numbered("cyclegan_train_only/train", 1)
     folder = tmp_path / "cyclegan_train_only" / "1.0.0"
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert said.err.startswith(f"Preparing cyclegan_train_only into {folder} (once)\n")
-    assert said.err.count("Preparing") == 1
+    assert log_lines == [f"preparing cyclegan_train_only in {folder} (once)"]
+    assert capfd.readouterr().out == ""
     assert "array_record" in (folder / "dataset_info.json").read_text()
 
 
@@ -158,43 +158,43 @@ def test_a_set_is_prepared_once_with_one_line_said(tmp_path, capfd):
     ("name", "said"),
     [
         ("cyclegan_tny", r"TFDS has no data set 'cyclegan_tny': did you mean cyclegan_tiny\?$"),
-        ("", r"TFDS has no data set '': name one of its catalog, such as cifar10 or mnist$"),
+        ("", r"TFDS has no data set '': give one of its catalog, such as cifar10 or mnist$"),
         (":cat", r"TFDS has no data set ''"),
         ("cyclegan_tiny/othr", r"cyclegan_tiny has no config 'othr': did you mean other\? there are plain, other$"),
         ("cyclegan_tiny:cats", r"cyclegan_tiny has no class 'cats': did you mean cat\? there are cat, dog, ship$"),
-        ("cyclegan_no_image", "the set has no image: its features are label; name a set for image classification"),
-        ("cyclegan_no_label:cat", "the set has no label: its features are image; name a set for image classification"),
+        ("cyclegan_no_image", "the set has no image: its features are label; give a set for image classification"),
+        ("cyclegan_no_label:cat", "the set has no label: its features are image; give a set for image classification"),
         ("cyclegan_no_train:cat", "there are no such training images: the splits of the set are test$"),
-        ("coco", r"TFDS cannot open that set in .* \(ModuleNotFoundError: .*tensorflow.*\): name another$"),
+        ("coco", r"TFDS cannot open the set in .* \(ModuleNotFoundError: .*tensorflow.*\): give another$"),
         (
             "cyclegan_needs_tensorflow",
-            r"cannot be prepared here \(.*\): prepare it once by `tfds build cyclegan_needs_",
+            r"cannot be prepared here \(.*\): prepare it once with `tfds build cyclegan_needs_",
         ),
     ],
 )
-def test_a_set_or_class_that_cannot_be_had_is_refused(kept, name, said):
+def test_a_set_or_class_that_does_not_exist_is_refused(kept: Path, name: str, said: str) -> None:
     with pytest.raises(UserError, match=said) as refusal:
         open_labelled(CATS, name, str(kept))
     assert str(refusal.value).startswith(f"data.name_B is {name!r}, but ")
     assert "\n" not in str(refusal.value)
 
 
-def test_many_classes_are_not_all_listed():
-    assert tfds_labelled._some([str(number) for number in range(100)], "x") == (
+def test_many_classes_are_not_all_listed() -> None:
+    assert labelled_sets._some([str(number) for number in range(100)], "x") == (
         "there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 90 more"
     )
 
 
-def test_a_set_with_no_label_may_be_taken_whole(kept):
-    assert len(open_labelled("cyclegan_no_label", CATS, str(kept))["trainA"]) == 7
+def test_a_set_with_no_label_may_be_taken_whole(kept: Path) -> None:
+    assert len(open_labelled("cyclegan_no_label", CATS, str(kept)).train_A) == 7
 
 
-def test_the_domains_must_differ(kept):
+def test_the_domains_must_differ(kept: Path) -> None:
     with pytest.raises(UserError, match=r"data\.name_B is 'cyclegan_tiny:cat', but data\.name_A is the same"):
         open_labelled(CATS, CATS, str(kept))
 
 
-def test_the_command_to_prepare_it_elsewhere_is_told(tmp_path):
+def test_the_error_holds_the_command_to_prepare_it_elsewhere(tmp_path: Path) -> None:
     command = rf"`tfds build cyclegan_needs_tensorflow --file_format=array_record --data_dir={tmp_path}`"
     with pytest.raises(UserError, match=command):
         open_labelled("cyclegan_needs_tensorflow:cat", CATS, str(tmp_path))
@@ -211,7 +211,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> str:
     return place
 
 
-def test_no_network_is_one_sentence_at_once(tmp_path, monkeypatch):
+def test_no_network_fails_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, before = far(monkeypatch), time.monotonic()
     with pytest.raises(
         UserError, match=rf"not in {tmp_path} and {place} cannot be reached: .*`tfds build cyclegan_far "
@@ -220,23 +220,23 @@ def test_no_network_is_one_sentence_at_once(tmp_path, monkeypatch):
     assert time.monotonic() - before < 5
 
 
-def test_files_that_are_downloaded_need_no_network(tmp_path, monkeypatch):
+def test_files_that_are_downloaded_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     far(monkeypatch)
     (tmp_path / "downloads" / "manual").mkdir(parents=True)
     (tmp_path / "downloads" / "manual" / "tiny.zip").write_bytes(b"")
-    assert len(open_labelled("cyclegan_far:cat", "cyclegan_far:dog", str(tmp_path))["trainA"]) == 3
+    assert len(open_labelled("cyclegan_far:cat", "cyclegan_far:dog", str(tmp_path)).train_A) == 3
 
 
-def test_a_set_prepared_for_tensorflow_is_refused(kept, tmp_path):
+def test_a_set_prepared_for_tensorflow_is_refused(kept: Path, tmp_path: Path) -> None:
     shutil.copytree(kept, tmp_path / "sets")
     description = tmp_path / "sets" / "cyclegan_other" / "1.0.0" / "dataset_info.json"
     description.write_text(json.dumps(json.loads(description.read_text()) | {"fileFormat": "tfrecord"}))
-    said = r"prepared in .*cyclegan_other/1\.0\.0 as tfrecord, which needs .* `tfds build cyclegan_other --file_format="
+    said = r"stored in .*cyclegan_other/1\.0\.0 as tfrecord, which needs .* `tfds build cyclegan_other --file_format="
     with pytest.raises(UserError, match=said):
         open_labelled("cyclegan_other", CATS, str(tmp_path / "sets"))
 
 
-def test_a_damaged_set_is_refused(kept, tmp_path):
+def test_a_damaged_set_is_refused(kept: Path, tmp_path: Path) -> None:
     shutil.copytree(kept, tmp_path / "sets")
     (shard,) = (tmp_path / "sets" / "cyclegan_other").glob("**/*validation*")
     shard.write_bytes(shard.read_bytes()[:100])
@@ -244,7 +244,7 @@ def test_a_damaged_set_is_refused(kept, tmp_path):
         open_labelled("cyclegan_other", CATS, str(tmp_path / "sets"))
 
 
-def test_a_directory_that_cannot_be_written_to_is_refused(tmp_path):
+def test_a_directory_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"cannot be prepared here \(NotADirectoryError: "):
         open_labelled(CATS, DOGS, str(tmp_path / "file" / "sets"))

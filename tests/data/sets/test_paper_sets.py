@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
-from cyclegan_jax.data.sets import paper_sets as tfds_sets
+from cyclegan_jax.data.sets import paper_sets
 from cyclegan_jax.data.sets.downloads import Archive
 from cyclegan_jax.errors import UserError
+from tests.helpers.examples import by_split, counts
 
 FOLDER = "cyclegan_jax/horse2zebra/1.0.0"
 COUNTS = {"trainA": 4, "trainB": 3, "testA": 2, "testB": 1}
@@ -53,7 +55,7 @@ def pack(path: Path, members: dict[str, bytes], monkeypatch: pytest.MonkeyPatch,
 def publish(path: Path, monkeypatch: pytest.MonkeyPatch, url: str = URL) -> None:
     content = path.read_bytes()
     archive = Archive(url, len(content), hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr(tfds_sets, "archive_of", lambda name: archive)
+    monkeypatch.setattr(paper_sets, "archive_of", lambda name: archive)
 
 
 @pytest.fixture
@@ -62,63 +64,67 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_names_are_those_of_tfds_with_archives():
-    assert set(tfds_sets.NAMES) == set(tfds_sets.tfds.builder_cls("cycle_gan").builder_configs)
-    for name in tfds_sets.NAMES:
-        archive = tfds_sets.archive_of(name)
+def test_the_names_are_those_of_tfds_with_archives() -> None:
+    assert set(paper_sets.NAMES) == set(tfds.builder_cls("cycle_gan").builder_configs)
+    for name in paper_sets.NAMES:
+        archive = paper_sets.archive_of(name)
         assert archive.url.endswith(f"/{name}.zip")
         assert archive.size > 30_000_000
         assert len(archive.sha256) == 64
-    assert tfds_sets.archive_of("horse2zebra").size == 116867962
+    assert paper_sets.archive_of("horse2zebra").size == 116867962
 
 
-def test_splits_hold_the_files_as_they_are_sorted_by_name(packed, capfd):
-    opened = tfds_sets.open_tfds("horse2zebra", str(packed))
-    assert {split: len(examples) for split, examples in opened.items()} == COUNTS
-    for split, examples in opened.items():
+def test_splits_hold_the_files_unchanged_sorted_by_name(
+    packed: Path, log_lines: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    opened = paper_sets.open_paper_set("horse2zebra", str(packed))
+    assert counts(opened) == COUNTS
+    for split, examples in by_split(opened).items():
         members = {Path(name).name: content for name, content in pictures().items() if f"/{split}/" in name}
-        assert [one["filename"] for one in examples] == sorted(members)
-        assert [one["image"] for one in examples] == [members[name] for name in sorted(members)]
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert said.err == f"Preparing horse2zebra from {packed / 'horse2zebra.zip'} into {packed / FOLDER} (once)\n"
+        assert [one.name for one in examples] == sorted(members)
+        assert [one.encoded for one in examples] == [members[name] for name in sorted(members)]
+    assert list(opened.train_A.names()) == [one.name for one in by_split(opened)["trainA"]]
+    assert log_lines == [f"preparing horse2zebra from {packed / 'horse2zebra.zip'} in {packed / FOLDER} (once)"]
+    assert capfd.readouterr() == ("", "")
     assert (packed / FOLDER / "dataset_info.json").is_file()
 
 
-def test_the_second_call_opens_what_is_there_in_milliseconds(packed, capfd, monkeypatch):
-    tfds_sets.open_tfds("horse2zebra", str(packed))
+def test_the_second_call_opens_a_prepared_set_at_once(
+    packed: Path, log_lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper_sets.open_paper_set("horse2zebra", str(packed))
     (packed / "horse2zebra.zip").unlink()
-    monkeypatch.setattr(tfds_sets, "archive_of", None)
-    capfd.readouterr()
+    monkeypatch.setattr(paper_sets, "archive_of", None)
+    log_lines.clear()
     before = time.monotonic()
-    opened = tfds_sets.open_tfds("cycle_gan/horse2zebra", str(packed))
+    opened = paper_sets.open_paper_set("cycle_gan/horse2zebra", str(packed))
     assert time.monotonic() - before < 0.5
-    assert len(opened["trainA"]) == 4
-    assert capfd.readouterr() == ("", "")
+    assert len(opened.train_A) == 4
+    assert not log_lines
 
 
 @pytest.mark.parametrize("place", ["downloads/manual", "downloads"])
-def test_the_archive_may_lie_where_tfds_has_it(packed, place):
+def test_the_archive_may_lie_where_tfds_has_it(packed: Path, place: str) -> None:
     (packed / place).mkdir(parents=True)
     (packed / "horse2zebra.zip").rename(packed / place / "horse2zebra.zip")
-    assert len(tfds_sets.open_tfds("horse2zebra", str(packed))["testB"]) == 1
+    assert len(paper_sets.open_paper_set("horse2zebra", str(packed)).test_B) == 1
 
 
-def test_the_images_of_a_pair_have_one_name(tmp_path, monkeypatch):
+def test_the_images_of_a_pair_have_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [(split, f"{index}_{split[-1]}.jpg") for split in COUNTS for index in (10, 9)]
     pack(tmp_path / "maps.zip", {f"maps/{split}/{name}": jpeg(0) for split, name in names}, monkeypatch)
-    opened = tfds_sets.open_tfds("maps", str(tmp_path))
-    assert {tuple(one["filename"] for one in examples) for examples in opened.values()} == {("10.jpg", "9.jpg")}
+    opened = paper_sets.open_paper_set("maps", str(tmp_path))
+    assert {tuple(one.name for one in examples) for examples in by_split(opened).values()} == {("10.jpg", "9.jpg")}
 
 
-def test_other_files_of_an_archive_are_left_out(tmp_path, monkeypatch):
+def test_other_files_of_an_archive_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     others = ("horse2zebra/trainA/notes.txt", "__MACOSX/horse2zebra/trainA/._n1.jpg", "horse2zebra/trainA/.n1.jpg")
     members = pictures() | dict.fromkeys(others, b"") | {"horse2zebra/trainC/a.jpg": b""}
     pack(tmp_path / "horse2zebra.zip", members, monkeypatch)
-    assert {split: len(one) for split, one in tfds_sets.open_tfds("horse2zebra", str(tmp_path)).items()} == COUNTS
+    assert counts(paper_sets.open_paper_set("horse2zebra", str(tmp_path))) == COUNTS
 
 
-def test_a_data_set_is_downloaded(tmp_path, monkeypatch, capfd):
+def test_a_data_set_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]) -> None:
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -129,75 +135,75 @@ def test_a_data_set_is_downloaded(tmp_path, monkeypatch, capfd):
         pack(tmp_path / "web" / "horse2zebra.zip", pictures(), monkeypatch, url)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        opened = tfds_sets.open_tfds("horse2zebra", str(tmp_path / "sets"))
+        opened = paper_sets.open_paper_set("horse2zebra", str(tmp_path / "sets"))
         server.shutdown()
         thread.join()
-    assert {split: len(examples) for split, examples in opened.items()} == COUNTS
+    assert counts(opened) == COUNTS
     kept = tmp_path / "sets" / "downloads" / "horse2zebra.zip"
     assert kept.read_bytes() == (tmp_path / "web" / "horse2zebra.zip").read_bytes()
-    assert f"Downloading {url} (0 MB) to {kept}\n" in capfd.readouterr().err
+    assert f"downloading {url} (0 MB) to {kept}" in log_lines
 
 
-def test_neither_network_nor_archive_is_one_sentence_at_once(packed, monkeypatch):
+def test_neither_network_nor_archive_fails_at_once(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/horse2zebra.zip"
     publish(packed / "horse2zebra.zip", monkeypatch, url)
     before = time.monotonic()
     with pytest.raises(UserError) as refusal:
-        tfds_sets.open_tfds("horse2zebra", str(packed / "sets"))
+        paper_sets.open_paper_set("horse2zebra", str(packed / "sets"))
     assert time.monotonic() - before < 5
     assert f"{url} cannot be downloaded" in str(refusal.value)
     assert str(packed / "sets" / "downloads" / "manual" / "horse2zebra.zip") in str(refusal.value)
 
 
 @pytest.mark.parametrize("damage", ["half", "other"])
-def test_a_damaged_archive_is_refused_by_its_path(packed, damage):
+def test_a_damaged_archive_is_refused_by_its_path(packed: Path, damage: str) -> None:
     path = packed / "horse2zebra.zip"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] if damage == "half" else content[:-1] + b"!")
-    said = "bytes in place of" if damage == "half" else "has the sha256"
-    with pytest.raises(UserError, match=rf"the archive {path} is not the one that was published at {URL}: .*{said}"):
-        tfds_sets.open_tfds("horse2zebra", str(packed))
+    said = "bytes instead of" if damage == "half" else "has the sha256"
+    with pytest.raises(UserError, match=rf"the archive {path} is not the one published at {URL}: .*{said}"):
+        paper_sets.open_paper_set("horse2zebra", str(packed))
     assert not (packed / "cyclegan_jax").exists()
 
 
-def test_an_archive_that_is_no_zip_file_is_refused(packed, monkeypatch):
+def test_an_archive_that_is_no_zip_file_is_refused(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = packed / "horse2zebra.zip"
     path.write_bytes(b"<html></html>")
     publish(path, monkeypatch)
     with pytest.raises(UserError, match=rf"the archive {path} is damaged \(File is not a zip file\)"):
-        tfds_sets.open_tfds("horse2zebra", str(packed))
+        paper_sets.open_paper_set("horse2zebra", str(packed))
 
 
-def test_an_archive_with_a_damaged_member_is_refused(packed, monkeypatch):
+def test_an_archive_with_a_damaged_member_is_refused(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = packed / "horse2zebra.zip"
     content = path.read_bytes()
     at = content.index(jpeg(2)) + 100
     path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     publish(path, monkeypatch)
     with pytest.raises(UserError, match=rf"the archive {path} is damaged \(Bad CRC-32 .*n98_2\.jpg"):
-        tfds_sets.open_tfds("horse2zebra", str(packed))
+        paper_sets.open_paper_set("horse2zebra", str(packed))
     assert not (packed / FOLDER).exists()
 
 
 @pytest.mark.parametrize("split", list(COUNTS))
-def test_an_archive_without_a_split_is_refused(tmp_path, monkeypatch, split):
+def test_an_archive_without_a_split_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str) -> None:
     members = {name: content for name, content in pictures().items() if f"/{split}/" not in name}
     pack(tmp_path / "horse2zebra.zip", members, monkeypatch)
     with pytest.raises(UserError, match=rf"horse2zebra\.zip holds no images in a folder {split}: "):
-        tfds_sets.open_tfds("horse2zebra", str(tmp_path))
+        paper_sets.open_paper_set("horse2zebra", str(tmp_path))
 
 
-def test_a_directory_that_cannot_be_written_to_is_refused(packed):
+def test_a_directory_that_cannot_be_written_to_is_refused(packed: Path) -> None:
     (packed / "cyclegan_jax").write_text("in the way")
-    with pytest.raises(UserError, match=rf"horse2zebra cannot be kept in data_dir '{packed}' \(.*\): name another$"):
-        tfds_sets.open_tfds("horse2zebra", str(packed))
+    with pytest.raises(UserError, match=rf"horse2zebra cannot be stored in data_dir '{packed}' \(.*\): give another$"):
+        paper_sets.open_paper_set("horse2zebra", str(packed))
 
 
 @pytest.mark.parametrize("damage", ["missing shard", "half a shard", "no description"])
-def test_a_damaged_data_set_is_refused(packed, damage):
-    tfds_sets.open_tfds("horse2zebra", str(packed))
+def test_a_damaged_data_set_is_refused(packed: Path, damage: str) -> None:
+    paper_sets.open_paper_set("horse2zebra", str(packed))
     (shard,) = (packed / FOLDER).glob("*testA*")
     if damage == "missing shard":
         shard.unlink()
@@ -206,7 +212,7 @@ def test_a_damaged_data_set_is_refused(packed, damage):
     else:
         (packed / FOLDER / "dataset_info.json").unlink()
     with pytest.raises(UserError, match=f"{FOLDER} is damaged: delete that folder to prepare it again$"):
-        tfds_sets.open_tfds("horse2zebra", str(packed))
+        paper_sets.open_paper_set("horse2zebra", str(packed))
 
 
 @pytest.mark.parametrize(
@@ -221,30 +227,31 @@ def test_a_damaged_data_set_is_refused(packed, damage):
         ("cycle_gan/cityscapes", r"use --data\.source=cityscapes$"),
     ],
 )
-def test_an_unknown_name_is_refused(tmp_path, name, said):
+def test_an_unknown_name_is_refused(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        tfds_sets.open_tfds(name, str(tmp_path))
+        paper_sets.open_paper_set(name, str(tmp_path))
 
 
 KILLED = """
 import hashlib, os, signal, sys, zipfile
 from pathlib import Path
-from cyclegan_jax.data import downloads, tfds_sets
+from cyclegan_jax.data.sets import downloads, paper_sets
 content = Path(sys.argv[1], "horse2zebra.zip").read_bytes()
 archive = downloads.Archive("http://nowhere", len(content), hashlib.sha256(content).hexdigest())
-tfds_sets.archive_of = lambda name: archive
+paper_sets.archive_of = lambda name: archive
 read = zipfile.ZipFile.read
 def die(self, member, *rest):
     if len(sys.argv) > 2 and "trainB" in member:
         os.kill(os.getpid(), signal.SIGKILL)
     return read(self, member, *rest)
 zipfile.ZipFile.read = die
-print({split: len(one) for split, one in tfds_sets.open_tfds("horse2zebra", sys.argv[1]).items()})
+opened = paper_sets.open_paper_set("horse2zebra", sys.argv[1])
+print([len(split) for split in (opened.train_A, opened.train_B, opened.test_A, opened.test_B)])
 print("tensorflow" in sys.modules)
 """
 
 
-def test_a_killed_preparation_leaves_nothing_that_looks_prepared(packed):
+def test_a_killed_preparation_leaves_no_finished_set(packed: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error", "-c", KILLED, str(packed), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -254,4 +261,4 @@ def test_a_killed_preparation_leaves_nothing_that_looks_prepared(packed):
     assert list((packed / FOLDER).parent.glob("incomplete.*")), "it was killed too early to show anything"
     assert not (packed / FOLDER).exists()
     again = run()
-    assert again.stdout.splitlines() == [str(COUNTS), "False"], again.stderr
+    assert again.stdout.splitlines() == [str(list(COUNTS.values())), "False"], again.stderr

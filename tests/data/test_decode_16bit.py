@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 from cyclegan_jax.config import DataConfig
-from cyclegan_jax.data import high_depth, images, pipeline
-from cyclegan_jax.data.sources import Example, Sources
+from cyclegan_jax.data import decode_16bit
+from cyclegan_jax.data.batches import train_iterator
+from cyclegan_jax.data.dataset import Dataset, Example
+from cyclegan_jax.data.decode import decode
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
-from tests.data.examples import config
+from tests.helpers.examples import config, split_of
 
 FULL = (0.0, 65535.0)
 
@@ -69,34 +72,34 @@ def test_values_are_scaled_as_they_are_stored(kind: str) -> None:
     encoded, values = KINDS[kind]
     limits = (-5.0, 70000.0 * 7)
     channels = values.shape[2] if values.ndim == 3 else 1
-    got = high_depth.decode_scaled(encoded, channels, limits, kind)
+    got = decode_16bit.decode_scaled(encoded, channels, limits, kind)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, scaled(values, *limits).reshape(got.shape), rtol=0, atol=1e-6)
 
 
-def test_no_bit_is_lost_and_the_ends_of_the_range_are_the_ends_of_the_networks() -> None:
-    got = high_depth.decode_scaled(pillow(GRAY, "PNG"), 1, FULL, "x")
+def test_no_bit_is_lost_and_the_limits_become_minus_1_and_1() -> None:
+    got = decode_16bit.decode_scaled(pillow(GRAY, "PNG"), 1, FULL, "x")
     np.testing.assert_array_equal(np.rint((got[..., 0].astype(np.float64) + 1) / 2 * 65535), GRAY)
     ends = np.array([[0, 4095]], np.uint16)
-    np.testing.assert_array_equal(high_depth.decode_scaled(pillow(ends, "PNG"), 1, (0, 4095), "x"), [[[-1], [1]]])
+    np.testing.assert_array_equal(decode_16bit.decode_scaled(pillow(ends, "PNG"), 1, (0, 4095), "x"), [[[-1], [1]]])
 
 
-def test_pillow_alone_would_lose_the_lower_bits_of_colour() -> None:
+def test_pillow_alone_loses_the_lower_bits_of_colour() -> None:
     """The control: why another library is asked for."""
     encoded = png(COLOR)
-    np.testing.assert_array_equal(images.decode(encoded, 3, "x"), COLOR >> 8)
+    np.testing.assert_array_equal(decode(encoded, 3, "x"), COLOR >> 8)
 
 
 def test_channels_are_converted() -> None:
-    gray = high_depth.decode_scaled(npy(GRAY), 3, FULL, "x")
+    gray = decode_16bit.decode_scaled(npy(GRAY), 3, FULL, "x")
     assert gray.shape == (5, 7, 3)
     assert np.array_equal(gray[..., 0], gray[..., 2])
-    luma = high_depth.decode_scaled(npy(COLOR), 1, FULL, "x")
+    luma = decode_16bit.decode_scaled(npy(COLOR), 1, FULL, "x")
     expected = scaled(COLOR, *FULL) @ [0.299, 0.587, 0.114]
     np.testing.assert_allclose(luma[..., 0], expected, atol=1e-6)
-    opaque = high_depth.decode_scaled(npy(COLOR), 4, FULL, "x")
+    opaque = decode_16bit.decode_scaled(npy(COLOR), 4, FULL, "x")
     assert (opaque[..., 3] == 1).all()
-    dropped = high_depth.decode_scaled(npy(ALPHA), 3, FULL, "x")
+    dropped = decode_16bit.decode_scaled(npy(ALPHA), 3, FULL, "x")
     np.testing.assert_allclose(dropped, scaled(ALPHA[..., :3], *FULL), atol=1e-6)
 
 
@@ -106,8 +109,8 @@ def test_an_exif_rotation_is_applied_as_for_8_bit_images(orientation: int) -> No
     exif = Image.Exif()
     exif[0x0112] = orientation
     encoded = pillow(pixels, "PNG", exif=exif)
-    got = high_depth.decode_scaled(encoded, 3, (0, 255), "x")
-    np.testing.assert_allclose(got, scaled(images.decode(encoded, 3, "x"), 0, 255), atol=1e-6)
+    got = decode_16bit.decode_scaled(encoded, 3, (0, 255), "x")
+    np.testing.assert_allclose(got, scaled(decode(encoded, 3, "x"), 0, 255), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -115,11 +118,11 @@ def test_an_exif_rotation_is_applied_as_for_8_bit_images(orientation: int) -> No
     [
         (
             npy(np.array([[0, 4096]], np.uint16)),
-            r"scan\.npy holds values from 0 to 4096, but data\.range_A states 0 to 4095",
+            r"scan\.npy holds values from 0 to 4096, but data\.range_A is 0 to 4095",
         ),
         (npy(np.array([[-1, 5]], np.int16)), "holds values from -1 to 5"),
         (npy(np.array([[np.nan, 5]])), "holds NaN"),
-        (npy(np.zeros((2, 2, 2, 2))), r"is float64 of shape \(2, 2, 2, 2\), but an image is"),
+        (npy(np.zeros((2, 2, 2, 2))), r"is float64 of shape \(2, 2, 2, 2\), but an image must be"),
         (npy(np.zeros((2, 2, 9))), r"of shape \(2, 2, 9\)"),
         (npy(np.array([[1j]])), "is complex128"),
         (npy(FLOATS)[:-8], r"the array scan\.npy cannot be read"),
@@ -128,44 +131,44 @@ def test_an_exif_rotation_is_applied_as_for_8_bit_images(orientation: int) -> No
         (b"text", r"the image scan\.npy cannot be read"),
     ],
 )
-def test_what_does_not_fit_is_named(encoded: bytes, said: str) -> None:
+def test_values_outside_the_limits_and_bad_files_are_errors(encoded: bytes, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        high_depth.decode_scaled(encoded, 1, (0, 4095), "scan.npy")
+        decode_16bit.decode_scaled(encoded, 1, (0, 4095), "scan.npy")
 
 
-def test_without_the_library_16_bit_colour_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_imagecodecs_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     with pytest.raises(UserError, match=r"pip install 'cyclegan-jax\[highdepth\]'"):
-        high_depth.decode_scaled(png(COLOR), 3, FULL, "x")
-    high_depth.decode_scaled(pillow(GRAY, "PNG"), 1, FULL, "x")
+        decode_16bit.decode_scaled(png(COLOR), 3, FULL, "x")
+    decode_16bit.decode_scaled(pillow(GRAY, "PNG"), 1, FULL, "x")
 
 
-def test_8_bit_arrays_are_images_and_others_ask_for_their_range() -> None:
+def test_only_8_bit_arrays_need_no_range() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(images.decode(npy(pixels), 3, "x"), pixels)
-    np.testing.assert_array_equal(images.decode(npy(pixels[..., 0]), 1, "x")[..., 0], pixels[..., 0])
+    np.testing.assert_array_equal(decode(npy(pixels), 3, "x"), pixels)
+    np.testing.assert_array_equal(decode(npy(pixels[..., 0]), 1, "x")[..., 0], pixels[..., 0])
     with pytest.raises(
         UserError, match=r"x\.npy holds float32 values: state their range when training, such as --data\.range_A 0 1"
     ):
-        images.decode(npy(FLOATS), 3, "x.npy")
+        decode(npy(FLOATS), 3, "x.npy")
 
 
-def test_float_images_are_resized_with_antialiasing_and_not_clipped() -> None:
+def test_float_images_are_antialiased_and_not_clipped() -> None:
     steps = np.zeros((32, 32, 1), np.float32)
     steps[:, 16:] = 1
-    shrunk = images.resize(steps, 8, 8, nearest=False)
+    shrunk = resize(steps, 8, 8, nearest=False)
     assert shrunk.shape == (8, 8, 1)
     assert shrunk.dtype == np.float32
-    byte_form = images.resize((steps * 200 + 20).astype(np.uint8), 8, 8, nearest=False)
+    byte_form = resize((steps * 200 + 20).astype(np.uint8), 8, 8, nearest=False)
     np.testing.assert_allclose(shrunk * 200 + 20, byte_form, atol=1)
     assert shrunk.max() > 1, "the overshoot of bicubic interpolation stays"
 
 
 def test_batches_of_a_stated_range_are_floats() -> None:
-    items = tuple(Example(npy(wide(12, 12, high=4096)), f"{i}.npy") for i in range(3))
-    eight = tuple(Example(pillow(np.zeros((12, 12, 3), np.uint8), "PNG"), f"{i}.png") for i in range(3))
+    items = split_of(*(Example(npy(wide(12, 12, high=4096)), f"{i}.npy") for i in range(3)))
+    eight = split_of(*(Example(pillow(np.zeros((12, 12, 3), np.uint8), "PNG"), f"{i}.png") for i in range(3)))
     experiment = config(batch_size=2, range_A=(0.0, 4095.0), channels_A=1)
-    batch = next(pipeline.train_iterator(Sources(items, eight, (), ()), experiment))
+    batch = next(train_iterator(Dataset(items, eight), experiment))
     assert batch["A"].dtype == np.float32
     assert batch["A"].shape == (2, 8, 8, 1)
     assert batch["B"].dtype == np.uint8
@@ -173,15 +176,15 @@ def test_batches_of_a_stated_range_are_floats() -> None:
     assert batch["A"].std() > 0.1
 
 
-def test_limits_that_float32_rounds_are_those_of_its_files() -> None:
+def test_limits_are_rounded_to_float32_for_float32_files() -> None:
     values = np.array([[0.0, 0.1]], np.float32)
     assert float(values.max()) > 0.1  # what float32 makes of it
-    np.testing.assert_array_equal(high_depth.decode_scaled(npy(values), 1, (0, 0.1), "x"), [[[-1], [1]]])
+    np.testing.assert_array_equal(decode_16bit.decode_scaled(npy(values), 1, (0, 0.1), "x"), [[[-1], [1]]])
     with pytest.raises(UserError, match=r"holds values from 0 to 0\.1001"):
-        high_depth.decode_scaled(npy(values * np.float32(1.001)), 1, (0, 0.1), "x")
+        decode_16bit.decode_scaled(npy(values * np.float32(1.001)), 1, (0, 0.1), "x")
 
 
-def test_a_range_must_be_one() -> None:
+def test_a_range_must_be_two_increasing_numbers() -> None:
     with pytest.raises(UserError, match=r"data\.range_A is \(5\.0, 5\.0\), but it must be the lower value first"):
         DataConfig(range_A=(5.0, 5.0))
     with pytest.raises(UserError, match=r"data\.range_B is \(1\.0,\), but it must be 2 values, each a number or None"):

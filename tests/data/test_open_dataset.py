@@ -13,26 +13,28 @@ import pytest
 from PIL import Image
 
 from cyclegan_jax.config import DataConfig
-from cyclegan_jax.data import images, sources
-from cyclegan_jax.data.sources import Example, Source
+from cyclegan_jax.data.dataset import Split
+from cyclegan_jax.data.decode import decode
+from cyclegan_jax.data.open_dataset import open_dataset
+from cyclegan_jax.data.pairs import paired
 from cyclegan_jax.errors import UserError
 
 
 def write(root: Path, *names: str) -> None:
-    """Files that hold their own name: sources do not look inside."""
+    """Write files that hold their own name: a folder's files are not decoded when they are opened."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
 
 
-def contents(source: Source) -> list[str]:
-    return [source[index].encoded.decode() for index in range(len(source))]
+def contents(split: Split) -> list[str]:
+    return [split[index].encoded.decode() for index in range(len(split))]
 
 
 def test_folder_holds_the_four_splits_sorted_by_path(tmp_path: Path) -> None:
     write(tmp_path, "trainA/b.png", "trainA/a.JPG", "trainA/c/a.jpeg", "trainB/x.webp", "testA/1.bmp", "testB/2.PNG")
-    opened = sources.open_sources(DataConfig(dir=str(tmp_path)))
+    opened = open_dataset(DataConfig(dir=str(tmp_path)))
     assert contents(opened.train_A) == ["trainA/a.JPG", "trainA/b.png", "trainA/c/a.jpeg"]
     assert contents(opened.train_B) == ["trainB/x.webp"]
     assert contents(opened.test_A) == ["testA/1.bmp"]
@@ -43,26 +45,26 @@ def test_folder_holds_the_four_splits_sorted_by_path(tmp_path: Path) -> None:
 def test_folder_leaves_out_hidden_and_other_files(tmp_path: Path) -> None:
     write(tmp_path, "trainA/a.png", "trainA/._a.png", "trainA/.cache/b.png", "trainA/notes.txt", "trainA/png")
     write(tmp_path, "trainB/b.png")
-    assert contents(sources.open_sources(DataConfig(dir=str(tmp_path))).train_A) == ["trainA/a.png"]
+    assert contents(open_dataset(DataConfig(dir=str(tmp_path))).train_A) == ["trainA/a.png"]
 
 
 def test_folder_below_a_hidden_one_or_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, ".data/set/trainA/a.png", ".data/set/trainB/b.png")
     monkeypatch.setenv("HOME", str(tmp_path))
-    opened = sources.open_sources(DataConfig(dir="~/.data/set"))
+    opened = open_dataset(DataConfig(dir="~/.data/set"))
     assert (len(opened.train_A), len(opened.train_B)) == (1, 1)
 
 
 def test_splits_may_be_links(tmp_path: Path) -> None:
     write(tmp_path, "elsewhere/a.png", "set/trainB/b.png")
     (tmp_path / "set/trainA").symlink_to(tmp_path / "elsewhere")
-    assert len(sources.open_sources(DataConfig(dir=str(tmp_path / "set"))).train_A) == 1
+    assert len(open_dataset(DataConfig(dir=str(tmp_path / "set"))).train_A) == 1
 
 
 def test_test_splits_may_be_missing_or_empty(tmp_path: Path) -> None:
     write(tmp_path, "trainA/a.png", "trainB/b.png")
     (tmp_path / "testB").mkdir()
-    opened = sources.open_sources(DataConfig(dir=str(tmp_path)))
+    opened = open_dataset(DataConfig(dir=str(tmp_path)))
     assert len(opened.test_A) == len(opened.test_B) == 0
     # What training relies on to take its pictures from elsewhere.
     assert (opened.test_A or opened.train_A) is opened.train_A
@@ -70,13 +72,13 @@ def test_test_splits_may_be_missing_or_empty(tmp_path: Path) -> None:
 
 def test_folder_must_be_given() -> None:
     with pytest.raises(UserError, match=r"data\.dir is not given: make a folder .*trainA and trainB.*--data\.dir="):
-        sources.open_sources(DataConfig())
+        open_dataset(DataConfig())
 
 
 def test_folder_must_exist(tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere")
     with pytest.raises(UserError, match=rf"'{re.escape(missing)}', but there is no such folder.*trainA and trainB"):
-        sources.open_sources(DataConfig(dir=missing))
+        open_dataset(DataConfig(dir=missing))
 
 
 @pytest.mark.parametrize("split", ["trainA", "trainB"])
@@ -84,7 +86,7 @@ def test_training_splits_must_exist(tmp_path: Path, split: str) -> None:
     write(tmp_path, "trainA/a.png", "trainB/b.png")
     (tmp_path / split).rename(tmp_path / "other")
     with pytest.raises(UserError, match=rf"no folder {split} \({re.escape(str(tmp_path / split))} is missing\)"):
-        sources.open_sources(DataConfig(dir=str(tmp_path)))
+        open_dataset(DataConfig(dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize("split", ["trainA", "trainB"])
@@ -92,7 +94,7 @@ def test_training_splits_must_hold_images(tmp_path: Path, split: str) -> None:
     write(tmp_path, "trainA/a.png", "trainB/b.png")
     next((tmp_path / split).iterdir()).rename(tmp_path / split / "a.txt")
     with pytest.raises(UserError, match=rf"{re.escape(str(tmp_path / split))} holds no images: .*\.png"):
-        sources.open_sources(DataConfig(dir=str(tmp_path)))
+        open_dataset(DataConfig(dir=str(tmp_path)))
 
 
 @pytest.fixture
@@ -122,21 +124,21 @@ def test_folders_must_be_readable(open_folder: Path) -> None:
         not_the_superuser(),
         pytest.raises(UserError, match=r"the folder .*locked cannot be read \(Permission denied\): change its perm"),
     ):
-        sources.open_sources(DataConfig(dir=str(open_folder)))
+        open_dataset(DataConfig(dir=str(open_folder)))
     (open_folder / "trainA/locked").chmod(0o700)
 
 
 def test_files_must_be_readable(open_folder: Path) -> None:
     write(open_folder, "trainA/a.png", "trainB/b.png")
     (open_folder / "trainA/a.png").chmod(0)
-    opened = sources.open_sources(DataConfig(dir=str(open_folder)))
+    opened = open_dataset(DataConfig(dir=str(open_folder)))
     with not_the_superuser(), pytest.raises(UserError, match=r"the image .*a\.png cannot be read \(Permission denied"):
         opened.train_A[0]
 
 
 def test_splits_may_be_folders_of_folders(tmp_path: Path) -> None:
     write(tmp_path, "train/A/a.png", "train/B/b.png", "test/A/c.png", "testB/d.png")
-    opened = sources.open_sources(DataConfig(dir=str(tmp_path)))
+    opened = open_dataset(DataConfig(dir=str(tmp_path)))
     assert contents(opened.train_A) == ["train/A/a.png"]
     assert contents(opened.train_B) == ["train/B/b.png"]
     assert contents(opened.test_A) == ["test/A/c.png"]
@@ -146,96 +148,64 @@ def test_splits_may_be_folders_of_folders(tmp_path: Path) -> None:
 def test_any_folder_may_be_a_split(tmp_path: Path) -> None:
     write(tmp_path, "horses/1.png", "more/zebras/2.png", "set/trainA/3.png", "set/testA/4.png", "set/trainB/5.png")
     own: dict[str, Any] = {"train_A": str(tmp_path / "horses"), "train_B": str(tmp_path / "more")}
-    opened = sources.open_sources(DataConfig(**own))
+    opened = open_dataset(DataConfig(**own))
     assert contents(opened.train_A) == ["horses/1.png"]
     assert contents(opened.train_B) == ["more/zebras/2.png"]
     assert len(opened.test_A) == len(opened.test_B) == 0
     # One of them beside a whole set.
-    opened = sources.open_sources(DataConfig(dir=str(tmp_path / "set"), train_B=str(tmp_path / "more")))
+    opened = open_dataset(DataConfig(dir=str(tmp_path / "set"), train_B=str(tmp_path / "more")))
     assert contents(opened.train_A) == ["set/trainA/3.png"]
     assert contents(opened.train_B) == ["more/zebras/2.png"]
     assert contents(opened.test_A) == ["set/testA/4.png"]
 
 
-def test_a_split_that_is_named_must_be_there(tmp_path: Path) -> None:
+def test_a_given_split_must_exist(tmp_path: Path) -> None:
     write(tmp_path, "trainA/1.png", "trainB/2.png", "empty/notes.txt")
     with pytest.raises(UserError, match=r"data\.test_B is '.*nowhere', but there is no such folder"):
-        sources.open_sources(DataConfig(dir=str(tmp_path), test_B=str(tmp_path / "nowhere")))
+        open_dataset(DataConfig(dir=str(tmp_path), test_B=str(tmp_path / "nowhere")))
     with pytest.raises(UserError, match=r"empty holds no images"):
-        sources.open_sources(DataConfig(dir=str(tmp_path), train_A=str(tmp_path / "empty")))
+        open_dataset(DataConfig(dir=str(tmp_path), train_A=str(tmp_path / "empty")))
     with pytest.raises(UserError, match=r"data\.dir is not given"):
-        sources.open_sources(DataConfig(train_A=str(tmp_path / "trainA")))
+        open_dataset(DataConfig(train_A=str(tmp_path / "trainA")))
     with pytest.raises(UserError, match=r"data\.train_A is given, but data\.source is streets"):
-        sources.open_sources(DataConfig(source="streets", train_A=str(tmp_path / "trainA")))
+        open_dataset(DataConfig(source="streets", train_A=str(tmp_path / "trainA")))
 
 
-def test_a_tfds_set_must_be_named() -> None:
+def test_a_tfds_set_must_be_given() -> None:
     wrong: list[dict[str, Any]] = [{}, {"name_A": "mnist"}, {"name": "maps", "name_B": "mnist"}]
     for names in wrong:
-        with pytest.raises(UserError, match=r"no data set is named: give --data\.name=horse2zebra"):
-            sources.open_sources(DataConfig(source="tfds", **names))
+        with pytest.raises(UserError, match=r"no data set is given: give --data\.name=horse2zebra"):
+            open_dataset(DataConfig(source="tfds", **names))
 
 
-def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_deleted_file_holds_its_name(tmp_path: Path) -> None:
     write(tmp_path, "trainA/a.png", "trainB/b.png")
-    opened = sources.open_sources(DataConfig(dir=str(tmp_path)))
+    opened = open_dataset(DataConfig(dir=str(tmp_path)))
     (tmp_path / "trainA/a.png").unlink()
     with pytest.raises(UserError, match=r"the image .*trainA/a\.png cannot be read \(No such file"):
         opened.train_A[0]
 
 
 def test_streets_open_as_four_splits_of_decodable_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cyclegan_jax.data.streets import dataset as streets
+    from cyclegan_jax.data.streets import streets_set as streets
 
     # The real set, fewer and smaller: the full one takes half a minute to draw.
     full = streets.open_streets
     monkeypatch.setattr(streets, "open_streets", lambda data_dir: full(data_dir, train=3, test=2, size=32))
-    opened = sources.open_sources(DataConfig(source="streets", dir=str(tmp_path)))
+    opened = open_dataset(DataConfig(source="streets", dir=str(tmp_path)))
     splits = (opened.train_A, opened.train_B, opened.test_A, opened.test_B)
     assert [len(split) for split in splits] == [3, 3, 2, 2]
     for split in splits:
         example = split[1]
         assert example.name == "street_0001.png"
-        assert images.decode(example.encoded, 3, example.name).shape == (32, 32, 3)
+        assert decode(example.encoded, 3, example.name).shape == (32, 32, 3)
     assert np.any(opened.train_A[0].encoded != opened.train_B[0].encoded)
-    assert sources.paired(opened.test_A, opened.test_B) == [(0, 0), (1, 1)]
+    assert paired(opened.test_A, opened.test_B) == [(0, 0), (1, 1)]
 
 
-def named(*names: str) -> tuple[Example, ...]:
-    return tuple(Example(b"", name) for name in names)
-
-
-def test_paired_matches_stems_whatever_the_order_folder_and_extension() -> None:
-    pairs = sources.paired(named("A/2.png", "A/1.png", "A/4.png"), named("B/1.jpg", "B/3.jpg", "B/2.jpg"))
-    assert pairs == [(0, 2), (1, 0)]
-
-
-def test_paired_leaves_out_the_endings_of_the_official_scripts() -> None:
-    assert sources.paired(named("0_A.jpg", "1_A.jpg"), named("1_B.jpg", "0_B.jpg")) == [(0, 1), (1, 0)]
-    # An ending that not all have belongs to the name.
-    assert sources.paired(named("0_A.jpg", "0.jpg"), named("0_A.jpg", "1.jpg")) == [(0, 0)]
-
-
-def test_a_set_of_the_paper_may_be_unpacked_already(tmp_path) -> None:
+def test_a_set_of_the_paper_may_be_unpacked_already(tmp_path: Path) -> None:
     for folder in ("trainA", "trainB"):
         (tmp_path / folder).mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / folder / "0.png")
-    opened = sources.open_sources(DataConfig(source="tfds", name="horse2zebra", dir=str(tmp_path)))
+    opened = open_dataset(DataConfig(source="tfds", name="horse2zebra", dir=str(tmp_path)))
     assert (len(opened.train_A), len(opened.test_A)) == (1, 0)
-
-
-def test_paired_needs_partners() -> None:
-    with pytest.raises(UserError, match=r"no test image of A has a partner.*A has a, b, c, \.\.\. and B has x$"):
-        sources.paired(named("a.png", "b.png", "c.png", "d.png"), named("x.png"))
-
-
-@pytest.mark.parametrize("empty", ["A", "B"])
-def test_paired_needs_both_test_splits(empty: str) -> None:
-    splits = {"A": named("a.png"), "B": named("a.png")} | {empty: ()}
-    with pytest.raises(UserError, match=rf"no test images of domain {empty}: put them in the folder test{empty}"):
-        sources.paired(splits["A"], splits["B"])
-
-
-def test_paired_refuses_two_files_of_one_name() -> None:
-    with pytest.raises(UserError, match=r"x/1\.png and y/1\.png of domain B have the same name"):
-        sources.paired(named("1.png"), named("x/1.png", "y/1.png"))

@@ -1,29 +1,30 @@
-"""From sources to arrays: unpaired training batches, made ahead by Grain's threads."""
+"""Unpaired training batches, made ahead of time by Grain's threads."""
 
 import sys
 from typing import Any, Final, Self
 
 import numpy as np
+from jaxtyping import Num
 
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.data.images import AnyImage
-from cyclegan_jax.data.sources import Sources
+from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.data.train_images import TrainImages
 from cyclegan_jax.errors import UserError
 
-Batch = dict[str, AnyImage]
+Batch = dict[str, Num[np.ndarray, "N H W C"]]
+"""Images of A and of B, which may differ in H, W, C and dtype."""
 
 _AHEAD: Final = 8
 """Batches that are ready, or being made, before they are asked for."""
 
 
 class TrainIterator:
-    """An endless iterator of training batches that can tell and take its position."""
+    """An endless iterator of training batches whose position can be saved and restored."""
 
     def __init__(
         self, domains: list[TrainImages], batch_size: int, process_index: int, process_count: int, threads: int
     ):
-        """Over pairs of the domains' images, from the first; see `train_iterator`."""
+        """Start at the first pair; `train_iterator` explains the arguments."""
         self._domains = domains
         self._batch_size = batch_size
         self._process_index = process_index
@@ -33,11 +34,15 @@ class TrainIterator:
         self._batches: Any = None
 
     def __iter__(self) -> Self:
-        """The iterator itself."""
+        """Return self, as iterators do."""
         return self
 
     def __next__(self) -> Batch:
-        """The next batch."""
+        """Return the next batch; starts the threads if they are not running.
+
+        Raises:
+            UserError: an image cannot be read and `data.on_error` is "stop".
+        """
         if self._batches is None:
             self._batches = self._batches_from(self._position)
         batch: Batch = next(self._batches)
@@ -45,25 +50,26 @@ class TrainIterator:
         return batch
 
     def get_state(self) -> dict[str, int]:
-        """The position as JSON values: how many pairs all processes have taken together, of how many images.
+        """Return the position as JSON values: the pairs that all processes together have taken, and the image counts.
 
-        It fits an iterator with any number of threads or processes and any batch size.
+        An iterator with any other number of threads or processes and any other batch size can resume from it.
         """
         return {"pairs": self._position, **self._images()}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Go on from a position that `get_state` gave.
+        """Resume from a position that `get_state` returned.
 
         Raises:
-            UserError: it is a position among another number of images.
+            UserError: the number of images has changed, so that the position stands for other images.
         """
         for name, number in self._images().items():
+            # States of early versions hold no image counts: there is nothing to compare with.
             before = state.get(name, number)
             if before != number:
                 raise UserError(
-                    f"the run was trained on {before:,} images of {name[-1]}, but the data now holds {number:,}: name "
-                    "the run's own data by --data.dir, or start a new run by another --workdir, from the weights of "
-                    "this one by --init_from"
+                    f"the run was trained on {before:,} images of {name[-1]}, but the data now holds {number:,}: give "
+                    "the run's own data as --data.dir, or start a new run in another --workdir, from the weights of "
+                    "this one with --init_from"
                 )
         self.close()
         self._position = state["pairs"]
@@ -73,7 +79,7 @@ class TrainIterator:
 
     @property
     def skipped(self) -> list[str]:
-        """Of each image that could not be read so far and was left out, what was wrong with it."""
+        """The error messages of all images that were skipped so far."""
         return [message for domain in self._domains for message in domain.unreadable.values()]
 
     def close(self) -> None:
@@ -83,8 +89,9 @@ class TrainIterator:
             self._batches = None
 
     def _batches_from(self, position: int) -> Any:
-        import grain  # takes over half a second
+        import grain  # importing it takes over half a second
 
+        # Batch i of all processes is the pairs from i * batch_size on; each process makes `size` rows of it.
         size = self._batch_size // self._process_count
         batches = _Batches(self._domains, position + self._process_index * size, size, self._batch_size)
         options = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=max(_AHEAD, 2 * self._threads))
@@ -92,23 +99,23 @@ class TrainIterator:
 
 
 class _Batches:
-    """The endless sequence of batches from a position on, as a random-access source for Grain."""
+    """The endless sequence of batches from a position on, as a random-access data source for Grain."""
 
     def __init__(self, domains: list[TrainImages], start: int, size: int, stride: int):
-        """Batches of `size` pairs that begin at `start`, `start + stride` and so on."""
+        """Let batch i hold `size` pairs from the position `start + i * stride` on."""
         self._domains = domains
         self._start = start
         self._size = size
         self._stride = stride
 
     def __len__(self) -> int:
-        return sys.maxsize
+        return sys.maxsize  # Grain needs a length
 
     def __getitem__(self, index: int) -> Batch:
         first = self._start + index * self._stride
         batch = {}
         for name, domain in zip(("A", "B"), self._domains, strict=True):
-            # Written in place: for decoded images in memory, another copy is most of the time.
+            # Each image is written into its row: with cached images, stacking rows would take most of the time.
             batch[name] = np.empty((self._size, *domain.shape), domain.dtype)
             for row in range(self._size):
                 domain.write(first + row, batch[name][row])
@@ -116,39 +123,39 @@ class _Batches:
 
 
 def train_iterator(
-    sources: Sources,
+    dataset: Dataset,
     config: TrainConfig,
     *,
     process_index: int = 0,
     process_count: int = 1,
 ) -> TrainIterator:
-    """Unpaired training batches, as in the official code: resize, random crop, random flip.
+    """Make unpaired training batches as the official code does: resize, random crop, random flip.
 
-    Each domain is shuffled by itself, anew in every epoch, in which each of its images comes once. The pair at a given
-    position depends on nothing but the seed, the position and the data config: not on threads, processes or batch size.
+    Each domain is shuffled separately, with a new order in every epoch; an epoch of a domain contains each of its
+    images once. The pair at a position depends only on the seed, the position and the data config, not on the number of
+    threads or processes or the batch size.
 
     Args:
-        sources: the data set.
-        config: the experiment.
+        dataset: its training splits are read.
+        config: the seed, the batch size and the data config.
         process_index: this process, from 0.
-        process_count: processes that share each global batch of `config.batch_size` pairs: each gets the rows at its
-            index, so that the parts in a row are the batch of a single process.
+        process_count: the number of processes that share each global batch of `config.batch_size` pairs. Concatenated
+            in the order of their index, their parts are the batch of a single process.
 
     Returns:
         An iterator of {"A": images, "B": images}, each (batch_size / process_count, H, W, channels) uint8, or float32
-        in [-1, 1] where the domain's value range is stated; H and W are `image_size`, or `train_sizes` of the data.
-        `next` raises a `UserError` that names the file where an image cannot be read, unless it is to be skipped.
+        in [-1, 1] where the domain's value range is given. H and W are `image_size`, or without a crop `train_sizes`.
 
     Raises:
-        UserError: the processes cannot share the batch evenly, or the first image cannot be read.
+        UserError: the processes cannot share the batch evenly.
     """
     if config.batch_size % process_count:
         raise UserError(
-            f"batch_size is {config.batch_size}, but it is shared by {process_count} processes: take a multiple of "
+            f"batch_size is {config.batch_size}, but {process_count} processes share it: set it to a multiple of "
             f"{process_count}"
         )
     domains = [
-        TrainImages(sources.train_A, config, "A"),
-        TrainImages(sources.train_B, config, "B"),
+        TrainImages(dataset.train_A, config, "A"),
+        TrainImages(dataset.train_B, config, "B"),
     ]
     return TrainIterator(domains, config.batch_size, process_index, process_count, config.data.threads)

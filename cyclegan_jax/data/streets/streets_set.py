@@ -1,30 +1,34 @@
 """The embedded data set: street scenes that the package draws itself, kept as a TFDS data set named `streets`.
 
 It needs neither network nor TensorFlow. Domain A holds label pictures and domain B photos. The training scenes of A and
-of B are different ones (unpaired); `testA` and `testB` show the same scenes, in the same order and under the same file
-names. This module imports `tensorflow_datasets`: import it only where the data set is wanted.
+B are different (unpaired); testA and testB show the same scenes in the same order with the same file names. This module
+imports `tensorflow_datasets`, which takes seconds: import it only where the data set is used.
 """
 
 import io
-import sys
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
 
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from cyclegan_jax.data.sets.tfds_store import QuietBuilder, open_stored, prepare, quiet, store_root
+from cyclegan_jax.data.dataset import Dataset
+from cyclegan_jax.data.sets.tfds_store import ImageBuilder, open_stored, prepare, quiet, store_root
 from cyclegan_jax.data.streets.scene import draw_labels, draw_scene
 from cyclegan_jax.errors import UserError
 
-# Each split draws the seeds from its own start on, so no scene is in two of them except the pairs of the test splits.
+_LOG = logging.getLogger(__name__)
+
+# The seed of the first scene in each split; the next scenes count up from it. The ranges do not overlap, so that no
+# scene is in two splits, except for the pairs of the test splits.
 _FIRST_SEED: Final = {"trainA": 0, "trainB": 100_000, "testA": 200_000, "testB": 200_000}
 
 
 @dataclass(eq=False)
 class StreetsConfig(tfds.core.BuilderConfig):
-    """How many scenes, and of what size.
+    """The number of scenes and their size.
 
     Attributes:
         train: scenes in each of trainA and trainB.
@@ -37,10 +41,10 @@ class StreetsConfig(tfds.core.BuilderConfig):
     size: int = 128
 
 
-class Streets(QuietBuilder, skip_registration=True):
+class Streets(ImageBuilder, skip_registration=True):
     """Drawn street scenes: label pictures (A) and photos (B).
 
-    Each example has `image`, an RGB PNG of [size, size, 3], and `filename`, such as `street_0007.png`.
+    Each example has `image`, an RGB PNG of size x size pixels, and `filename`, such as `street_0007.png`.
     """
 
     name = "streets"
@@ -65,12 +69,10 @@ class Streets(QuietBuilder, skip_registration=True):
             yield index, {"image": encoded, "filename": f"street_{index:04d}.png"}
 
 
-def open_streets(
-    data_dir: str | None = None, *, train: int = 600, test: int = 100, size: int = 128
-) -> dict[str, Sequence[dict[str, Any]]]:
-    """Open the street scenes, drawing them first if `data_dir` does not hold them yet.
+def open_streets(data_dir: str | None = None, *, train: int = 600, test: int = 100, size: int = 128) -> Dataset:
+    """Open the street scenes, and draw them first if `data_dir` does not hold them yet.
 
-    A preparation that is stopped half way leaves nothing that a later call would take for the data set.
+    An interrupted preparation leaves nothing that a later call would take for the data set.
 
     Args:
         data_dir: the TFDS directory to keep the data set in; default: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
@@ -79,11 +81,10 @@ def open_streets(
         size: height and width in pixels.
 
     Returns:
-        For each of trainA, trainB, testA and testB a sequence with `len()` and `[i]`, which gives a dict of `image`
-        (the encoded PNG, bytes; RGB uint8 [size, size, 3] once decoded) and `filename` (str).
+        The data set, in the order in which it was drawn.
 
     Raises:
-        UserError: a number is too small, the directory cannot be written to, or what it holds is damaged.
+        UserError: a number is too small, or the directory cannot be written to or holds a damaged data set.
     """
     for name, value, least in (("train", train, 1), ("test", test, 1), ("size", size, 16)):
         if value < least:
@@ -95,19 +96,20 @@ def open_streets(
     folder = root / Streets.name / config.name / str(Streets.VERSION)
     try:
         if not folder.exists():
-            print(f"Drawing the street scenes into {folder} (once)", file=sys.stderr, flush=True)
+            _LOG.info(f"drawing the street scenes in {folder} (once)")
             prepare(_builder(root, config))
     except OSError as error:
         raise UserError(
-            f"the street scenes cannot be kept in data_dir {str(root)!r} ({error}): name another"
+            f"the street scenes cannot be stored in data_dir {str(root)!r} ({error}): give another"
         ) from error
     try:
         return open_stored(_builder(root, config))
-    except Exception as error:  # what TFDS and ArrayRecord raise for a data set they cannot read has no common type
+    except Exception as error:  # TFDS and ArrayRecord raise many unrelated types for a data set they cannot read
         raise UserError(f"the street scenes in {folder} are damaged: delete that folder to draw them again") from error
 
 
 def _builder(root: tfds.core.Path, config: StreetsConfig) -> Streets:
+    # TFDS wants a config of its list by name, and any other one as an object.
     known = any(config is one for one in Streets.BUILDER_CONFIGS)
     with quiet():
         builder: Streets = Streets(data_dir=root, config=config.name if known else config, file_format="array_record")

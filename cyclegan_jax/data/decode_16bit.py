@@ -1,0 +1,171 @@
+"""Image files of more than 8 bits per channel to pixels: 16-bit PNG and TIFF, float TIFF, .npy arrays.
+
+Scans, satellite images and depth maps hold 16-bit or float values, and no convention says which value is black and
+which is white. The user states both as `data.range_A` and `data.range_B`. A value outside the range is an error, since
+clipping would lose information without notice.
+"""
+
+import io
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Num
+from PIL import Image
+
+from cyclegan_jax.errors import UserError
+
+NPY_MAGIC: Final = b"\x93NUMPY"
+"""The first bytes of every .npy file."""
+
+_LUMA: Final = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma, as in Pillow's conversion to gray
+# Modes whose values are not gray, RGB or RGBA, such as palette indices: the mode to convert each to.
+_PLAIN_MODES: Final = {"1": "L", "P": "RGBA", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
+_PNG_DEPTH: Final = 24  # offset of the bit depth: signature (8), chunk length and type (8), width and height (8)
+_TIFF_BITS_PER_SAMPLE: Final = 258
+_EXIF_ORIENTATION: Final = 274
+
+
+def decode_scaled(
+    encoded: bytes, channels: int, limits: tuple[float, float], name: str, *, field: str = "data.range_A"
+) -> Float32[np.ndarray, "H W {channels}"]:
+    """Decode an image file or a .npy array, and scale its stored values from `limits` to [-1, 1].
+
+    An EXIF rotation is applied. `with_channels` says how channels are converted.
+
+    Args:
+        encoded: the file's content.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA.
+        limits: the lowest and the highest value of the data set.
+        name: the file, for error messages.
+        field: the config field that holds the limits, for error messages.
+
+    Returns:
+        The image in [-1, 1].
+
+    Raises:
+        UserError: the file cannot be read, or holds NaN or a value outside the limits.
+    """
+    return with_channels(scale(stored_values(encoded, name), limits, name, field=field), channels).astype(np.float32)
+
+
+def scale(
+    values: Num[np.ndarray, "H W C"], limits: tuple[float, float], name: str, *, field: str
+) -> Float64[np.ndarray, "H W C"]:
+    """Scale values from `limits` to [-1, 1] without clipping; the arguments are those of `decode_scaled`.
+
+    Raises:
+        UserError: the values hold NaN, or a value outside the limits.
+    """
+    low, high = limits
+    if values.dtype == np.float32:
+        # A float32 file holds its limits rounded to float32: 0.1 is stored as 0.100000001, which is above 0.1.
+        low, high = float(np.float32(low)), float(np.float32(high))
+    values = values.astype(np.float64)
+    # Alpha is scaled by the same limits: files store it with the same number of bits as the colours.
+    smallest, largest = float(values.min()), float(values.max())
+    if not (low <= smallest and largest <= high):
+        found = "NaN" if np.isnan(values).any() else f"values from {smallest:g} to {largest:g}"
+        raise UserError(
+            f"the image {name} holds {found}, but {field} is {low:g} to {high:g}: give the range of the whole data set"
+        )
+    return (values - low) * (2 / (high - low)) - 1
+
+
+def stored_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
+    """Return the values of an image file as stored, in any dtype, with its EXIF rotation applied; C is 1 to 4.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if encoded.startswith(NPY_MAGIC):
+        return npy_values(encoded, name)
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
+            if _pillow_keeps_all_bits(picture, encoded):
+                values = np.asarray(picture.convert(_PLAIN_MODES.get(picture.mode, picture.mode)))
+            else:
+                values = _all_bits(encoded, picture.format, name)
+    except UserError:
+        raise
+    except Exception as error:  # For damaged files the libraries raise exceptions of many modules.
+        raise UserError(
+            f"the image {name} cannot be read ({error}): replace it or take it out of the data set"
+        ) from error
+    values = values[..., None] if values.ndim == 2 else values
+    return _upright(values, orientation)
+
+
+def npy_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
+    """Return the array of a .npy file; one of shape (H, W) gets a channel axis.
+
+    Raises:
+        UserError: the file is damaged, or its shape or dtype is not that of an image.
+    """
+    try:
+        # A pickle can run any code when it is loaded: such arrays are refused.
+        array = np.load(io.BytesIO(encoded), allow_pickle=False)
+    except Exception as error:
+        raise UserError(
+            f"the array {name} cannot be read ({error}): replace it or take it out of the data set"
+        ) from error
+    array = array[..., None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4) or array.size == 0 or array.dtype.kind not in "uif":
+        raise UserError(
+            f"the array {name} is {array.dtype} of shape {array.shape}, but an image must be (height, width) or "
+            "(height, width, channels) with 1 to 4 channels, of integers or floats"
+        )
+    return array
+
+
+def _pillow_keeps_all_bits(picture: Image.Image, encoded: bytes) -> bool:
+    """Return whether Pillow loses nothing: it reads gray of any depth, but only the upper 8 bits of 16-bit colours."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+        return True
+    if picture.format == "PNG":
+        return encoded[_PNG_DEPTH] <= 8
+    if picture.format == "TIFF":
+        bits = picture.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
+        return max(bits) <= 8
+    return True
+
+
+def _all_bits(encoded: bytes, kind: str | None, name: str) -> Num[np.ndarray, "..."]:
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise UserError(
+            f"the image {name} has 16 bits per colour channel, which only the package imagecodecs can read: "
+            "pip install 'cyclegan-jax[highdepth]'"
+        ) from error
+    decode = imagecodecs.png_decode if kind == "PNG" else imagecodecs.tiff_decode
+    return np.asarray(decode(encoded))
+
+
+def _upright(values: Num[np.ndarray, "H W C"], orientation: int) -> Num[np.ndarray, "height width C"]:
+    """Turn an image upright, given its EXIF orientation from 1 to 8.
+
+    The orientation says on which sides of the picture the stored rows and columns begin: 3 is upside down, 6 and 8 are
+    quarter turns, and 2, 4, 5 and 7 are the mirror images of 1, 3, 6 and 8. 5 to 8 store columns as rows.
+    """
+    if orientation in (5, 6, 7, 8):
+        values = values.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values
+
+
+def with_channels(image: Float[np.ndarray, "H W C"], channels: int) -> Float[np.ndarray, "H W {channels}"]:
+    """Convert an image of 1 to 4 channels in [-1, 1] to gray (1), RGB (3) or RGBA (4).
+
+    Gray is repeated for colour, and colour becomes gray by ITU-R BT.601. Alpha is dropped unless `channels` is 4; an
+    image without alpha becomes opaque.
+    """
+    alpha = image[..., -1:] if image.shape[2] in (2, 4) else np.ones_like(image[..., :1])
+    colors = image[..., : 1 if image.shape[2] <= 2 else 3]
+    if channels == 1:
+        return colors if colors.shape[2] == 1 else (colors @ _LUMA)[..., None]
+    colors = np.broadcast_to(colors, (*colors.shape[:2], 3))
+    return colors if channels == 3 else np.concatenate([colors, alpha], axis=2)

@@ -1,0 +1,83 @@
+"""Test images: whole, resized, with nothing random; for evaluation and for picture grids."""
+
+from typing import Final
+
+import numpy as np
+from jaxtyping import Num
+
+from cyclegan_jax.config import DataConfig, Domain
+from cyclegan_jax.data.crop_and_flip import center_crop
+from cyclegan_jax.data.dataset import Dataset, Example, Split
+from cyclegan_jax.data.decode import decode_example
+from cyclegan_jax.data.images import AnyImage, height_width
+from cyclegan_jax.data.palette import color_array, snap_to_palette
+from cyclegan_jax.data.resize import eval_size, resize
+from cyclegan_jax.errors import UserError
+
+MULTIPLE: Final = 4
+"""Of what the sides of a generator's images must be."""
+
+
+def eval_image(example: Example, config: DataConfig, domain: Domain) -> Num[np.ndarray, "H W C"]:
+    """Decode a test image and resize it to `eval_size`, without crop or flip.
+
+    A label map is resized by nearest neighbour, and each pixel is replaced by the nearest colour of the Cityscapes
+    palette (black included), since a JPEG changes colours.
+
+    Returns:
+        uint8, or float32 in [-1, 1] where the domain's value range is given.
+
+    Raises:
+        UserError: the image cannot be read.
+    """
+    is_labels = config.labels == domain
+    stored = decode_example(example, config, domain)
+    size = eval_size(height_width(stored), config, MULTIPLE)
+    image = resize(stored, *size, nearest=is_labels)
+    if is_labels and image.shape[2] == 3:
+        return snap_to_palette(image, color_array(unlabelled=True))
+    return image
+
+
+def sample_images(data: Dataset, config: DataConfig, number: int) -> dict[Domain, Num[np.ndarray, "N H W C"]]:
+    """Read at most `number` test images of each domain for a picture grid, or training images if there are no others.
+
+    They are spread over the split, since its first images are often similar, such as frames of one film. If their sizes
+    differ, each is cropped around its center to the largest size that fits into all.
+
+    Returns:
+        The same number of images for A and B, all of one height and width.
+
+    Raises:
+        UserError: an image cannot be read and `config.on_error` is "stop", or no image of a domain can be read.
+    """
+    splits: dict[Domain, Split] = {
+        "A": data.test_A if len(data.test_A) else data.train_A,
+        "B": data.test_B if len(data.test_B) else data.train_B,
+    }
+    number = min(number, *(len(split) for split in splits.values()))
+    chosen = {domain: _spread(split, config, domain, number) for domain, split in splits.items()}
+    number = min(len(images_) for images_ in chosen.values())
+    sizes = [image.shape[:2] for images_ in chosen.values() for image in images_[:number]]
+    height, width = (min(sides) for sides in zip(*sizes, strict=True))
+    if config.crops:
+        height, width = min(height, config.image_size), min(width, config.image_size)
+    return {
+        domain: np.stack([center_crop(image, (height, width)) for image in images_[:number]])
+        for domain, images_ in chosen.items()
+    }
+
+
+def _spread(split: Split, config: DataConfig, domain: Domain, number: int) -> list[AnyImage]:
+    """Read `number` images at equal distances; unreadable ones are left out if `config.on_error` is "skip"."""
+    chosen, last_error = [], None
+    for place in range(number):
+        try:
+            chosen.append(eval_image(split[place * len(split) // number], config, domain))
+        except UserError as error:
+            if config.on_error == "stop":
+                raise
+            last_error = error
+    if last_error is not None and not chosen:
+        raise last_error
+    return chosen

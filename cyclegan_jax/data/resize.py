@@ -1,0 +1,79 @@
+"""Resizing images, and the sizes that the preprocess modes of the official code (`data.preprocess`) ask for.
+
+XLA compiles a program for arrays of a fixed shape. In the modes without a crop, where images keep sizes of their own,
+all training images of a domain must therefore have one size.
+"""
+
+import numpy as np
+from jaxtyping import Num
+from PIL import Image
+
+from cyclegan_jax.config import DataConfig
+from cyclegan_jax.data.images import height_width, to_array, to_pillow
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+def resize(
+    image: Num[np.ndarray, "H W C"] | Image.Image, height: int, width: int, *, nearest: bool
+) -> Num[np.ndarray, "{height} {width} C"]:
+    """Resize with Pillow, as the official code does.
+
+    Args:
+        image: uint8 or float32 of 1, 3 or 4 channels; or a picture from `decode.open_picture`, which saves two copies.
+        height: in pixels.
+        width: in pixels.
+        nearest: take the nearest pixel, which makes no new colours (for label maps), instead of bicubic interpolation
+            with antialiasing (for photos; RGBA colours of uint8 are weighted by their alpha).
+
+    Returns:
+        An array of the same dtype; `image` itself if it is an array of that size.
+    """
+    if height_width(image) == (height, width):
+        return to_array(image) if isinstance(image, Image.Image) else image
+    method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
+    if isinstance(image, Image.Image):
+        return to_array(image.resize((width, height), method))
+    if image.dtype == np.uint8:
+        return to_array(to_pillow(image).resize((width, height), method))
+    # Pillow has float pictures (mode F) of one channel only.
+    channels = [Image.fromarray(channel).resize((width, height), method) for channel in np.moveaxis(image, 2, 0)]
+    return np.stack([np.asarray(channel, dtype=np.float32) for channel in channels], axis=2)
+
+
+def train_size(size: Size, config: DataConfig, multiple: int) -> Size:
+    """Return the size to which a training image is resized, before the crop if there is one.
+
+    Args:
+        size: the stored size of the image.
+        config: its `preprocess`, `image_size` and `load_size`.
+        multiple: without a crop, height and width are rounded to multiples of this.
+    """
+    if config.preprocess == "resize_and_crop":
+        return config.resolved_load_size, config.resolved_load_size
+    if config.preprocess in ("scale_width", "scale_width_and_crop"):
+        size = _scaled_to_width(size, config.resolved_load_size)
+    return size if config.crops else rounded(size, multiple)
+
+
+def eval_size(size: Size, config: DataConfig, multiple: int) -> Size:
+    """Return the size to which a test image is resized; test images are never cropped.
+
+    In `resize_and_crop`, training sees crops of `image_size` from squares of `load_size`; the official code then tests
+    on the whole image, resized to `image_size`. In the other modes a test image keeps the scale of training, and height
+    and width are rounded to multiples of `multiple`.
+    """
+    if config.preprocess == "resize_and_crop":
+        return config.image_size, config.image_size
+    return rounded(train_size(size, config, multiple), multiple)
+
+
+def rounded(size: Size, multiple: int) -> Size:
+    """Round height and width to the nearest multiple of a number, and at least to that number."""
+    height, width = (max(multiple, round(side / multiple) * multiple) for side in size)
+    return height, width
+
+
+def _scaled_to_width(size: Size, width: int) -> Size:
+    return max(1, round(size[0] * width / size[1])), width

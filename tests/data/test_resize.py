@@ -1,0 +1,141 @@
+"""Resizing, and the sizes of the preprocess modes in training and in testing."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cyclegan_jax.config import DataConfig, TrainConfig
+from cyclegan_jax.data import palette
+from cyclegan_jax.data.batches import train_iterator
+from cyclegan_jax.data.dataset import Dataset
+from cyclegan_jax.data.images import AnyImage, Uint8Image
+from cyclegan_jax.data.resize import eval_size, resize
+from cyclegan_jax.data.train_images import train_sizes
+from cyclegan_jax.errors import UserError
+from tests.helpers.examples import config, example, split_of
+
+
+def noise(height: int, width: int, seed: int = 0, channels: int = 3) -> Uint8Image:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("nearest", [False, True])
+def test_resize_gives_the_size_for_all_channels(channels: int, nearest: bool) -> None:
+    resized = resize(noise(10, 14, channels=channels), 6, 21, nearest=nearest)
+    assert resized.shape == (6, 21, channels)
+    assert resized.dtype == np.uint8
+
+
+def test_resize_to_its_own_size_changes_nothing() -> None:
+    image = noise(10, 14)
+    for nearest in (False, True):
+        np.testing.assert_array_equal(resize(image, 10, 14, nearest=nearest), image)
+
+
+def test_resize_averages_what_it_shrinks() -> None:
+    """Antialiasing: fine black and white lines turn gray, where bicubic without it would keep some black or white."""
+    lines = np.zeros((64, 64, 3), np.uint8)
+    lines[:, ::2] = 255
+    assert np.ptp(resize(lines, 16, 16, nearest=False)[:, 2:-2]) < 10
+    assert set(np.unique(resize(lines, 64, 24, nearest=True))) == {0, 255}
+
+
+def test_resize_nearest_makes_no_new_colours_where_bicubic_does() -> None:
+    labels = palette.color_array()[noise(40, 40, channels=1)[..., 0] % 19]
+    known = {tuple(color) for color in palette.color_array().tolist()}
+
+    def colors(image: Uint8Image) -> set[tuple[int, ...]]:
+        return {tuple(color) for color in image.reshape(-1, 3).tolist()}
+
+    assert colors(resize(labels, 27, 33, nearest=True)) <= known
+    assert not colors(resize(labels, 27, 33, nearest=False)) <= known
+
+
+def first(pixels: Uint8Image, experiment: TrainConfig) -> AnyImage:
+    item = example(pixels, "photos/one.png")
+    return next(train_iterator(Dataset(split_of(item), split_of(item)), experiment))["A"][0]
+
+
+def is_crop(image: AnyImage, of: AnyImage) -> bool:
+    side = image.shape[0]
+    places = [(y, x) for y in range(of.shape[0] - side + 1) for x in range(of.shape[1] - side + 1)]
+    return any(np.array_equal(image, of[y : y + side, x : x + side]) for y, x in places)
+
+
+@pytest.mark.parametrize(
+    ("values", "resized"),
+    [
+        ({"preprocess": "resize_and_crop", "load_size": 20}, (20, 20)),
+        ({"preprocess": "crop"}, (30, 50)),
+        ({"preprocess": "scale_width_and_crop", "load_size": 40}, (24, 40)),
+    ],
+)
+def test_crops_are_taken_from_the_image_in_the_size_of_the_mode(
+    values: dict[str, Any], resized: tuple[int, int]
+) -> None:
+    pixels = noise(30, 50)
+    experiment = config(image_size=16, flip=False, **values)
+    crop = first(pixels, experiment)
+    assert crop.shape == (16, 16, 3)
+    assert is_crop(crop, resize(pixels, *resized, nearest=False))
+
+
+@pytest.mark.parametrize(
+    ("values", "resized"),
+    [
+        ({"preprocess": "none"}, (32, 52)),
+        ({"preprocess": "none", "size": (30, 49)}, (32, 48)),  # Python rounds a half to the even number of steps
+        ({"preprocess": "scale_width", "load_size": 24}, (16, 24)),
+        ({"preprocess": "scale_width"}, (8, 16)),
+    ],
+)
+def test_without_a_crop_the_whole_image_is_trained_on(values: dict[str, Any], resized: tuple[int, int]) -> None:
+    height, width = values.pop("size", (31, 51))
+    pixels = noise(height, width)
+    experiment = config(image_size=16, flip=False, **values)
+    np.testing.assert_array_equal(first(pixels, experiment), resize(pixels, *resized, nearest=False))
+
+
+def test_sizes_are_multiples_of_the_size_multiple() -> None:
+    from cyclegan_jax.recipes import pytorch_gan
+
+    item = example(noise(31, 51), "one.png")
+    data = DataConfig(preprocess="none")
+    sizes = train_sizes(Dataset(split_of(item), split_of(item)), TrainConfig(data=data))
+    assert sizes == {"A": (32, 52), "B": (32, 52)}
+    experiment = TrainConfig(data=data, discriminator=pytorch_gan().discriminator)
+    assert train_sizes(Dataset(split_of(item), split_of(item)), experiment)["A"] == (32, 48)
+
+
+def test_only_images_of_different_domains_may_differ_in_size() -> None:
+    wide, tall = example(noise(16, 32), "wide.png"), example(noise(32, 16), "tall.png")
+    experiment = config(image_size=16, preprocess="none")
+    batch = next(train_iterator(Dataset(split_of(wide), split_of(tall)), experiment))
+    assert (batch["A"].shape, batch["B"].shape) == ((1, 16, 32, 3), (1, 32, 16, 3))
+    mixed = train_iterator(Dataset(split_of(wide, tall), split_of(tall)), experiment)
+    with pytest.raises(UserError, match=r"tall\.png is 16x32 .* but the first of domain A is 32x16: without a crop"):
+        next(mixed), next(mixed)
+
+
+@pytest.mark.parametrize("values", [{"preprocess": "crop"}, {"preprocess": "scale_width_and_crop", "load_size": 40}])
+def test_an_image_smaller_than_the_crop_is_an_error(values: dict[str, Any]) -> None:
+    with pytest.raises(
+        UserError, match=r"photos/one\.png is \d+x\d+ pixels before the crop .* smaller than the crop of 32"
+    ):
+        first(noise(12, 24), config(image_size=32, **values))
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("resize_and_crop", (64, 64)),
+        ("crop", (100, 200)),
+        ("none", (100, 200)),
+        ("scale_width", (32, 64)),
+        ("scale_width_and_crop", (36, 72)),
+    ],
+)
+def test_test_images_are_whole_and_keep_the_scale_of_training(mode: Any, expected: tuple[int, int]) -> None:
+    assert eval_size((101, 202), DataConfig(image_size=64, preprocess=mode), 4) == expected
