@@ -143,7 +143,7 @@ def test_processes_share_the_batch_of_one(noise: Dataset) -> None:
         expected, shares = next(whole), [next(part) for part in parts]
         assert all(share["A"].shape == (2, 8, 8, 3) for share in shares)
         assert_same({domain: np.concatenate([share[domain] for share in shares]) for domain in expected}, expected)
-    # The position is that of all together: another number of processes can go on from it.
+    # The position counts the pairs of all processes, so that another number of processes can resume from it.
     assert parts[1].get_state() == whole.get_state()
     alone = train_iterator(noise, config(batch_size=6))
     alone.set_state(parts[1].get_state())

@@ -114,7 +114,7 @@ def test_an_exif_rotation_is_applied_as_for_8_bit_images(orientation: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("encoded", "said"),
+    ("encoded", "message"),
     [
         (
             npy(np.array([[0, 4096]], np.uint16)),
@@ -131,8 +131,8 @@ def test_an_exif_rotation_is_applied_as_for_8_bit_images(orientation: int) -> No
         (b"text", r"the image scan\.npy cannot be read"),
     ],
 )
-def test_values_outside_the_limits_and_bad_files_are_errors(encoded: bytes, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_values_outside_the_limits_and_bad_files_are_errors(encoded: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         decode_16bit.decode_scaled(encoded, 1, (0, 4095), "scan.npy")
 
 

@@ -46,7 +46,7 @@ def test_sample_images_come_from_all_over_the_test_split() -> None:
     assert [int(i) for i in found["A"][:, 0, 0, 0]] == [0, 3, 6]
     assert [int(i) for i in found["B"][:, 0, 0, 0]] == [0, 1, 2]
     few = sample_images(Dataset(EMPTY, EMPTY, numbered(9), numbered(2)), config().data, 4)
-    assert few["A"].shape == few["B"].shape == (2, 8, 8, 3), "a grid has as many rows for both"
+    assert few["A"].shape == few["B"].shape == (2, 8, 8, 3), "a grid has the same number of rows for both"
 
 
 def test_sample_images_of_any_size_are_the_middles() -> None:

@@ -107,7 +107,7 @@ def test_save_png_is_read_back_as_it_was(tmp_path: Path, channels: int) -> None:
 
 
 def test_save_png_replaces_a_picture_at_once(tmp_path: Path) -> None:
-    """Whoever has the old file open goes on reading the old picture, not a mixture."""
+    """A reader that has the old file open still reads the old picture, not a mixture of both."""
     images.save_png(tmp_path / "a.png", noise(6, 5, 3))
     old = (tmp_path / "a.png").read_bytes()
     with (tmp_path / "a.png").open("rb") as reader:

@@ -94,7 +94,7 @@ def test_from_8_bits_to_a_stated_range_and_its_transparency():
         (
             np.full((4, 4), 9.0),
             DataConfig(range_A=(0, 1)),
-            r"x holds values from 9 to 9, but data.range_A states 0 to 1",
+            r"x holds values from 9 to 9, but data.range_A is 0 to 1",
         ),
     ],
 )

@@ -233,7 +233,7 @@ def picture_cut(archives: Path, package: str) -> None:
 
 @pytest.mark.parametrize("package", ["gtFine", "leftImg8bit"])
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("harm", "message"),
     [
         (
             without,
@@ -249,9 +249,11 @@ def picture_cut(archives: Path, package: str) -> None:
         (picture_cut, r"{package}/(train|val)/.*png in .*zip cannot be read"),
     ],
 )
-def test_wrong_archives_are_errors(archives: Path, package: str, harm: Callable[[Path, str], None], said: str) -> None:
+def test_wrong_archives_are_errors(
+    archives: Path, package: str, harm: Callable[[Path, str], None], message: str
+) -> None:
     harm(archives, package)
-    with pytest.raises(UserError, match=said.format(package=package)):
+    with pytest.raises(UserError, match=message.format(package=package)):
         cityscapes.prepare(archives, (8, 16))
     assert not (archives / "cyclegan_16x8").exists()
 

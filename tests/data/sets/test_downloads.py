@@ -203,7 +203,7 @@ def test_any_answer_is_an_answer(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (CONTENT, None),
         (
@@ -214,14 +214,14 @@ def test_any_answer_is_an_answer(server: Server) -> None:
         (None, r"cannot be read \(No such file or directory\)"),
     ],
 )
-def test_a_file_is_checked(tmp_path: Path, content: bytes | None, said: str | None) -> None:
+def test_a_file_is_checked(tmp_path: Path, content: bytes | None, message: str | None) -> None:
     path = tmp_path / "horse2zebra.zip"
     if content is not None:
         path.write_bytes(content)
     archive = Archive("http://elsewhere/a.zip", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-    if said is None:
+    if message is None:
         downloads.check(archive, path)
         return
-    with pytest.raises(UserError, match=said) as refusal:
+    with pytest.raises(UserError, match=message) as refusal:
         downloads.check(archive, path)
     assert str(path) in str(refusal.value)

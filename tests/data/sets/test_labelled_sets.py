@@ -155,7 +155,7 @@ def test_a_set_is_prepared_once_and_logged(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("cyclegan_tny", r"TFDS has no data set 'cyclegan_tny': did you mean cyclegan_tiny\?$"),
         ("", r"TFDS has no data set '': give one of its catalog, such as cifar10 or mnist$"),
@@ -172,8 +172,8 @@ def test_a_set_is_prepared_once_and_logged(
         ),
     ],
 )
-def test_a_set_or_class_that_does_not_exist_is_refused(kept: Path, name: str, said: str) -> None:
-    with pytest.raises(UserError, match=said) as refusal:
+def test_a_set_or_class_that_does_not_exist_is_refused(kept: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as refusal:
         open_labelled(CATS, name, str(kept))
     assert str(refusal.value).startswith(f"data.name_B is {name!r}, but ")
     assert "\n" not in str(refusal.value)
@@ -231,8 +231,10 @@ def test_a_set_prepared_for_tensorflow_is_refused(kept: Path, tmp_path: Path) ->
     shutil.copytree(kept, tmp_path / "sets")
     description = tmp_path / "sets" / "cyclegan_other" / "1.0.0" / "dataset_info.json"
     description.write_text(json.dumps(json.loads(description.read_text()) | {"fileFormat": "tfrecord"}))
-    said = r"stored in .*cyclegan_other/1\.0\.0 as tfrecord, which needs .* `tfds build cyclegan_other --file_format="
-    with pytest.raises(UserError, match=said):
+    message = (
+        r"stored in .*cyclegan_other/1\.0\.0 as tfrecord, which needs .* `tfds build cyclegan_other --file_format="
+    )
+    with pytest.raises(UserError, match=message):
         open_labelled("cyclegan_other", CATS, str(tmp_path / "sets"))
 
 

@@ -162,8 +162,8 @@ def test_a_damaged_archive_is_refused_by_its_path(packed: Path, damage: str) -> 
     path = packed / "horse2zebra.zip"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] if damage == "half" else content[:-1] + b"!")
-    said = "bytes instead of" if damage == "half" else "has the sha256"
-    with pytest.raises(UserError, match=rf"the archive {path} is not the one published at {URL}: .*{said}"):
+    message = "bytes instead of" if damage == "half" else "has the sha256"
+    with pytest.raises(UserError, match=rf"the archive {path} is not the one published at {URL}: .*{message}"):
         paper_sets.open_paper_set("horse2zebra", str(packed))
     assert not (packed / "cyclegan_jax").exists()
 
@@ -216,7 +216,7 @@ def test_a_damaged_data_set_is_refused(packed: Path, damage: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         (
             "horse2zebr",
@@ -227,8 +227,8 @@ def test_a_damaged_data_set_is_refused(packed: Path, damage: str) -> None:
         ("cycle_gan/cityscapes", r"use --data\.source=cityscapes$"),
     ],
 )
-def test_an_unknown_name_is_refused(tmp_path: Path, name: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_an_unknown_name_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         paper_sets.open_paper_set(name, str(tmp_path))
 
 
