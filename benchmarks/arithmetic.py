@@ -1,10 +1,10 @@
-"""How many floating-point operations the networks need; a multiplication and its addition are two."""
+"""Count the floating-point operations that the networks need; a multiplication and its addition are two."""
 
 from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 
 
 def generator(config: GeneratorConfig, size: int, channels: int = 3) -> float:
-    """One image of `size` x `size` pixels through a generator."""
+    """FLOPs of one image of `size` x `size` pixels through a generator."""
     width, full, half, quarter = config.width, size**2, size**2 / 4, size**2 / 16
     products: float = 49 * channels * width * full * 2
     products += 9 * width * (2 * width) * half + 9 * (2 * width) * (4 * width) * quarter
@@ -16,7 +16,7 @@ def generator(config: GeneratorConfig, size: int, channels: int = 3) -> float:
 
 
 def discriminator(config: DiscriminatorConfig, size: int, channels: int = 3) -> tuple[float, float]:
-    """One image through a discriminator; and of that, what the first convolution does."""
+    """FLOPs of one image through a discriminator, and those of its first convolution alone."""
     if config.kind == "pytorch_gan":
         widths = [channels, *(config.width * 2**k for k in range(4))]
         outputs = [(size / 2 ** (k + 1)) ** 2 for k in range(4)]
@@ -31,11 +31,11 @@ def discriminator(config: DiscriminatorConfig, size: int, channels: int = 3) -> 
 
 
 def train_step(config: TrainConfig) -> float:
-    """A whole step: what backpropagation needs, and nothing that a step throws away.
+    """FLOPs of a whole training step: those that backpropagation needs, without any that are discarded.
 
-    Backwards costs as much as forwards twice: for the weights and for the input. A generator runs four times, six with
-    the identity of the target domain. A discriminator sees real and generated images without a gradient for them, and
-    the generated ones once more without a gradient for its weights.
+    The backward pass costs twice the forward pass: once for the weights, once for the input. A generator runs four
+    times, six with the identity loss of the target domain. A discriminator sees real and generated images without a
+    gradient for them, and the generated ones once more without a gradient for its weights.
     """
     size = config.data.image_size
     passes = 6 if config.loss.identity_weight > 0 and config.loss.identity == "target" else 4

@@ -1,9 +1,10 @@
-"""Time the CPU forms of the networks' convolutions beside XLA's own, taking turns.
+"""Compare the time of the CPU forms of the networks' convolutions with XLA's own, in turns.
 
     python -m benchmarks.convolutions
 
-For each kind of layer: the gradient of the weights, tap by tap and as XLA writes it; then whole layers, forward and
-backward, in the forms of `winograd.py`, `upsampling.py` and `thin.py` and as they stand. The last line is JSON.
+For each kind of layer: the gradient of the weights, tap by tap and as XLA computes it; then whole layers, forward and
+backward, in the forms of `winograd.py`, `upsampling.py` and `few_channels.py` and as XLA computes them. The last line
+is JSON.
 """
 
 import json
@@ -19,17 +20,12 @@ backend.prepare()
 import jax
 import numpy as np
 
-from cyclegan_jax.kernels import (
-    convolution,
-    upsampling,
-    winograd,
-)
-from cyclegan_jax.kernels import few_channels as thin
-from cyclegan_jax.kernels.convolution import NHWC, Pads
+from cyclegan_jax.kernels import convolution, few_channels, plain, taps, upsampling, winograd
+from cyclegan_jax.kernels.choice import Kernels, Padding
 
 ROUNDS = 15
 # Of a generator at 128 px, width 64: input side, kernel side, channels in and out, stride, pads, dilation.
-LAYERS: dict[str, tuple[int, int, int, int, int, Pads, int]] = {
+LAYERS: dict[str, tuple[int, int, int, int, int, Padding, int]] = {
     "3x3 stride 2, 64 to 128": (128, 3, 64, 128, 2, ((1, 1), (1, 1)), 1),
     "4x4 stride 2, 64 to 128 (D)": (64, 4, 64, 128, 2, ((1, 1), (1, 1)), 1),
     "3x3 residual, 256": (34, 3, 256, 256, 1, ((0, 0), (0, 0)), 1),
@@ -39,13 +35,13 @@ LAYERS: dict[str, tuple[int, int, int, int, int, Pads, int]] = {
 }
 # Input side, kernel side, channels in and out, the form.
 WHOLE: dict[str, tuple[int, int, int, int, Callable[..., jax.Array]]] = {
-    "3x3 residual, 256": (34, 3, 256, 256, winograd.conv3x3),
-    "3x3 residual, 256, of 256 px images": (66, 3, 256, 256, winograd.conv3x3),
-    "3x3 residual, 128, of 64 px images": (18, 3, 128, 128, winograd.conv3x3),
-    "nearest and 3x3, 256 to 128": (32, 3, 256, 128, upsampling.conv3x3_of_upsampled),
-    "nearest and 3x3, 128 to 64": (64, 3, 128, 64, upsampling.conv3x3_of_upsampled),
-    "7x7 from RGB, 64": (134, 7, 3, 64, thin.conv_thin),
-    "7x7 to RGB, 64": (134, 7, 64, 3, thin.conv_thin),
+    "3x3 residual, 256": (34, 3, 256, 256, winograd.convolve),
+    "3x3 residual, 256, of 256 px images": (66, 3, 256, 256, winograd.convolve),
+    "3x3 residual, 128, of 64 px images": (18, 3, 128, 128, winograd.convolve),
+    "nearest and 3x3, 256 to 128": (32, 3, 256, 128, upsampling.convolve_upsampled),
+    "nearest and 3x3, 128 to 64": (64, 3, 128, 64, upsampling.convolve_upsampled),
+    "7x7 from RGB, 64": (134, 7, 3, 64, few_channels.convolve),
+    "7x7 to RGB, 64": (134, 7, 64, 3, few_channels.convolve),
 }
 
 
@@ -53,16 +49,14 @@ def main() -> None:
     print("| layer | ours ms | XLA's form ms | ratio | used |\n|---|---:|---:|---:|---|")
     results = {}
     for name, layer in LAYERS.items():
-        _, kernel_side, inputs, outputs, stride, _, dilation = layer
-        used = convolution._taps_are_faster((kernel_side, kernel_side, inputs, outputs), stride, dilation)
-        results[name] = report(f"weight gradient: {name}", *weight_gradients(*layer), used)
+        results[name] = report(f"weight gradient: {name}", *weight_gradients(*layer), takes_taps(*layer))
     for name, whole in WHOLE.items():
         results[f"whole: {name}"] = report(f"forward and backward: {name}", *whole_layers(*whole), True)
     print(json.dumps({name: round(ratio, 2) for name, ratio in results.items()}))
 
 
 def report(name: str, ours: Callable[[], Any], plain: Callable[[], Any], used: bool) -> float:
-    """Print a row and return how many times longer the plain form takes."""
+    """Print a row and return the plain form's time divided by ours."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for run, taken in zip((ours, plain), times, strict=True):
@@ -74,22 +68,32 @@ def report(name: str, ours: Callable[[], Any], plain: Callable[[], Any], used: b
     return slow / fast
 
 
+def takes_taps(
+    side: int, kernel_side: int, inputs: int, outputs: int, stride: int, padding: Padding, dilation: int
+) -> bool:
+    """Whether the networks compute the weight gradient of a layer tap by tap, or would but for another form."""
+    kernels = Kernels.for_platform("cpu").without("winograd", "few_channels")
+    kernel = (kernel_side, kernel_side, inputs, outputs)
+    if dilation == 2:
+        return kernels.doubling_convolution(kernel) == "taps"
+    image, dtype = (1, side, side, inputs), np.dtype("float32")
+    return kernels.convolution(image, kernel, dtype, stride=stride, padding=padding) == "taps"
+
+
 def weight_gradients(
-    side: int, kernel_side: int, inputs: int, outputs: int, stride: int, pads: Pads, dilation: int
+    side: int, kernel_side: int, inputs: int, outputs: int, stride: int, padding: Padding, dilation: int
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
     rng = np.random.default_rng(0)
     x = jax.device_put(rng.normal(size=(1, side, side, inputs)).astype(np.float32))
     kernel = jax.device_put(rng.normal(size=(kernel_side, kernel_side, inputs, outputs)).astype(np.float32))
 
     def convolve(kernel: jax.Array) -> jax.Array:
-        return jax.lax.conv_general_dilated(
-            x, kernel, (stride, stride), pads, (dilation, dilation), dimension_numbers=NHWC
-        )
+        return plain.convolve(x, kernel, stride, padding, dilation)
 
     grad = jax.device_put(rng.normal(size=jax.eval_shape(convolve, kernel).shape).astype(np.float32))
-    ours = jax.jit(lambda x, grad: convolution.weight_gradient(x, grad, kernel, stride, pads, dilation))
-    plain = jax.jit(lambda grad: jax.vjp(convolve, kernel)[1](grad)[0])
-    return lambda: ours(x, grad), lambda: plain(grad)
+    ours = jax.jit(lambda x, grad: taps.weight_gradient(x, grad, kernel, stride, padding, dilation))
+    xlas = jax.jit(lambda grad: jax.vjp(convolve, kernel)[1](grad)[0])
+    return lambda: ours(x, grad), lambda: xlas(grad)
 
 
 def whole_layers(
@@ -100,12 +104,10 @@ def whole_layers(
     kernel = jax.device_put(rng.normal(size=(kernel_side, kernel_side, inputs, outputs)).astype(np.float32))
     grad = jax.device_put(rng.normal(size=jax.eval_shape(form, x, kernel).shape).astype(np.float32))
 
-    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        if form is upsampling.conv3x3_of_upsampled:
-            x, pads = convolution.upsample_nearest(x), [(1, 1), (1, 1)]
-        else:
-            pads = [(0, 0), (0, 0)]
-        return jax.lax.conv_general_dilated(x, kernel, (1, 1), pads, dimension_numbers=NHWC)
+    def xlas(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        if form is upsampling.convolve_upsampled:
+            return plain.convolve(plain.upsample_nearest(x), kernel, 1, ((1, 1), (1, 1)))
+        return plain.convolve(x, kernel, 1, convolution.UNPADDED)
 
     def both_ways(function: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable[[], Any]:
         @jax.jit
@@ -115,7 +117,7 @@ def whole_layers(
 
         return lambda: run(x, kernel, grad)
 
-    return both_ways(lambda x, kernel: form(x, kernel)), both_ways(plain)
+    return both_ways(form), both_ways(xlas)
 
 
 if __name__ == "__main__":

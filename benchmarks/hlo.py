@@ -1,4 +1,4 @@
-"""What the kernels of a program compiled for a GPU read, write and compute, from XLA's text of it."""
+"""Count what the kernels of a program compiled for a GPU read, write and compute, from XLA's text of the program."""
 
 import re
 from collections.abc import Iterator
@@ -16,9 +16,10 @@ class Kernel:
     """One launch.
 
     Attributes:
-        kind: for a table's row, such as "convolution" or "reduction".
-        bytes: of its operands and results; what it reads twice counts once, and what in part, but for slices, whole.
-        flops: of a convolution, two a multiplication and addition; 0 for others.
+        kind: the table's row, such as "convolution, forward" or "fusion, reduce".
+        bytes: size of its operands and results. An operand that it reads twice counts once; one that it reads in part
+            counts whole, except for slices.
+        flops: of a convolution, two per multiplication and addition; 0 for others.
     """
 
     kind: str
@@ -51,10 +52,10 @@ def kernels(text: str) -> Iterator[Kernel]:
 
 
 def _convolution(shape: str, operands: list[str], rest: str) -> tuple[str, float]:
-    """Which of the three passes it is, and its arithmetic; arrays are (N, H, W, C), kernels (O, h, w, I)."""
+    """Which of the three passes a convolution is, and its FLOPs; arrays are (N, H, W, C), kernels (O, h, w, I)."""
     result, first, second = (_dimensions(each)[0] for each in (shape, *operands[:2]))
     if "BackwardFilter" in rest:
-        # Each of the gradient's pixels meets each tap, for all pairs of channels: those of the kernel that results.
+        # Each pixel of the gradient meets each tap for all pairs of channels; the result has the kernel's shape.
         return "weights", 2 * prod(result) * prod(second[:3])
     if "BackwardInput" in rest:
         return "input", 2 * prod(second) * prod(first[:3])

@@ -1,9 +1,9 @@
-"""Where the time of a training step goes on CPU: each kind of layer alone, as it is and without our forms.
+"""Where the time of a training step goes on CPU: each kind of layer alone, with and without our forms.
 
     python -m benchmarks.layers
 
 The `pytorch_gan` step at 128 px, width 64, 6 blocks, batch 1. A layer is timed forward and backward, for the weights
-and the input, and taken as often as the step has it; what the whole step takes beyond their sum is the last row.
+and the input, and multiplied by how often the step has it; "everything else" is the whole step less their sum.
 """
 
 import statistics
@@ -27,7 +27,7 @@ from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.kernels import convolution
 from cyclegan_jax.kernels import instance_norm as norm
-from cyclegan_jax.kernels.convolution import NHWC
+from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import layers
 
 ROUNDS = 9
@@ -37,7 +37,7 @@ Run = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution: the input's side, the kernel's, channels, and how many of it one pass of its network has."""
+    """A convolution: sides of input and kernel, channels, and how many of them one pass of its network has."""
 
     side: int
     kernel: int
@@ -62,7 +62,7 @@ DISCRIMINATOR = {
     f"4x4 stride 2 (D), {inputs} to {outputs}": Layer(side, 4, inputs, outputs, stride=2, pad=1)
     for side, inputs, outputs in ((128, 3, 64), (64, 64, 128), (32, 128, 256), (16, 256, 512))
 }
-# Side, channels, and how many norms of this size a generator's pass has.
+# Side, channels, and the number of norms of this size in one pass of a generator.
 NORMS = {"norm, ReLU, padding at 128 px": (128, 64, 2), "at 64 px": (64, 128, 2), "at 32 px": (32, 256, 1 + 2 * BLOCKS)}
 
 
@@ -85,43 +85,43 @@ def main() -> None:
         pool_size=0,
     )
     rows["Adam"] = (1, both_ways(partial(updated, config)))
-    rows["the step"] = (1, both_ways(lambda: sides.our_step(config, sides.images(config)).run))
+    rows["the step"] = (1, both_ways(lambda kernels: sides.our_step(config, sides.images(config), kernels=kernels).run))
     report({name: (number, milliseconds(runs)) for name, (number, runs) in rows.items()})
 
 
-def both_ways(make: Callable[[], Run]) -> list[Run]:
-    """What `make` makes, compiled by a first run, as it is and without our forms."""
+def both_ways(make: Callable[[Kernels], Run]) -> list[Run]:
+    """The work with and without our forms, each compiled by a first run."""
     made = []
-    for plain in ((), ("all",)):
-        with forms.without(plain):
-            made.append(make())
-            jax.block_until_ready(made[-1]())
+    for words in ((), ("all",)):
+        made.append(make(forms.without(words)))
+        jax.block_until_ready(made[-1]())
     return made
 
 
-def convolved(layer: Layer) -> Run:
+def convolved(layer: Layer, kernels: Kernels) -> Run:
     """A convolution forward and backward."""
-    options: dict[str, Any] = {"padding": ((layer.pad, layer.pad),) * 2, "lhs_dilation": (1, 1)}
-    function = convolution.conv_of_nearest_upsampled if layer.of_nearest else convolution.conv_general_dilated
 
     def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return function(x, kernel, (layer.stride, layer.stride), dimension_numbers=NHWC, **options)
+        if layer.of_nearest:
+            return convolution.convolve_upsampled(x, kernel, kernels)
+        pads = (layer.pad, layer.pad)
+        return convolution.convolve(x, kernel, kernels, stride=layer.stride, padding=(pads, pads))
 
     image = (1, layer.side, layer.side, layer.inputs)
     return pulled_back(convolve, image, (layer.kernel, layer.kernel, layer.inputs, layer.outputs))
 
 
-def normalized(side: int, channels: int) -> Run:
-    """What stands between two convolutions of a generator, forward and backward."""
+def normalized(side: int, channels: int, kernels: Kernels) -> Run:
+    """The operations between two convolutions of a generator, forward and backward."""
 
     def normalize(x: jax.Array) -> jax.Array:
-        return layers.reflection_pad(jax.nn.relu(norm.instance_norm(x)), 1)
+        return layers.reflection_pad(jax.nn.relu(norm.instance_norm(x, kernels)), 1)
 
     return pulled_back(normalize, (1, side, side, channels))
 
 
-def updated(config: TrainConfig) -> Run:
-    """Adam's update of all parameters."""
+def updated(config: TrainConfig, kernels: Kernels) -> Run:
+    """Adam's update of all parameters, which has one form."""
     transform = optimizer.adam(config.optimizer)
     current = jax.jit(lambda: state.create(config, transform))()
     params = (current.generators, current.discriminators)
@@ -136,7 +136,7 @@ def updated(config: TrainConfig) -> Run:
 
 
 def pulled_back(function: Callable[..., jax.Array], *shapes: tuple[int, ...]) -> Run:
-    """A function of random arrays and its gradients for a random one."""
+    """A function of random arrays, and its gradients for a random cotangent."""
     rng = np.random.default_rng(0)
     arrays = [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes]
     grad = jnp.asarray(rng.normal(size=jax.eval_shape(function, *arrays).shape), jnp.float32)
@@ -150,7 +150,7 @@ def pulled_back(function: Callable[..., jax.Array], *shapes: tuple[int, ...]) ->
 
 
 def milliseconds(runs: list[Run]) -> list[float]:
-    """The median time of each; they take turns."""
+    """The median time of each; they run in turns."""
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(ROUNDS):
         for run, taken in zip(runs, times, strict=True):
@@ -161,7 +161,7 @@ def milliseconds(runs: list[Run]) -> list[float]:
 
 
 def report(rows: dict[str, tuple[int, list[float]]]) -> None:
-    """A Markdown table: each layer's time as often as the step has it, and its share of the step."""
+    """Print a Markdown table: the time of all layers of a kind in a step, and their share of the step."""
     steps = rows.pop("the step")[1]
     print("| | in a step | without our forms, ms | share | as it is, ms | share |\n|---|---:|---:|---:|---:|---:|")
     rest = list(steps)

@@ -5,17 +5,16 @@
     pip install -e '.[tpu]'
     python -m benchmarks.plan --chip v5e --devices 4 --batch 1
 
-A plan, not a measurement. For an H200, a kernel is said to take as long as its bytes or its arithmetic do at the rates
-below, which no kernel reaches; convolutions are chosen on a GPU only, and the time of launches is not counted. It shows
-what a change saves, and finds the layers for which the GPU has no kernel. For a TPU, whose compiler takes ten minutes
-and more for a whole step, it is the memory, and XLA's own count of operations and bytes.
+A plan, not a measurement. For an H200, it counts for each kernel the time of its bytes or its arithmetic at the rates
+below, which no kernel reaches; XLA selects convolution kernels on a GPU only, and the time of launches is not counted.
+The plan shows what a change saves, and finds the layers for which the GPU has no kernel. For a TPU it reports the
+memory, and XLA's own count of operations and bytes; its compiler takes ten minutes or more for a whole step.
 """
 
 import argparse
 import collections
 import os
 from typing import Any
-from unittest import mock
 
 # The plugins look for their devices when they are loaded, and compile without any.
 os.environ |= {"JAX_PLATFORMS": "cpu", "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -30,13 +29,14 @@ from benchmarks import arithmetic, forms, hlo
 from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.devices import sharding
+from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 
 BYTES_A_SECOND = 4.3e12
-"""What a copy reaches of the 4.8 TB/s that the maker publishes."""
+"""The rate that a copy reaches, of the 4.8 TB/s that the maker publishes."""
 FLOPS = {"bfloat16": 790e12, "float32": 395e12}
-"""What a large matrix product reaches, in float32 with TF32's digits."""
+"""The rate that a large matrix product reaches, in float32 with TF32's digits."""
 H200 = """
 platform_name: "CUDA"
 device_description_str: "NVIDIA H200"
@@ -71,8 +71,8 @@ def main() -> None:
     parser.add_argument("--recipe", choices=("paper", "pytorch_gan"), default="paper")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--blocks", type=int, default=9)
-    parser.add_argument("--batch", type=int, default=16, help="pairs of images a device")
-    parser.add_argument("--devices", type=int, default=1, help="of an H200: of one machine; of a TPU: 4, 8 or 64")
+    parser.add_argument("--batch", type=int, default=16, help="pairs of images per device")
+    parser.add_argument("--devices", type=int, default=1, help="H200s of one machine, or 4, 8 or 64 TPU chips")
     parser.add_argument("--dtype", choices=FLOPS, default="bfloat16")
     parser.add_argument("--without", nargs="*", choices=(*forms.FORMS, "all"), default=[])
     args = parser.parse_args()
@@ -94,8 +94,8 @@ def main() -> None:
     )
     print(f"{args.devices} {args.chip}, jax {jax.__version__}: needs {needed / 1e12:.2f} TFLOP a device")
     for form in ("", *args.without):
-        with forms.without([form]):
-            compiled = plan(config, args.chip, args.devices)
+        kernels = forms.without([form], "gpu" if args.chip == "h200" else "tpu")
+        compiled = plan(config, args.chip, args.devices, kernels)
         print(f"\n{'without ' + form if form else 'as it is'}\n")
         if args.chip == "h200":
             report_kernels(compiled, args.dtype)
@@ -103,31 +103,29 @@ def main() -> None:
 
 
 def devices_of(chip: str, number: int) -> list[jax.Device]:
-    """Devices that programs can be compiled for, but not run on."""
+    """Descriptions of devices, for which programs can be compiled but not run."""
     if chip == "h200":
         return list(topologies.get_topology_desc("", "cuda", target_config=H200, topology=f"1x1x{number}").devices)
     shape = {4: "2x2", 8: "2x4", 64: "8x8"}[number]
     return list(topologies.get_topology_desc(f"{chip}:{shape}", "tpu").devices)
 
 
-def plan(config: TrainConfig, chip: str, devices: int) -> jax.stages.Compiled:
-    """The training step as `train.py` compiles it."""
+def plan(config: TrainConfig, chip: str, devices: int, kernels: Kernels) -> jax.stages.Compiled:
+    """The training step as `train.py` compiles it, with the forms that `kernels` chooses."""
     mesh = sharding.make_mesh(devices_of(chip, devices))
-    with mock.patch.object(jax, "default_backend", lambda: "gpu" if chip == "h200" else "tpu"):
-        transform = optimizer.adam(config.optimizer)
-        step = make_train_step(
-            config, cyclegan.define(config), transform, epoch_images=1000, spread=sharding.OverMesh(mesh)
-        )
-        current = jax.eval_shape(lambda: state.create(config, transform))
-        shape = (config.batch_size, config.data.image_size, config.data.image_size, 3)
-        batch = {domain: jax.ShapeDtypeStruct(shape, np.uint8) for domain in "AB"}
-        whole, parts = sharding.replicated(mesh), sharding.split(mesh)
-        jitted = jax.jit(step, donate_argnums=0, in_shardings=(whole, parts), out_shardings=whole)
-        return jitted.lower(current, batch).compile()
+    transform = optimizer.adam(config.optimizer)
+    networks = cyclegan.define(config, kernels=kernels)
+    step = make_train_step(config, networks, transform, epoch_images=1000, spread=sharding.OverMesh(mesh))
+    current = jax.eval_shape(lambda: state.create(config, transform))
+    shape = (config.batch_size, config.data.image_size, config.data.image_size, 3)
+    batch = {domain: jax.ShapeDtypeStruct(shape, np.uint8) for domain in "AB"}
+    whole, parts = sharding.replicated(mesh), sharding.split(mesh)
+    jitted = jax.jit(step, donate_argnums=0, in_shardings=(whole, parts), out_shardings=whole)
+    return jitted.lower(current, batch).compile()
 
 
 def report_kernels(compiled: jax.stages.Compiled, dtype: str) -> None:
-    """A Markdown table of the kernels by kind."""
+    """Print a Markdown table of the kernels by kind."""
     rows: dict[str, list[float]] = collections.defaultdict(lambda: [0, 0.0, 0.0, 0.0])
     for kernel in hlo.kernels(compiled.as_text() or ""):
         exchanged = kernel.kind.startswith(("all-", "collective"))
@@ -142,7 +140,7 @@ def report_kernels(compiled: jax.stages.Compiled, dtype: str) -> None:
 
 
 def report_memory(compiled: jax.stages.Compiled) -> None:
-    """Lines on what one device holds, and where XLA counts them, the operations and bytes of a step."""
+    """Print what one device holds, and where XLA counts them, the operations and bytes of a step."""
     memory: Any = compiled.memory_analysis()
     held = memory.argument_size_in_bytes + memory.generated_code_size_in_bytes
     print(f"\nstate, batch and program take {held / 2**30:.2f} GiB of a device's memory, ", end="")

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from benchmarks.turns import Side
 from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 from tests.parity import reference_networks, reference_training
@@ -52,10 +53,12 @@ def images(config: TrainConfig) -> Float32[np.ndarray, "2 N H W 3"]:
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
-def our_step(config: TrainConfig, batch: Float32[np.ndarray, "2 N H W 3"], steps: int = 1) -> Side:
+def our_step(
+    config: TrainConfig, batch: Float32[np.ndarray, "2 N H W 3"], steps: int = 1, kernels: Kernels | None = None
+) -> Side:
     """Compile our training step as training does; `steps` of them run in one dispatch."""
     transform = optimizer.adam(config.optimizer)
-    step = make_train_step(config, cyclegan.define(config), transform, epoch_images=1000)
+    step = make_train_step(config, cyclegan.define(config, kernels=kernels), transform, epoch_images=1000)
     current = jax.jit(lambda: state.create(config, transform))()
     pair = jax.device_put({"A": batch[0], "B": batch[1]})
     work: Callable[..., Any] = step

@@ -1,4 +1,4 @@
-"""Time one training step: ours, the PyTorch reference, and the reference tuned, taking turns.
+"""Time one training step in turns: ours, the PyTorch reference, and the reference tuned.
 
     python -m benchmarks.train_step --size 128 --blocks 6
     python -m benchmarks.train_step --device gpu --dtype bfloat16 --size 256 --blocks 9 --batch 1 16
@@ -21,9 +21,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sides.add_arguments(parser)
     parser.add_argument(
-        "--without", nargs="*", choices=(*forms.FORMS, "all"), default=[], help="add ours without a form of its own"
+        "--without", nargs="*", choices=(*forms.FORMS, "all"), default=[], help="also time our step without a form"
     )
-    parser.add_argument("--scan", type=int, default=0, help="add ours with so many steps in one dispatch")
+    parser.add_argument("--scan", type=int, default=0, help="also time our step with this many steps per dispatch")
     args = parser.parse_args()
     jax.config.update("jax_platforms", {"cpu": "cpu", "gpu": "cuda"}[args.device])
     print(turns.describe(args.device))
@@ -38,8 +38,7 @@ def main() -> None:
             if args.scan:
                 measured["ours_scan"] = sides.our_step(config, images, args.scan)
             for form in args.without:
-                with forms.without([form]):
-                    measured[f"ours_without_{form}"] = sides.our_step(config, images)
+                measured[f"ours_without_{form}"] = sides.our_step(config, images, kernels=forms.without([form]))
             measured["torch_eager"] = sides.torch_step(config, images, args.device, tuned=False)
             if not args.no_compiled:
                 measured["torch_compiled"] = sides.torch_step(config, images, args.device, tuned=True)

@@ -1,4 +1,4 @@
-"""Measure several ways of doing one work: they take turns, so that a drifting machine is fair to all."""
+"""Measure several implementations of one job in turns, so that a machine whose speed drifts is fair to all."""
 
 import json
 import statistics
@@ -15,12 +15,12 @@ import torch
 
 @dataclass(frozen=True)
 class Side:
-    """One way of doing the work.
+    """One implementation.
 
     Attributes:
-        run: does it once and waits for the end.
-        start_seconds: how long it took to compile, and to run for the first time.
-        peak_bytes: the most device memory that it takes, where that can be told.
+        run: does the job once and waits for the end.
+        start_seconds: how long it took to compile and to run for the first time.
+        peak_bytes: its peak of device memory; None where the backend does not report it.
     """
 
     run: Callable[[], None]
@@ -29,7 +29,7 @@ class Side:
 
 
 def milliseconds(sides: Mapping[str, Side], rounds: int) -> dict[str, float]:
-    """The median time of each, of `rounds` rounds in which they take turns."""
+    """The median time of each over `rounds` rounds, in each of which every one runs once."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
@@ -40,7 +40,7 @@ def milliseconds(sides: Mapping[str, Side], rounds: int) -> dict[str, float]:
 
 
 def matrix_rate(dtype: str, device: str) -> float:
-    """FLOP/s of a large matrix product of random numbers: what this machine does at best."""
+    """FLOP/s of a large matrix product of random numbers, the best this machine does."""
     side = 8192 if device == "gpu" else 2048
     repeats = 20 if device == "gpu" else 3
     keys = jax.random.split(jax.random.key(0))
@@ -67,15 +67,15 @@ def describe(device: str) -> str:
 def report(
     name: str, sides: Mapping[str, Side], times: Mapping[str, float], *, batch: int, flops: float, peak_rate: float
 ) -> dict[str, Any]:
-    """Print a Markdown table of one work and return its figures.
+    """Print a Markdown table of one job and return its figures.
 
     Args:
-        name: of the work, above the table.
-        sides: the ways of doing it; the first is ours.
+        name: the job, printed above the table.
+        sides: the implementations; the first is ours.
         times: milliseconds of each.
-        batch: images, or pairs of them, that the work takes.
-        flops: the arithmetic that the work needs.
-        peak_rate: FLOP/s of a large matrix product, of which shares are told.
+        batch: images, or pairs of them, that the job processes.
+        flops: floating-point operations that the job needs.
+        peak_rate: FLOP/s of a large matrix product, for comparison.
     """
     print(f"\n{name}; {flops / 1e9:,.0f} GFLOP; a matrix product runs at {peak_rate / 1e9:,.0f} GFLOP/s\n")
     print("| | ms | images/s | time against ours | GFLOP/s | of a matrix product | first run s | peak memory GiB |")
@@ -97,7 +97,7 @@ def report(
 
 
 def print_json(results: list[dict[str, Any]]) -> None:
-    """The last line: the figures of one work, or of several as a list."""
+    """Print the last line: the figures of one job, or of several as a list."""
     print(json.dumps(results[0] if len(results) == 1 else results))
 
 

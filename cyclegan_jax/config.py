@@ -296,11 +296,6 @@ class TrainConfig:
                 "set loss.identity_weight to 0 or make the channels equal"
             )
 
-    @property
-    def size_multiple(self) -> int:
-        """Of what the sides of a training image must be for the config's networks."""
-        return 16 if self.discriminator.kind == "pytorch_gan" else 4
-
 
 _Config = TypeVar("_Config")
 

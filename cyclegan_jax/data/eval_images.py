@@ -1,7 +1,5 @@
 """Test images: whole, resized, with nothing random; for evaluation and for picture grids."""
 
-from typing import Final
-
 import numpy as np
 from jaxtyping import Num
 
@@ -13,9 +11,7 @@ from cyclegan_jax.data.images import AnyImage, height_width
 from cyclegan_jax.data.palette import color_array, snap_to_palette
 from cyclegan_jax.data.resize import eval_size, resize
 from cyclegan_jax.errors import UserError
-
-MULTIPLE: Final = 4
-"""Of what the sides of a generator's images must be."""
+from cyclegan_jax.networks.generator import ResNetGenerator
 
 
 def eval_image(example: Example, config: DataConfig, domain: Domain) -> Num[np.ndarray, "H W C"]:
@@ -32,7 +28,7 @@ def eval_image(example: Example, config: DataConfig, domain: Domain) -> Num[np.n
     """
     is_labels = config.labels == domain
     stored = decode_example(example, config, domain)
-    size = eval_size(height_width(stored), config, MULTIPLE)
+    size = eval_size(height_width(stored), config, ResNetGenerator.size_multiple)
     image = resize(stored, *size, nearest=is_labels)
     if is_labels and image.shape[2] == 3:
         return snap_to_palette(image, color_array(unlabelled=True))

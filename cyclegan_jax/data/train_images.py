@@ -17,6 +17,7 @@ from cyclegan_jax.data.image_cache import ImageCache
 from cyclegan_jax.data.images import height_width
 from cyclegan_jax.data.resize import Size, resize, train_size
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.networks import cyclegan
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class TrainImages:
         self._split = split
         self._config = config.data
         self._domain = domain
-        self._multiple = config.size_multiple
+        self._multiple = cyclegan.size_multiple(config)
         # Two independent seeds per domain, hashed from one: with seed for A and seed + 1 for B, the order of B in one
         # run would be the order of A in another.
         seeds = np.random.SeedSequence([config.seed, "AB".index(domain)]).generate_state(2)

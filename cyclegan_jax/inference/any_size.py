@@ -1,7 +1,7 @@
 """Images of any size through a generator: few compilations, and tiles for those that memory does not hold whole.
 
 A program is compiled for one shape. Images are therefore laid into arrays of a few sizes, `bucket`, in which the
-network treats each as if it were alone (`networks/extent.py`): the result is that of the image by itself, to rounding.
+network treats each as if it were alone (`networks/frame.py`): the result is that of the image by itself, to rounding.
 
 Tiles overlap by the network's receptive field, so that inside of its margin a tile is what the whole image would give:
 there is nothing to blend. Only the instance norms look farther than that. Their statistics are those of one pass over
@@ -25,7 +25,7 @@ from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels.instance_norm import Statistics
 from cyclegan_jax.networks.cyclegan import Params
-from cyclegan_jax.networks.frame import Given, Part, Recorded
+from cyclegan_jax.networks.frame import Corner, GivenStatistics, RecordingStatistics
 from cyclegan_jax.networks.generator import ResNetGenerator
 
 FloatImage = npt.NDArray[np.floating[Any]]
@@ -158,8 +158,8 @@ class AnySize:
         widths: jax.Array,
     ) -> jax.Array:
         with jax.default_matmul_precision(self._precision):
-            extent = Part(images.shape[1], heights, widths)
-            return _wide(nnx.merge(graphdef, params)(images, extent=extent))
+            frame = Corner(images.shape[1], heights, widths)
+            return _wide(nnx.merge(graphdef, params)(images, frame=frame))
 
     def _run_recorded(
         self,
@@ -170,9 +170,9 @@ class AnySize:
         widths: jax.Array,
     ) -> list[Statistics]:
         with jax.default_matmul_precision(self._precision):
-            recorded = Recorded(Part(images.shape[1], heights, widths))
-            nnx.merge(graphdef, params)(images, extent=recorded)
-            return recorded.taken
+            frame = RecordingStatistics(Corner(images.shape[1], heights, widths))
+            nnx.merge(graphdef, params)(images, frame=frame)
+            return frame.recorded
 
     def _run_given(
         self,
@@ -184,8 +184,8 @@ class AnySize:
         statistics: list[Statistics],
     ) -> jax.Array:
         with jax.default_matmul_precision(self._precision):
-            extent = Given(Part(images.shape[1], heights, widths), iter(statistics))
-            return _wide(nnx.merge(graphdef, params)(images, extent=extent))
+            frame = GivenStatistics(Corner(images.shape[1], heights, widths), iter(statistics))
+            return _wide(nnx.merge(graphdef, params)(images, frame=frame))
 
 
 def _wide(output: jax.Array) -> jax.Array:

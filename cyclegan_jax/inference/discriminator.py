@@ -86,10 +86,8 @@ def patch_centres(module: PatchGAN) -> tuple[float, int]:
     first, step = 0.0, 1
     for layer in [*module.convs, module.head]:
         kernel = layer.kernel.shape[0]
-        padding: Any = layer.padding
-        strides: Any = layer.strides
-        first += ((kernel - 1) / 2 - padding[0][0]) * step
-        step *= int(np.max(strides))
+        first += ((kernel - 1) / 2 - layer.padding[0][0]) * step
+        step *= layer.stride
     return first, step
 
 

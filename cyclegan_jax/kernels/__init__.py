@@ -1,1 +1,1 @@
-"""The forms that the networks' operations take on each platform; they know JAX alone."""
+"""The operations of the networks, each in the form that is fastest on its platform; imports nothing but JAX."""

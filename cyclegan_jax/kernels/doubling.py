@@ -1,89 +1,99 @@
 """Convolutions that double height and width, in the form for which GPUs have kernels.
 
-Written as a convolution of an input with zeros between its pixels, XLA puts the zeros into memory on GPU, multiplies
-by them, and takes the gradient of the weights by a convolution whose kernel is as large as the image. The same numbers
-are the gradient of a convolution of stride 2 by its input, and then all three passes are kernels of cuDNN.
+Written plainly, such a convolution reads an input with zeros between its pixels. On GPU, XLA writes those zeros to
+memory, multiplies by them, and computes the weight gradient by a convolution whose kernel is as large as the image.
+The same function is also the gradient of a stride-2 ("halving") convolution with respect to its input. In that form all
+three passes are ordinary kernels of cuDNN: the forward pass is a backward-input kernel, the gradient of the input a
+forward kernel, and the weight gradient a backward-filter kernel.
 """
 
-import functools
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-NHWC = ("NHWC", "HWIO", "NHWC")
+from cyclegan_jax.kernels import plain
+
+Small = Float[Array, "N H W I"]
+Large = Float[Array, "N h w O"]
+Weights = Float[Array, "k k I O"]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def conv_doubling(x: jax.Array, kernel: jax.Array, before: int, precision: Any = None) -> jax.Array:
-    """Put a zero after every pixel, `before` zeros in front, zeros behind up to twice the size, and convolve.
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve(x: Small, kernel: Weights, before: int) -> Large:
+    """Put a zero after every pixel, add zeros around the image up to twice its size afterwards, and convolve.
 
     Args:
-        x: (N, H, W, I).
-        kernel: (k, k, I, O).
-        before: zeros at the top and left.
-        precision: of the products.
+        x: the images.
+        kernel: the weights.
+        before: zeros at the top and the left.
 
     Returns:
-        (N, 2H, 2W, O).
+        Images of twice the height and width.
     """
-    # XLA knows the gradient of a convolution by the mirrored kernel; behind the barrier it cannot mirror it back.
-    halving = jax.lax.optimization_barrier(_of_halving(kernel))
+    # XLA recognises the gradient of a convolution by its mirrored kernel, and would simplify the two mirrorings, ours
+    # and that of the transposition, to the plain form again. It does not look through the barrier.
+    halving = jax.lax.optimization_barrier(_mirrored(kernel))
     number, height, width, _ = x.shape
     doubled = jax.ShapeDtypeStruct((number, 2 * height, 2 * width, kernel.shape[3]), x.dtype)
-    (y,) = jax.linear_transpose(lambda y: _halve(y, halving, before, precision), doubled)(x)
+    # A convolution is linear in its input, so its gradient is its transpose.
+    (y,) = jax.linear_transpose(lambda y: _halve(y, halving, before), doubled)(x)
     return y
 
 
-def _forward(
-    x: jax.Array, kernel: jax.Array, before: int, precision: Any
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return conv_doubling(x, kernel, before, precision), (x, kernel)
+def _forward(x: Small, kernel: Weights, before: int) -> tuple[Large, tuple[Small, Weights]]:
+    return convolve(x, kernel, before), (x, kernel)
 
 
-def _backward(
-    before: int, precision: Any, saved: tuple[jax.Array, jax.Array], grad: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def _backward(before: int, saved: tuple[Small, Weights], grad: Large) -> tuple[Small, Weights]:
     x, kernel = saved
-    halving = _of_halving(kernel)
-    x_grad = _halve(grad, halving, before, precision)
-    (halving_grad,) = jax.linear_transpose(lambda halving: _halve(grad, halving, before, precision), halving)(x)
-    return x_grad, _of_halving(halving_grad)
+    halving = _mirrored(kernel)
+    x_grad = _halve(grad, halving, before)
+    # The halving convolution is linear in its kernel, too: the weight gradient is the transpose of that, applied to x.
+    (halving_grad,) = jax.linear_transpose(lambda halving: _halve(grad, halving, before), halving)(x)
+    return x_grad, _mirrored(halving_grad)
 
 
-conv_doubling.defvjp(_forward, _backward)
+convolve.defvjp(_forward, _backward)
 
 
-def conv3x3_of_upsampled(x: jax.Array, kernel: jax.Array, precision: Any = None) -> jax.Array:
-    """Double height and width by repeating pixels, then convolve with zero padding 1: 4 products an output, not 9.
+def convolve_upsampled(x: Small, kernel: Float[Array, "3 3 I O"]) -> Large:
+    """Double height and width by repeating pixels, then convolve with zero padding 1, as one doubling convolution.
 
-    Along an axis, with taps a, b, c, every output is one of a x[p-1] + (b + c) x[p] and (a + b) x[p] + c x[p+1]: what
-    the kernel (a, a + b, b + c, c) gives between whose input's pixels there are zeros.
+    Along an axis, with taps a, b, c, the outputs at pixel p of the input are
+
+        even: a x[p-1] + (b + c) x[p]
+        odd:  (a + b) x[p] + c x[p+1]
+
+    The kernel (a, a + b, b + c, c), slid over the pixels with zeros between them, meets the same pixels with the same
+    weights. An output takes 4 products instead of 9, and the large image is never written.
 
     Args:
-        x: (N, H, W, I).
-        kernel: (3, 3, I, O).
-        precision: of the products.
+        x: the images.
+        kernel: the weights.
 
     Returns:
-        (N, 2H, 2W, O).
+        Images of twice the height and width.
     """
+    # 16-bit weights are added up in 32 bits and rounded once.
     wide = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32))
-    return conv_doubling(x, _folded(_folded(wide, 0), 1).astype(kernel.dtype), 2, precision)
+    return convolve(x, _folded(_folded(wide, 0), 1).astype(kernel.dtype), 2)
 
 
-def _folded(kernel: jax.Array, axis: int) -> jax.Array:
+def _folded(kernel: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """Four taps for three, along an axis."""
     a, b, c = (jax.lax.index_in_dim(kernel, place, axis, keepdims=False) for place in range(3))
     return jnp.stack([a, a + b, b + c, c], axis)
 
 
-def _of_halving(kernel: jax.Array) -> jax.Array:
-    """The kernel of the convolution of stride 2, from that of the doubling one, or back."""
+def _mirrored(kernel: Float[Array, "k k a b"]) -> Float[Array, "k k b a"]:
+    """The kernel of the halving convolution from that of the doubling one, or the other way round."""
     return jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
 
 
-def _halve(y: jax.Array, halving: jax.Array, before: int, precision: Any) -> jax.Array:
+def _halve(y: Large, halving: Float[Array, "k k O I"], before: int) -> Small:
+    """The stride-2 convolution whose gradient the doubling one is."""
+    # A doubling convolution that starts `before` zeros early corresponds to a halving one that starts k - 1 - before.
     pad = halving.shape[0] - 1 - before
-    return jax.lax.conv_general_dilated(
-        y, halving, (2, 2), ((pad, pad), (pad, pad)), dimension_numbers=NHWC, precision=precision
-    )
+    return plain.convolve(y, halving, 2, ((pad, pad), (pad, pad)))

@@ -1,68 +1,79 @@
-"""Instance norm, and for accelerators its gradient in few passes over the activations.
+"""Instance norm, and for accelerators a form with its gradient in few passes over the activations.
 
-There a norm costs what it reads and writes. As JAX derives the gradient, XLA writes float32 copies of the activations
-to memory and reads them again; in the closed form below it does not. On CPU the closed form is the slower one.
+On an accelerator a norm costs what it reads and writes. For the gradient that JAX derives, XLA writes float32 copies of
+the activations to memory and reads them again; for the closed form below it does not. On CPU the closed form
+is slower, at 0.87 of the speed.
 """
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
-Statistics = tuple[jax.Array, jax.Array]
-"""Mean and variance of each image and channel, (N, 1, 1, C)."""
+from cyclegan_jax.kernels.choice import Kernels
+
+Images = Float[Array, "N H W C"]
+Moment = Float[Array, "N 1 1 C"]
+Statistics = tuple[Moment, Moment]
+"""Mean and variance of each image and channel."""
 
 EPS = 1e-5
-"""Added to the variance, as by `torch.nn.InstanceNorm2d`."""
+"""Added to the variance, as in `torch.nn.InstanceNorm2d`."""
 
 
-def statistics(x: jax.Array, inside: jax.Array | None = None) -> Statistics:
+def statistics(x: Images, inside: Bool[Array, "N H W 1"] | None = None) -> Statistics:
     """Mean and biased variance of each image and channel over height and width, in float32 at least.
 
     Args:
-        x: (N, H, W, C).
-        inside: (N, H, W, 1) bool, the pixels that count; None is all.
+        x: the images.
+        inside: which pixels count; None means all.
     """
     wide = _wide(x)
     mean = wide.mean(axis=(1, 2), keepdims=True, where=inside)
     return mean, jnp.square(wide - mean).mean(axis=(1, 2), keepdims=True, where=inside)
 
 
-def normalize(x: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
+def normalize(x: Images, mean: Moment, variance: Moment) -> Images:
     """Shift and scale to zero mean and unit variance; the result has the type of `x`."""
     return ((x.astype(mean.dtype) - mean) * jax.lax.rsqrt(variance + EPS)).astype(x.dtype)
 
 
-def instance_norm(x: jax.Array) -> jax.Array:
-    """Normalise each image and channel of an NHWC array over height and width.
+def instance_norm(x: Images, kernels: Kernels) -> Images:
+    """Normalise each image and channel over height and width.
 
     There are no learned scale and offset and no running statistics, and the variance is the biased one: the defaults
     of `torch.nn.InstanceNorm2d`, which CycleGAN uses. The result has the type of `x`; sums are in float32 at least.
+
+    Args:
+        x: the images.
+        kernels: chooses the form.
     """
-    if jax.default_backend() == "cpu":
-        return normalize(x, *statistics(x))
-    return in_few_passes(x)
+    if kernels.instance_norm() == "few_pass_norm":
+        return in_few_passes(x)
+    return normalize(x, *statistics(x))
 
 
 @jax.custom_vjp
-def in_few_passes(x: jax.Array) -> jax.Array:
+def in_few_passes(x: Images) -> Images:
     """`instance_norm` in the form for accelerators."""
     return _forward(x)[0]
 
 
-def _forward(x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, Statistics]]:
-    taken = _statistics_in_one_pass(x) if _is_narrow(x) else statistics(x)
-    return normalize(x, *taken), (x, taken)
+def _forward(x: Images) -> tuple[Images, tuple[Images, Statistics]]:
+    moments = _statistics_in_one_pass(x) if _is_narrow(x) else statistics(x)
+    return normalize(x, *moments), (x, moments)
 
 
-def _backward(saved: tuple[jax.Array, Statistics], grad: jax.Array) -> tuple[jax.Array]:
-    """With y the normalised x: (grad - mean(grad) - y mean(grad y)) / deviation."""
+def _backward(saved: tuple[Images, Statistics], grad: Images) -> tuple[Images]:
+    """(grad - mean(grad) - y mean(grad y)) / deviation, where y is the normalised x."""
     x, (mean, variance) = saved
     scale = jax.lax.rsqrt(variance + EPS)
     if _is_narrow(x):
-        # Tied together, the gradient is made once for all uses. The sum of grad x in place of grad y lets the compiler
-        # take both sums in one pass.
+        # Without the barrier XLA computes `grad` anew for each of its uses below.
         x, grad = jax.lax.optimization_barrier((x, grad))
+        # mean(grad y), from sums of grad and grad x, which need no mean of x first: XLA computes both in one pass.
         along = scale * ((_wide(grad) * _wide(x)).mean(axis=(1, 2), keepdims=True) - mean * _mean(grad))
     else:
+        # In float32 the difference of large sums above would lose digits that the activations have.
         along = _mean(grad * (_wide(x) - mean) * scale)
     y = (_wide(x) - mean) * scale
     return ((scale * (_wide(grad) - _mean(grad) - y * along)).astype(x.dtype),)
@@ -71,19 +82,23 @@ def _backward(saved: tuple[jax.Array, Statistics], grad: jax.Array) -> tuple[jax
 in_few_passes.defvjp(_forward, _backward)
 
 
-def _statistics_in_one_pass(x: jax.Array) -> Statistics:
-    """By the mean of squares, from which float32 loses what matters only below the digits that a 16-bit `x` has."""
+def _statistics_in_one_pass(x: Images) -> Statistics:
+    """The variance as mean square less squared mean, of a 16-bit `x`.
+
+    The subtraction cancels digits of the float32 sums, but none of those that 16 bits have. Rounding may leave it just
+    below 0, which `rsqrt` would turn into NaN.
+    """
     mean = _mean(x)
     return mean, jnp.maximum(jnp.square(_wide(x)).mean(axis=(1, 2), keepdims=True) - jnp.square(mean), 0)
 
 
-def _mean(x: jax.Array) -> jax.Array:
+def _mean(x: Images) -> Moment:
     return _wide(x).mean(axis=(1, 2), keepdims=True)
 
 
-def _is_narrow(x: jax.Array) -> bool:
+def _is_narrow(x: Images) -> bool:
     return x.dtype.itemsize < 4
 
 
-def _wide(x: jax.Array) -> jax.Array:
+def _wide(x: Images) -> Images:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))

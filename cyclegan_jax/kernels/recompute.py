@@ -1,44 +1,50 @@
-"""Memory for time: passes through a network whose activations are not kept for the gradients but computed once more."""
+"""Less memory for more time: calls whose activations are not kept for the gradients but computed a second time."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
 
-Generate = Callable[[Any, jax.Array, jax.Array | None], jax.Array]
-"""From parameters, images (N, H, W, C) in [-1, 1] and dropout keys (N,) or None to images."""
+Images = Float[Array, "N H W C"]
+Keys = Key[Array, " N"] | None
+Generate = Callable[[Any, Images, Keys], Images]
+"""A network: from parameters, images in [-1, 1] and dropout keys, or None, to images."""
 
 
 class Recomputed:
-    """Calls functions so that their gradients compute the activations again, for one call after the other.
+    """Calls functions so that their gradients compute the activations again, one call after the other.
 
-    `jax.checkpoint` asks for the same by a barrier that XLA heeds on accelerators. On CPU, XLA removes the barrier
-    before it orders the program, computes everything for a second time right away, and keeps it as before (jaxlib
-    0.10: 1.05 times the memory in place of less). So here the second computation takes in numbers that are not known
-    earlier: the cotangent of its output, and a gradient from the call whose turn it is before.
+    `jax.checkpoint` requests the same with a barrier, which XLA respects on accelerators. On CPU, XLA removes the
+    barrier before it schedules the program. It then computes everything a second time right away, and keeps it as
+    before (jaxlib 0.10: 1.05 times the memory instead of less). So here the second computation depends on numbers that
+    are not known earlier: the cotangent of its output, and a gradient of the call that has to be finished before.
     """
 
     def __init__(self) -> None:
+        # A scalar 0 that each call passes on to the next. Backwards, its cotangent runs from the last call to the first
+        # and makes each wait for the one after it, so that only one call's activations exist at a time.
         self._turn = jnp.zeros(())
 
-    def __call__(self, generate: Generate, params: Any, images: jax.Array, keys: jax.Array | None) -> jax.Array:
-        """The value of `generate(params, images, keys)`."""
+    def __call__(self, generate: Generate, params: Any, images: Images, keys: Keys) -> Images:
+        """Return `generate(params, images, keys)`."""
         output, self._turn = _recomputed(generate)(params, images, keys, self._turn)
         return output
 
 
-def _recomputed(generate: Generate) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """`generate` that takes and gives a number too, 0, whose cotangents run from the last call back to the first."""
+def _recomputed(generate: Generate) -> Callable[..., tuple[Array, Array]]:
+    """`generate` with the turn as a further argument and a further result."""
 
     @jax.custom_vjp
-    def once(params: Any, images: jax.Array, keys: jax.Array | None, turn: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def once(params: Any, images: Images, keys: Keys, turn: Float[Array, ""]) -> tuple[Array, Array]:
         return generate(params, images, keys), turn
 
-    def forward(params: Any, images: jax.Array, keys: jax.Array | None, turn: jax.Array) -> tuple[Any, Any]:
+    def forward(params: Any, images: Images, keys: Keys, turn: Float[Array, ""]) -> tuple[Any, Any]:
+        # Only the inputs are kept.
         return once(params, images, keys, turn), (params, images, keys)
 
-    def backward(residuals: tuple[Any, ...], cotangents: tuple[jax.Array, jax.Array]) -> tuple[Any, ...]:
+    def backward(residuals: tuple[Any, ...], cotangents: tuple[Array, Array]) -> tuple[Any, ...]:
         params, images, keys = residuals
         cotangent, turn = cotangents
         images = images + _zero_after([cotangent, turn]).astype(images.dtype)
@@ -51,9 +57,10 @@ def _recomputed(generate: Generate) -> Callable[..., tuple[jax.Array, jax.Array]
     return once
 
 
-def _zero_after(arrays: list[jax.Array]) -> jax.Array:
-    """0, by an expression that a compiler cannot simplify or compute before all of the arrays are there."""
+def _zero_after(arrays: list[Array]) -> Float[Array, ""]:
+    """0, from an expression that a compiler can neither simplify nor compute before all of the arrays are known."""
     arrays = jax.lax.optimization_barrier(arrays)
-    # The arrays are gradients: where one is not a number the step is lost anyway, and NaN is as good as 0.
+    # The value depends on the arrays, since it is NaN where one starts with NaN. They are gradients: then the step is
+    # lost anyway. In all other cases it is 0.
     firsts = [array[(0,) * array.ndim] for array in arrays]
     return sum((jnp.where(jnp.isnan(first), first, 0) for first in firsts), jnp.zeros(()))

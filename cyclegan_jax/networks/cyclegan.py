@@ -1,22 +1,31 @@
 """The four networks of a CycleGAN together: definitions from a config, parameters, and how to apply them."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float, Key
 
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.kernels.choice import Kernels
+from cyclegan_jax.networks import weights
 from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PatchGAN, PyTorchGANDiscriminator
 from cyclegan_jax.networks.generator import ResNetGenerator
-from cyclegan_jax.networks.layers import INIT_STD
 
 Params = dict[str, Any]
 """The parameters of several networks by name (`AtoB`, `BtoA`, or `A`, `B`), each a nested dict of arrays."""
+
+_DISCRIMINATORS: Final[Mapping[str, type[PatchGAN]]] = {
+    "n_layers": NLayerDiscriminator,
+    "pytorch_gan": PyTorchGANDiscriminator,
+}
+_Network = TypeVar("_Network", ResNetGenerator, PatchGAN)
 
 
 @dataclass(frozen=True)
@@ -32,54 +41,81 @@ class Networks:
     discriminators: dict[Domain, nnx.GraphDef[PatchGAN]]
 
     def generate(
-        self, params: Params, direction: Direction, images: jax.Array, dropout_keys: jax.Array | None = None
-    ) -> jax.Array:
-        """Translate (N, H, W, C) images in [-1, 1] with the generator of `direction` in `params`."""
+        self,
+        params: Params,
+        direction: Direction,
+        images: Float[Array | np.ndarray, "N H W C"],
+        dropout_keys: Key[Array, " N"] | None = None,
+    ) -> Float[Array, "N H W _"]:
+        """Translate images in [-1, 1] with the generator of `direction` in `params`."""
         return nnx.merge(self.generators[direction], params[direction])(images, dropout_keys)
 
-    def judge(self, params: Params, domain: Domain, images: jax.Array) -> jax.Array:
-        """Patch scores (N, h, w, 1) of (N, H, W, C) images in [-1, 1] by the discriminator of `domain` in `params`."""
+    def judge(
+        self, params: Params, domain: Domain, images: Float[Array | np.ndarray, "N H W C"]
+    ) -> Float[Array, "N h w 1"]:
+        """Score the patches of images in [-1, 1] with the discriminator of `domain` in `params`."""
         return nnx.merge(self.discriminators[domain], params[domain])(images)
 
 
-def make_generator(config: TrainConfig, direction: Direction, rngs: nnx.Rngs) -> ResNetGenerator:
-    """The generator that translates in `direction`, with fresh weights."""
-    source, target = _domains(direction)
-    channels = config.data.channels(source), config.data.channels(target)
-    return ResNetGenerator(config.generator, *channels, dtype=jnp.dtype(config.dtype), rngs=rngs)
+def size_multiple(config: TrainConfig) -> int:
+    """Height and width of training images must be divisible by this, for the generators and the discriminators."""
+    return math.lcm(ResNetGenerator.size_multiple, _DISCRIMINATORS[config.discriminator.kind].size_multiple)
 
 
-def make_discriminator(config: TrainConfig, domain: Domain, rngs: nnx.Rngs) -> PatchGAN:
-    """The discriminator that judges images of `domain`, with fresh weights."""
+def make_generator(
+    config: TrainConfig, direction: Direction, key: Key[Array, ""], kernels: Kernels | None = None
+) -> ResNetGenerator:
+    """The generator that translates in `direction`, with fresh weights from `key`."""
+    channels = config.data.channels("A"), config.data.channels("B")
+    if direction == "BtoA":
+        channels = channels[::-1]
+    return ResNetGenerator(config.generator, *channels, key=key, dtype=jnp.dtype(config.dtype), kernels=kernels)
+
+
+def make_discriminator(
+    config: TrainConfig, domain: Domain, key: Key[Array, ""], kernels: Kernels | None = None
+) -> PatchGAN:
+    """The discriminator that judges images of `domain`, with fresh weights from `key`."""
     channels, width, dtype = config.data.channels(domain), config.discriminator.width, jnp.dtype(config.dtype)
     if config.discriminator.kind == "pytorch_gan":
-        return PyTorchGANDiscriminator(channels, width, dtype=dtype, rngs=rngs)
-    return NLayerDiscriminator(channels, width, config.discriminator.n_layers, dtype=dtype, rngs=rngs)
+        return PyTorchGANDiscriminator(channels, width, key=key, dtype=dtype, kernels=kernels)
+    n_layers = config.discriminator.n_layers
+    return NLayerDiscriminator(channels, width, n_layers, key=key, dtype=dtype, kernels=kernels)
 
 
-def define(config: TrainConfig, sizes: Mapping[Domain, tuple[int, int]] | None = None) -> Networks:
+def define(
+    config: TrainConfig, sizes: Mapping[Domain, tuple[int, int]] | None = None, kernels: Kernels | None = None
+) -> Networks:
     """The definitions of the config's four networks.
 
     Args:
         config: the experiment.
         sizes: height and width of each domain's training images, where they are not squares of `data.image_size`.
+        kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
 
     Raises:
-        UserError: the size of the training images is not one that they take.
+        UserError: the networks cannot take training images of this size.
     """
+    kernels = kernels or Kernels.for_platform()
 
-    def shapes(make: Any, name: str) -> Any:
-        network = nnx.eval_shape(lambda: make(config, name, nnx.Rngs(0)))
+    def graphdef(make: Callable[[Key[Array, ""]], _Network]) -> nnx.GraphDef[_Network]:
+        network = nnx.eval_shape(lambda: make(jax.random.key(0)))
         _check_image_size(config, network, sizes)
         return nnx.graphdef(network)
 
+    def generator(direction: Direction) -> nnx.GraphDef[ResNetGenerator]:
+        return graphdef(lambda key: make_generator(config, direction, key, kernels))
+
+    def discriminator(domain: Domain) -> nnx.GraphDef[PatchGAN]:
+        return graphdef(lambda key: make_discriminator(config, domain, key, kernels))
+
     return Networks(
-        generators={"AtoB": shapes(make_generator, "AtoB"), "BtoA": shapes(make_generator, "BtoA")},
-        discriminators={"A": shapes(make_discriminator, "A"), "B": shapes(make_discriminator, "B")},
+        generators={"AtoB": generator("AtoB"), "BtoA": generator("BtoA")},
+        discriminators={"A": discriminator("A"), "B": discriminator("B")},
     )
 
 
-def initialize(config: TrainConfig, key: jax.Array) -> dict[str, Params]:
+def initialize(config: TrainConfig, key: Key[Array, ""]) -> dict[str, Params]:
     """Fresh parameters, each network from a key of its own.
 
     Returns:
@@ -89,37 +125,14 @@ def initialize(config: TrainConfig, key: jax.Array) -> dict[str, Params]:
     keys = jax.random.split(key, 4)
     return {
         "generators": {
-            "AtoB": _draw_params(lambda rngs: make_generator(config, "AtoB", rngs), keys[0]),
-            "BtoA": _draw_params(lambda rngs: make_generator(config, "BtoA", rngs), keys[1]),
+            "AtoB": weights.params(make_generator(config, "AtoB", keys[0])),
+            "BtoA": weights.params(make_generator(config, "BtoA", keys[1])),
         },
         "discriminators": {
-            "A": _draw_params(lambda rngs: make_discriminator(config, "A", rngs), keys[2]),
-            "B": _draw_params(lambda rngs: make_discriminator(config, "B", rngs), keys[3]),
+            "A": weights.params(make_discriminator(config, "A", keys[2])),
+            "B": weights.params(make_discriminator(config, "B", keys[3])),
         },
     }
-
-
-def _draw_params(make: Callable[[nnx.Rngs], nnx.Module], key: jax.Array) -> Params:
-    """The parameters of a network, drawn at once and cut into its kernels.
-
-    The modules draw layer by layer; compiling a random generator for each shape of kernel takes 6 s a network on a slow
-    CPU, all four in one program 15 s, and this 0.3 s.
-    """
-    shapes: Params = nnx.to_pure_dict(nnx.state(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param))
-    leaves, structure = jax.tree.flatten_with_path(shapes)
-    is_kernel = [path[-1].key == "kernel" for path, _ in leaves]
-    ends = np.cumsum([leaf.size if kernel else 0 for kernel, (_, leaf) in zip(is_kernel, leaves, strict=True)])
-    draws = INIT_STD * jax.random.normal(key, (int(ends[-1]),), leaves[0][1].dtype)
-    values = [
-        draws[end - leaf.size : end].reshape(leaf.shape) if kernel else jnp.zeros(leaf.shape, leaf.dtype)
-        for kernel, end, (_, leaf) in zip(is_kernel, ends, leaves, strict=True)
-    ]
-    params: Params = jax.tree.unflatten(structure, values)
-    return params
-
-
-def _domains(direction: Direction) -> tuple[Domain, Domain]:
-    return ("A", "B") if direction == "AtoB" else ("B", "A")
 
 
 def _check_image_size(
@@ -136,10 +149,10 @@ def _check_image_size(
         return
     size = config.data.image_size
     if not config.data.crops:
-        return  # the data decide
+        return  # The size depends on the data.
     if size % multiple or size < minimum:
         nearest = max(-(-minimum // multiple) * multiple, round(size / multiple) * multiple)
         raise UserError(
             f"data.image_size is {size}, but {type(network).__name__} needs a multiple of {multiple} that is at least "
-            f"{minimum}: take {nearest}"
+            f"{minimum}: use {nearest}"
         )

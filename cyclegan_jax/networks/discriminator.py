@@ -1,11 +1,17 @@
 """The PatchGAN discriminators: the official n-layer one (paper, appendix 7.2) and PyTorch-GAN's."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float, Key
 
-from cyclegan_jax.kernels import instance_norm as norm
-from cyclegan_jax.networks.layers import check_input, conv
+from cyclegan_jax.kernels.choice import Kernels
+from cyclegan_jax.kernels.instance_norm import instance_norm
+from cyclegan_jax.networks import weights
+from cyclegan_jax.networks.layers import Conv, check_input
 
 
 class PatchGAN(nnx.Module):
@@ -14,29 +20,31 @@ class PatchGAN(nnx.Module):
     Leaky ReLUs of slope 0.2; instance norm after every convolution but the first and the head.
     """
 
+    size_multiple: ClassVar[int]
+    """Height and width must be multiples of this."""
     channels: int
     dtype: jnp.dtype
-    size_multiple: int
     min_size: int
-    convs: nnx.List[nnx.Conv]
-    head: nnx.Conv
+    convs: nnx.List[Conv]
+    head: Conv
+    kernels: Kernels
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array | np.ndarray, "..."]) -> Float[Array, "N h w 1"]:
         """Judge images.
 
         Args:
             x: (N, H, W, channels) in [-1, 1]; H and W multiples of `size_multiple`, at least `min_size`.
 
         Returns:
-            (N, h, w, 1) unbounded scores, one a patch: 1 for real and 0 for generated.
+            Unbounded scores, one per patch: towards 1 for real images and 0 for generated ones.
 
         Raises:
             UserError: the shape is not one the network can take.
         """
         check_input(x, "the discriminator", channels=self.channels, multiple=self.size_multiple, minimum=self.min_size)
-        h = x.astype(self.dtype)
+        h = jnp.asarray(x, self.dtype)
         for index, layer in enumerate(self.convs):
-            h = layer(h) if index == 0 else norm.instance_norm(layer(h))
+            h = layer(h) if index == 0 else instance_norm(layer(h), self.kernels)
             h = jax.nn.leaky_relu(h, 0.2)
         return self.head(h)
 
@@ -44,34 +52,47 @@ class PatchGAN(nnx.Module):
 class NLayerDiscriminator(PatchGAN):
     """The official PatchGAN: `n_layers` stride-2 convolutions, one of stride 1, and a one-channel head of stride 1.
 
-    Three layers judge patches of 70x70 pixels and return (H/8 - 2) x (W/8 - 2) scores. Any size is taken: an odd row or
+    Three layers judge patches of 70x70 pixels and return (H/8 - 2) x (W/8 - 2) scores. It takes any size: an odd row or
     column at the edge is seen by fewer patches.
     """
 
-    def __init__(self, channels: int, width: int, n_layers: int = 3, *, dtype: jnp.dtype | None = None, rngs: nnx.Rngs):
-        """Draw the weights.
+    size_multiple: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        n_layers: int = 3,
+        *,
+        key: Key[Array, ""],
+        dtype: jnp.dtype | None = None,
+        kernels: Kernels | None = None,
+    ):
+        """Create the network with fresh weights.
 
         Args:
             channels: channels of the images it judges.
-            width: channels after the first convolution; they double a layer, up to 8 times the width.
+            width: channels after the first convolution; they double per layer, up to 8 times the width.
             n_layers: stride-2 convolutions.
+            key: random key of the weights (`weights.draw`).
             dtype: type of the arithmetic, float32 by default; parameters are float32 at least.
-            rngs: source of the initial weights, N(0, 0.02).
+            kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
         """
         self.dtype = jnp.dtype(dtype or jnp.float32)
+        self.kernels = kernels or Kernels.for_platform()
         self.channels = channels
-        self.size_multiple = 1
-        # The last norm sees a map of H / 2^n_layers - 1 pixels a side, and a norm needs more than one value.
+        # The last norm sees a map of H / 2^n_layers - 1 pixels per side, and a norm needs more than one value.
         self.min_size = 3 * 2**n_layers
         widths = [channels, *(width * min(2**k, 8) for k in range(n_layers + 1))]
         strides = [2] * n_layers + [1]
         self.convs = nnx.List(
             [
-                conv(widths[k], widths[k + 1], 4, stride=stride, padding=1, dtype=self.dtype, rngs=rngs)
+                Conv(widths[k], widths[k + 1], 4, stride=stride, padding=1, dtype=self.dtype, kernels=self.kernels)
                 for k, stride in enumerate(strides)
             ]
         )
-        self.head = conv(widths[-1], 1, 4, padding=1, dtype=self.dtype, rngs=rngs)
+        self.head = Conv(widths[-1], 1, 4, padding=1, dtype=self.dtype, kernels=self.kernels)
+        weights.draw(self, key)
 
 
 class PyTorchGANDiscriminator(PatchGAN):
@@ -80,15 +101,31 @@ class PyTorchGANDiscriminator(PatchGAN):
     It judges patches of 94x94 pixels and returns H/16 x W/16 scores.
     """
 
-    def __init__(self, channels: int, width: int, *, dtype: jnp.dtype | None = None, rngs: nnx.Rngs):
-        """Draw the weights; the arguments are those of `NLayerDiscriminator`."""
+    size_multiple: ClassVar[int] = 16
+    """Halved four times."""
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        *,
+        key: Key[Array, ""],
+        dtype: jnp.dtype | None = None,
+        kernels: Kernels | None = None,
+    ):
+        """Create the network with fresh weights; the arguments are those of `NLayerDiscriminator`."""
         self.dtype = jnp.dtype(dtype or jnp.float32)
+        self.kernels = kernels or Kernels.for_platform()
         self.channels = channels
-        # Halved four times; and the last norm, on a map of a sixteenth the size, needs more than one value.
-        self.size_multiple, self.min_size = 16, 32
+        # The last norm sees a map of a sixteenth the size, and a norm needs more than one value.
+        self.min_size = 32
         widths = [channels, *(width * 2**k for k in range(4))]
         self.convs = nnx.List(
-            [conv(widths[k], widths[k + 1], 4, stride=2, padding=1, dtype=self.dtype, rngs=rngs) for k in range(4)]
+            [
+                Conv(widths[k], widths[k + 1], 4, stride=2, padding=1, dtype=self.dtype, kernels=self.kernels)
+                for k in range(4)
+            ]
         )
         # One more zero at the top and left than at the bottom and right keeps H/16 x W/16 under the 4x4 kernel.
-        self.head = conv(widths[-1], 1, 4, padding=((2, 1), (2, 1)), dtype=self.dtype, rngs=rngs)
+        self.head = Conv(widths[-1], 1, 4, padding=((2, 1), (2, 1)), dtype=self.dtype, kernels=self.kernels)
+        weights.draw(self, key)

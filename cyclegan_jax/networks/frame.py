@@ -1,93 +1,103 @@
-"""How much of an array is image, for the layers to which that matters: mirroring, zero padding, instance norm.
+"""How much of an array is image, for the operations to which that matters: mirroring, zero padding, instance norm.
 
-In training an array is image all over. To translate images of many sizes with few compilations, each is put into the
-corner of a larger array: `Part` lets the network treat it to the bit of rounding as if it were alone. To translate an
-image in tiles, `Recorded` takes the norms' statistics from one pass, and `Given` uses them in another.
+In training, an array is image all over. To translate images of many sizes with few compilations, each image is put into
+the corner of a larger array: with `Corner` the network computes the same as for the image alone, up to rounding. To
+translate an image in tiles, `RecordingStatistics` takes the norms' statistics from one pass, and `GivenStatistics` uses
+them in another.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
 
 from cyclegan_jax.kernels import instance_norm as norm
+from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.kernels.instance_norm import Statistics, normalize, statistics
 from cyclegan_jax.networks.layers import reflection_pad
 
+Images = Float[Array, "N H W C"]
+Padded = Float[Array, "N P Q C"]
 
-class Extent(Protocol):
-    """What a generator needs to know of where its image ends."""
 
-    def reflect(self, x: jax.Array, pad: int) -> jax.Array:
-        """Pad by mirroring at the image's borders: (N, H, W, C) to (N, H + 2 pad, W + 2 pad, C)."""
+@runtime_checkable
+class Frame(Protocol):
+    """Where the image ends in the arrays that a generator computes with."""
 
-    def clear(self, x: jax.Array) -> jax.Array:
-        """Zero what is outside the image, before a convolution that pads by zeros."""
+    def reflect(self, x: Images, pad: int) -> Padded:
+        """Pad by mirroring at the image's borders: P is H + 2 pad, Q is W + 2 pad."""
 
-    def instance_norm(self, x: jax.Array) -> jax.Array:
+    def clear(self, x: Images) -> Images:
+        """Set everything outside of the image to 0, before a convolution that pads with zeros."""
+
+    def instance_norm(self, x: Images, kernels: Kernels) -> Images:
         """Normalise each image and channel by its mean and variance over the image."""
 
 
-class Whole:
-    """The array is image all over."""
+class WholeArray:
+    """The image fills its array."""
 
-    def reflect(self, x: jax.Array, pad: int) -> jax.Array:
-        """Plain reflection padding."""
+    def reflect(self, x: Images, pad: int) -> Padded:
+        """Pad by mirroring at the array's borders."""
         return reflection_pad(x, pad)
 
-    def clear(self, x: jax.Array) -> jax.Array:
-        """There is nothing outside."""
+    def clear(self, x: Images) -> Images:
+        """Return `x`: nothing lies outside."""
         return x
 
-    def instance_norm(self, x: jax.Array) -> jax.Array:
-        """Over all pixels."""
-        return norm.instance_norm(x)
+    def instance_norm(self, x: Images, kernels: Kernels) -> Images:
+        """Normalise over all pixels, in the form that `kernels` chooses."""
+        return norm.instance_norm(x, kernels)
 
-    def statistics(self, x: jax.Array) -> Statistics:
-        """Mean and variance over all pixels, each (N, 1, 1, C)."""
+    def statistics(self, x: Images) -> Statistics:
+        """Mean and variance over all pixels."""
         return statistics(x)
 
 
+WHOLE_ARRAY: Final = WholeArray()
+
+
 @dataclass(frozen=True)
-class Part:
+class Corner:
     """Each image lies in the upper left corner of its array.
 
     Attributes:
-        side: the height of the arrays at full resolution, by which layers know their scale.
-        heights: (N,) int32, the images' own, at full resolution; multiples of the generator's `size_multiple`.
-        widths: (N,) int32.
+        side: the height of the arrays at full resolution; compared with an activation's it tells the scale.
+        heights: the images' own heights, at full resolution; multiples of the generator's `size_multiple`.
+        widths: their widths.
     """
 
     side: int
-    heights: jax.Array
-    widths: jax.Array
+    heights: Int[Array, " N"]
+    widths: Int[Array, " N"]
 
-    def reflect(self, x: jax.Array, pad: int) -> jax.Array:
-        """Gather each row and column from where mirroring puts it."""
+    def reflect(self, x: Images, pad: int) -> Padded:
+        """Gather each row and column from where mirroring at the image's borders puts it."""
         heights, widths = self._sizes(x)
         rows = _mirrored(jnp.arange(-pad, x.shape[1] + pad), heights[:, None])
         columns = _mirrored(jnp.arange(-pad, x.shape[2] + pad), widths[:, None])
         return jax.vmap(lambda image, row, column: image[row][:, column])(x, rows, columns)
 
-    def clear(self, x: jax.Array) -> jax.Array:
-        """Keep the corner."""
+    def clear(self, x: Images) -> Images:
+        """Set everything outside of the corner to 0."""
         return jnp.where(self._inside(x), x, 0)
 
-    def instance_norm(self, x: jax.Array) -> jax.Array:
-        """Over the corner."""
+    def instance_norm(self, x: Images, kernels: Kernels) -> Images:
+        """Normalise over the corner; there is one form, whatever `kernels` are."""
         return normalize(x, *self.statistics(x))
 
-    def statistics(self, x: jax.Array) -> Statistics:
-        """Mean and variance over the corner, each (N, 1, 1, C)."""
+    def statistics(self, x: Images) -> Statistics:
+        """Mean and variance over the corner."""
         return statistics(x, self._inside(x))
 
-    def _sizes(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _sizes(self, x: Images) -> tuple[Int[Array, " N"], Int[Array, " N"]]:
         scale = self.side // x.shape[1]
         return self.heights // scale, self.widths // scale
 
-    def _inside(self, x: jax.Array) -> jax.Array:
+    def _inside(self, x: Images) -> Bool[Array, "N H W 1"]:
         heights, widths = self._sizes(x)
         rows = jnp.arange(x.shape[1]) < heights[:, None]
         columns = jnp.arange(x.shape[2]) < widths[:, None]
@@ -95,47 +105,61 @@ class Part:
 
 
 @dataclass
-class Recorded:
-    """Keeps the statistics that the norms take, in the order of the layers."""
+class RecordingStatistics:
+    """Normalises as another frame does, and keeps the statistics in the order of the layers.
 
-    extent: Whole | Part
-    taken: list[Statistics] = field(default_factory=list)
+    Attributes:
+        frame: where the images end.
+        recorded: the statistics of each norm so far.
+    """
 
-    def reflect(self, x: jax.Array, pad: int) -> jax.Array:
-        """As the extent does."""
-        return self.extent.reflect(x, pad)
+    frame: WholeArray | Corner
+    recorded: list[Statistics] = field(default_factory=list)
 
-    def clear(self, x: jax.Array) -> jax.Array:
-        """As the extent does."""
-        return self.extent.clear(x)
+    def reflect(self, x: Images, pad: int) -> Padded:
+        """Pad by mirroring at the borders of `frame`."""
+        return self.frame.reflect(x, pad)
 
-    def instance_norm(self, x: jax.Array) -> jax.Array:
-        """As the extent does; what it takes is kept."""
-        self.taken.append(self.extent.statistics(x))
-        return normalize(x, *self.taken[-1])
+    def clear(self, x: Images) -> Images:
+        """Set everything outside of `frame` to 0."""
+        return self.frame.clear(x)
+
+    def instance_norm(self, x: Images, kernels: Kernels) -> Images:
+        """Normalise by the statistics of `frame` and keep them."""
+        self.recorded.append(self.frame.statistics(x))
+        return normalize(x, *self.recorded[-1])
 
 
 @dataclass
-class Given:
-    """Uses statistics that `Recorded` has kept."""
+class GivenStatistics:
+    """Normalises by statistics that `RecordingStatistics` has kept, in the same order of the layers.
 
-    extent: Extent
+    Attributes:
+        frame: where the images end.
+        remaining: the statistics of the norms that are still to come.
+    """
+
+    frame: Frame
     remaining: Iterator[Statistics]
 
-    def reflect(self, x: jax.Array, pad: int) -> jax.Array:
-        """As the extent does."""
-        return self.extent.reflect(x, pad)
+    def reflect(self, x: Images, pad: int) -> Padded:
+        """Pad by mirroring at the borders of `frame`."""
+        return self.frame.reflect(x, pad)
 
-    def clear(self, x: jax.Array) -> jax.Array:
-        """As the extent does."""
-        return self.extent.clear(x)
+    def clear(self, x: Images) -> Images:
+        """Set everything outside of `frame` to 0."""
+        return self.frame.clear(x)
 
-    def instance_norm(self, x: jax.Array) -> jax.Array:
-        """By the statistics of the same layer."""
+    def instance_norm(self, x: Images, kernels: Kernels) -> Images:
+        """Normalise by the next statistics."""
         return normalize(x, *next(self.remaining))
 
 
-def _mirrored(places: jax.Array, length: jax.Array) -> jax.Array:
-    """Where a place before the first or behind the last of `length` pixels is mirrored to; far outside, anywhere."""
+def _mirrored(places: Int[Array, " P"], length: Int[Array, "N 1"]) -> Int[Array, "N P"]:
+    """The pixel, of `length`, that mirroring puts at each place before the first or after the last one.
+
+    Places so far outside that mirroring once does not reach them get some pixel: a network never looks at those.
+    """
     last = length - 1
+    # |p| mirrors at pixel 0, last - |last - p| at the last one.
     return jnp.clip(last - jnp.abs(last - jnp.abs(places)), 0, last)

@@ -1,4 +1,4 @@
-"""The plan of a step for a GPU: what is read from XLA's text of a compiled program."""
+"""The plan of a step for a GPU: the counts from XLA's text of a compiled program."""
 
 import pytest
 
@@ -38,5 +38,5 @@ def test_a_programs_kernels_are_counted():
     x, w, y = 2 * 2 * 10 * 10 * 4, 2 * 16 * 3 * 3 * 4, 2 * 2 * 8 * 8 * 16
     part = 2 * 2 * 8 * 8 * 4
     assert [kernel.bytes for kernel in found] == [x + w + y, x + w + y, x + w + y, 2 * part, w, part + 4 * 2 * 4]
-    # All three passes of a convolution have the same arithmetic: each output pixel by 9 taps by the pairs of channels.
+    # All three passes of a convolution have the same arithmetic: output pixels times 9 taps times pairs of channels.
     assert [kernel.flops for kernel in found] == pytest.approx([2 * (2 * 8 * 8) * 9 * 4 * 16] * 3 + [0] * 3)

@@ -21,7 +21,7 @@ def make(
     config: GeneratorConfig = CONFIG, dtype: str = "float64"
 ) -> tuple[AnySize, Callable[[np.ndarray], np.ndarray]]:
     """A generator with random weights and biases, for any size and as it is; zero biases would hide borders."""
-    shapes = nnx.eval_shape(lambda: ResNetGenerator(config, 3, 3, dtype=jnp.dtype(dtype), rngs=nnx.Rngs(0)))
+    shapes = nnx.eval_shape(lambda: ResNetGenerator(config, 3, 3, key=jax.random.key(0), dtype=jnp.dtype(dtype)))
     graphdef = nnx.graphdef(shapes)
     rng = np.random.default_rng(0)
     params = jax.tree.map(

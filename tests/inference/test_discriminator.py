@@ -43,7 +43,9 @@ def test_scores_of_the_saved_weights_laid_over_the_image(tmp_path):
     ],
 )
 def test_scores_lie_where_their_patches_do(config, centres):
-    module = nnx.eval_shape(lambda: cyclegan.make_discriminator(tiny_config(discriminator=config), "A", nnx.Rngs(0)))
+    module = nnx.eval_shape(
+        lambda: cyclegan.make_discriminator(tiny_config(discriminator=config), "A", jax.random.key(0))
+    )
     first, step = patch_centres(module)
     assert (first, step) == centres
     # Scores that tell where they are: between the outermost centres each pixel gets its own place.

@@ -1,6 +1,8 @@
 """Every layer, generator and discriminator against PyTorch, forward and backward."""
 
 import functools
+from collections.abc import Callable
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,21 +14,23 @@ from torch import nn
 
 from cyclegan_jax.config import GeneratorConfig
 from cyclegan_jax.kernels import instance_norm as norm
-from cyclegan_jax.kernels.convolution import upsample_nearest
+from cyclegan_jax.kernels.choice import Kernels
+from cyclegan_jax.kernels.plain import upsample_nearest
 from cyclegan_jax.networks import layers
-from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PyTorchGANDiscriminator
+from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PatchGAN, PyTorchGANDiscriminator
 from cyclegan_jax.networks.generator import ResNetGenerator
+from tests.helpers.kernels import AS_WIDE, ON_GPU, PLAIN
 from tests.parity import reference_networks as reference
 from tests.parity.exchange import assert_same, from_torch, nchw, nhwc
 
 pytestmark = pytest.mark.usefixtures("x64")
 
 RELATIVE = 1e-8
-LAYERS = {
+LAYERS: dict[str, tuple[Callable[[jax.Array], jax.Array], nn.Module]] = {
     "reflection_pad 3": (lambda x: layers.reflection_pad(x, 3), nn.ReflectionPad2d(3)),
     "reflection_pad 1": (lambda x: layers.reflection_pad(x, 1), nn.ReflectionPad2d(1)),
     "upsample_nearest": (upsample_nearest, nn.Upsample(scale_factor=2)),
-    "instance_norm": (norm.instance_norm, nn.InstanceNorm2d(5)),
+    "instance_norm": (functools.partial(norm.instance_norm, kernels=PLAIN), nn.InstanceNorm2d(5)),
     "instance_norm in few passes": (norm.in_few_passes, nn.InstanceNorm2d(5)),
     "leaky_relu": (lambda x: jax.nn.leaky_relu(x, 0.2), nn.LeakyReLU(0.2)),
 }
@@ -45,17 +49,17 @@ def test_layer(name):
     np.testing.assert_allclose(pull_back(jnp.asarray(grad))[0], nhwc(gradient(image)), rtol=0, atol=1e-12)
 
 
-CONVOLUTIONS = {
-    "7x7": ({"kernel": 7}, nn.Conv2d(3, 4, 7)),
-    "3x3 stride 2": ({"kernel": 3, "stride": 2, "padding": 1}, nn.Conv2d(3, 4, 3, stride=2, padding=1)),
-    "4x4 stride 2": ({"kernel": 4, "stride": 2, "padding": 1}, nn.Conv2d(3, 4, 4, stride=2, padding=1)),
+CONVOLUTIONS: dict[str, tuple[dict[str, Any] | type[layers.Conv], nn.Module]] = {
+    "7x7": ({"side": 7}, nn.Conv2d(3, 4, 7)),
+    "3x3 stride 2": ({"side": 3, "stride": 2, "padding": 1}, nn.Conv2d(3, 4, 3, stride=2, padding=1)),
+    "4x4 stride 2": ({"side": 4, "stride": 2, "padding": 1}, nn.Conv2d(3, 4, 4, stride=2, padding=1)),
     "4x4 asymmetric": (
-        {"kernel": 4, "padding": ((2, 1), (2, 1))},
+        {"side": 4, "padding": ((2, 1), (2, 1))},
         nn.Sequential(nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(3, 4, 4, padding=1)),
     ),
-    "3x3 transposed": (layers.upsampling_conv_transpose, nn.ConvTranspose2d(3, 4, 3, 2, padding=1, output_padding=1)),
+    "3x3 transposed": (layers.TransposedConv, nn.ConvTranspose2d(3, 4, 3, 2, padding=1, output_padding=1)),
     "3x3 of nearest": (
-        layers.upsampling_conv_nearest,
+        layers.ResizeConv,
         nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3, padding=1)),
     ),
 }
@@ -66,8 +70,8 @@ CONVOLUTIONS = {
 def test_convolution(name, size):
     ours, theirs = CONVOLUTIONS[name]
     theirs = theirs.double()
-    make = functools.partial(layers.conv, **ours) if isinstance(ours, dict) else ours
-    module = make(3, 4, dtype=jnp.dtype("float64"), rngs=nnx.Rngs(0))
+    make: Any = functools.partial(layers.Conv, **ours) if isinstance(ours, dict) else ours
+    module = make(3, 4, dtype=jnp.dtype("float64"), kernels=Kernels.for_platform())
     compare_network(nn.Sequential(theirs), module, np.random.default_rng(0).normal(size=(2, *size, 3)), RELATIVE)
 
 
@@ -84,7 +88,7 @@ def compare_network(theirs: nn.Module, ours: nnx.Module, x: np.ndarray, relative
     expected.backward(nchw(grad))
 
     @jax.jit
-    def forward_backward(params, x, grad):
+    def forward_backward(params: Any, x: jax.Array, grad: jax.Array) -> Any:
         value, pull_back = jax.vjp(lambda params, x: nnx.merge(graphdef, params)(x), params, x)
         return value, *pull_back(grad)
 
@@ -102,7 +106,7 @@ def gradient(image: torch.Tensor) -> torch.Tensor:
     return image.grad
 
 
-def close(ours, theirs, relative, what):
+def close(ours: jax.Array, theirs: np.ndarray, relative: float, what: str) -> None:
     assert np.shape(ours) == np.shape(theirs)
     assert np.abs(ours - theirs).max() <= relative * np.abs(theirs).max(), what
 
@@ -126,22 +130,31 @@ def enlarge_biases(network: nn.Module) -> nn.Module:
     ],
 )
 def test_generator(upsample, channels, blocks, size):
+    compare_generators(upsample, channels, blocks, size)
+
+
+def compare_generators(
+    upsample: Literal["resize", "transposed"],
+    channels: tuple[int, int],
+    blocks: int,
+    size: tuple[int, int],
+    kernels: Kernels | None = None,
+) -> None:
     theirs = enlarge_biases(reference.Generator(*channels, width=4, blocks=blocks, upsample=upsample).double())
     config = GeneratorConfig(blocks=blocks, width=4, upsample=upsample)
-    ours = ResNetGenerator(config, *channels, dtype=jnp.dtype("float64"), rngs=nnx.Rngs(0))
+    dtype = jnp.dtype("float64")
+    ours = ResNetGenerator(config, *channels, key=jax.random.key(0), dtype=dtype, kernels=kernels)
     compare_network(theirs, ours, np.random.default_rng(2).uniform(-1, 1, (2, *size, channels[0])), RELATIVE)
 
 
-@pytest.mark.usefixtures("forms_of_wide_networks")
 @pytest.mark.parametrize("upsample", ["resize", "transposed"])
 def test_generator_as_wide_ones_compute(upsample):
-    test_generator(upsample, (3, 3), 2, (16, 24))
+    compare_generators(upsample, (3, 3), 2, (16, 24), AS_WIDE)
 
 
-@pytest.mark.usefixtures("forms_for_gpu")
 @pytest.mark.parametrize("upsample", ["resize", "transposed"])
 def test_generator_as_on_gpu(upsample):
-    test_generator(upsample, (3, 3), 1, (12, 20))
+    compare_generators(upsample, (3, 3), 1, (12, 20), ON_GPU)
 
 
 @pytest.mark.parametrize(
@@ -154,30 +167,44 @@ def test_generator_as_on_gpu(upsample):
     ],
 )
 def test_discriminator(kind, n_layers, channels, size):
-    dtype = jnp.dtype("float64")
+    compare_discriminators(kind, n_layers, channels, size)
+
+
+def compare_discriminators(
+    kind: Literal["pytorch_gan", "n_layers"],
+    n_layers: int,
+    channels: int,
+    size: tuple[int, int],
+    kernels: Kernels | None = None,
+) -> None:
+    theirs: nn.Module
+    ours: PatchGAN
+    key, dtype = jax.random.key(0), jnp.dtype("float64")
     if kind == "pytorch_gan":
-        theirs, ours = (
-            reference.SeedDiscriminator(channels, 4),
-            PyTorchGANDiscriminator(channels, 4, dtype=dtype, rngs=nnx.Rngs(0)),
-        )
+        theirs = reference.SeedDiscriminator(channels, 4)
+        ours = PyTorchGANDiscriminator(channels, 4, key=key, dtype=dtype, kernels=kernels)
     else:
         theirs = reference.NLayerDiscriminator(channels, 4, n_layers)
-        ours = NLayerDiscriminator(channels, 4, n_layers, dtype=dtype, rngs=nnx.Rngs(0))
+        ours = NLayerDiscriminator(channels, 4, n_layers, key=key, dtype=dtype, kernels=kernels)
     x = np.random.default_rng(3).uniform(-1, 1, (2, *size, channels))
     compare_network(enlarge_biases(theirs.double()), ours, x, RELATIVE)
 
 
-@pytest.mark.usefixtures("forms_for_gpu")
 def test_discriminator_as_on_gpu():
-    test_discriminator("n_layers", 1, 1, (9, 12))
+    compare_discriminators("n_layers", 1, 1, (9, 12), ON_GPU)
 
 
 @pytest.mark.parametrize("upsample", ["resize", "transposed"])
 def test_float32_forward_at_the_initial_weights(upsample):
+    compare_in_float32(upsample)
+
+
+def compare_in_float32(upsample: Literal["resize", "transposed"], kernels: Kernels | None = None) -> None:
     """At full depth the float32 outputs agree to a hundred-thousandth of their range."""
     torch.manual_seed(0)
     theirs = reference.Generator(3, 3, width=16, blocks=9, upsample=upsample)
-    ours = ResNetGenerator(GeneratorConfig(blocks=9, width=16, upsample=upsample), 3, 3, rngs=nnx.Rngs(0))
+    config = GeneratorConfig(blocks=9, width=16, upsample=upsample)
+    ours = ResNetGenerator(config, 3, 3, key=jax.random.key(0), kernels=kernels)
     params = from_torch(theirs, nnx.to_pure_dict(nnx.state(ours, nnx.Param)))
     x = np.random.default_rng(4).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
     with jax.enable_x64(False), torch.no_grad():
@@ -187,10 +214,9 @@ def test_float32_forward_at_the_initial_weights(upsample):
     assert np.abs(output - expected).max() <= 1e-5 * np.ptp(expected)
 
 
-@pytest.mark.usefixtures("forms_of_wide_networks")
 @pytest.mark.parametrize("upsample", ["resize", "transposed"])
 def test_float32_forward_as_wide_ones_compute(upsample):
-    test_float32_forward_at_the_initial_weights(upsample)
+    compare_in_float32(upsample, AS_WIDE)
 
 
 @pytest.mark.parametrize("kind", ["pytorch_gan", "n_layers"])
@@ -198,7 +224,7 @@ def test_float32_discriminator_forward(kind):
     torch.manual_seed(0)
     make_theirs = reference.SeedDiscriminator if kind == "pytorch_gan" else reference.NLayerDiscriminator
     make_ours = PyTorchGANDiscriminator if kind == "pytorch_gan" else NLayerDiscriminator
-    theirs, ours = make_theirs(3, 16), make_ours(3, 16, rngs=nnx.Rngs(0))
+    theirs, ours = make_theirs(3, 16), make_ours(3, 16, key=jax.random.key(0))
     params = from_torch(theirs, nnx.to_pure_dict(nnx.state(ours, nnx.Param)))
     x = np.random.default_rng(4).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
     with jax.enable_x64(False), torch.no_grad():

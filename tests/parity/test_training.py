@@ -14,14 +14,15 @@ from cyclegan_jax.config import DataConfig
 from cyclegan_jax.image_pool import Draws
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
+from tests.helpers.kernels import AS_WIDE, ON_GPU
 from tests.parity import reference_networks as networks
 from tests.parity import reference_training as reference
 from tests.parity.exchange import assert_same, from_torch, nchw
 
 STEPS = 10
 EPOCH_IMAGES = 2
-FORMS = {"pytorch_gan": "forms_of_wide_networks", "paper": "forms_for_gpu"}
-"""In which the steps of plain descent compute, where a gradient's error shows in its size."""
+KERNELS = {"pytorch_gan": AS_WIDE, "paper": ON_GPU}
+"""For the steps of plain descent, where a gradient's error shows in its size; Adam's take the platform's forms."""
 
 
 @pytest.mark.parametrize("recipe", [recipes.paper, recipes.pytorch_gan])
@@ -56,10 +57,8 @@ def scripted_draws(seed: int, number: int, size: int) -> list[tuple[bool, int]]:
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
 @pytest.mark.parametrize("recipe", ["pytorch_gan", "paper"])
-def test_ten_steps_in_lockstep(recipe, kind, request):
+def test_ten_steps_in_lockstep(recipe, kind):
     """Weights, losses and pools after each of ten steps, with a rate that decays on the way."""
-    if kind == "sgd":  # Adam's in plain forms
-        request.getfixturevalue(FORMS[recipe])
     config = lockstep_config(recipe)
     size = config.data.image_size
     rng = np.random.default_rng(0)
@@ -69,7 +68,7 @@ def test_ten_steps_in_lockstep(recipe, kind, request):
     theirs = make_reference(config, kind, scripts)
 
     transform = optimizer.adam(config.optimizer) if kind == "adam" else optax.identity()
-    definitions = cyclegan.define(config)
+    definitions = cyclegan.define(config, kernels=KERNELS[recipe] if kind == "sgd" else None)
     ours = jax.jit(lambda: state.create(config, transform))()
     ours = ours._replace(
         generators={
