@@ -65,7 +65,7 @@ class Corner:
     """Each image lies in the upper left corner of its array.
 
     Attributes:
-        side: the height of the arrays at full resolution; compared with an activation's it tells the scale.
+        side: the height of the arrays at full resolution; their ratio to an activation's height is its scale.
         heights: the images' own heights, at full resolution; multiples of the generator's `size_multiple`.
         widths: their widths.
     """

@@ -64,7 +64,8 @@ class Conv(nnx.Module):
 
     def __call__(self, x: Images) -> Outputs:
         """Convolve images and add the bias; the result has the type `dtype`."""
-        kernel, bias = (param[...].astype(self.dtype) for param in (self.kernel, self.bias))
+        # Parameters that were loaded or converted may still be NumPy arrays.
+        kernel, bias = (jnp.asarray(param[...], self.dtype) for param in (self.kernel, self.bias))
         # Reshaped explicitly, the gradient of the bias is one reduction; implicit broadcasting makes it two.
         return self.convolve(x.astype(self.dtype), kernel) + bias.reshape(1, 1, 1, -1)
 
