@@ -33,7 +33,7 @@ def read(workdir: str | Path) -> Scores:
     return scores
 
 
-def record(workdir: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
+def record_score(workdir: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
     """Write the score of a checkpoint; the best checkpoint of each metric is not deleted when newer ones are saved.
 
     Args:

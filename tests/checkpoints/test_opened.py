@@ -86,10 +86,10 @@ def test_a_checkpoint_is_chosen_by_step_folder_or_score(tmp_path: Path) -> None:
         open_checkpoint(tmp_path, 3)
     with pytest.raises(UserError, match="has no scores yet: run `cyclegan-jax evaluate"):
         open_checkpoint(tmp_path, "best")
-    scores.record(tmp_path, 1, "fid", 3.0, better="lower")
-    scores.record(tmp_path, 2, "fid", 4.0, better="lower")
+    scores.record_score(tmp_path, 1, "fid", 3.0, better="lower")
+    scores.record_score(tmp_path, 2, "fid", 4.0, better="lower")
     assert open_checkpoint(tmp_path, "best").step == 1
-    scores.record(tmp_path, 2, "class_iou", 0.4, better="higher")
+    scores.record_score(tmp_path, 2, "class_iou", 0.4, better="higher")
     with pytest.raises(UserError, match=r"depends on the metric \(class_iou 2, fid 1\): name one by metric"):
         open_checkpoint(tmp_path, "best")
     assert open_checkpoint(tmp_path, "best", "fid").step == 1

@@ -216,8 +216,8 @@ def test_loading_a_generator_names_the_damage_and_the_other_steps(run):
 
 
 def test_the_best_by_a_score_outlives_newer_ones(run):
-    scores.record(run, 4, "fid", 20.0, better="lower")
-    scores.record(run, 8, "fid", 30.0, better="lower")
+    scores.record_score(run, 4, "fid", 20.0, better="lower")
+    scores.record_score(run, 8, "fid", 30.0, better="lower")
     with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=2)) as opened:
         for step in (9, 10, 11):
             opened.save(at_step(step), {"pairs": step})
@@ -225,7 +225,7 @@ def test_the_best_by_a_score_outlives_newer_ones(run):
     # The other sense of the same metric, a step that is not there, and a value that is no number.
     for step, value, better in ((4, 1.0, "higher"), (8, 1.0, "lower"), (4, float("nan"), "lower")):
         with pytest.raises(UserError):
-            scores.record(run, step, "fid", value, better=better)
+            scores.record_score(run, step, "fid", value, better=better)
 
 
 def test_broken_scores_delete_nothing_and_say_so_where_they_are_read(run):
@@ -239,8 +239,8 @@ def test_broken_scores_delete_nothing_and_say_so_where_they_are_read(run):
 
 def test_the_command_lists_health(run, capsys, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    scores.record(run, 4, "fid", 20.5, better="lower")
-    scores.record(run, 8, "fid", 30.25, better="lower")
+    scores.record_score(run, 4, "fid", 20.5, better="lower")
+    scores.record_score(run, 8, "fid", 30.25, better="lower")
     assert cli.main(["checkpoints", "--run", str(run)]) == 0
     heading, four, eight, note = capsys.readouterr().out.splitlines()
     assert heading.split() == ["step", "size", "saved", "fid", "health"]

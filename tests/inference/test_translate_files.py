@@ -169,10 +169,10 @@ def test_which_checkpoint(run, tmp_path):
     other = save_run(tmp_path / "scored")
     with pytest.raises(UserError, match="has no scores yet: run `cyclegan-jax evaluate"):
         load_generator(other, step="best")
-    scores.record(other, 1, "fid", 3.0, better="lower")
-    scores.record(other, 2, "fid", 4.0, better="lower")
+    scores.record_score(other, 1, "fid", 3.0, better="lower")
+    scores.record_score(other, 2, "fid", 4.0, better="lower")
     assert load_generator(other, step="best").step == 1
-    scores.record(other, 2, "class_iou", 0.4, better="higher")
+    scores.record_score(other, 2, "class_iou", 0.4, better="higher")
     with pytest.raises(UserError, match=r"depends on the metric \(class_iou 2, fid 1\): name one by metric"):
         load_generator(other, step="best")
     assert load_generator(other, step="best", metric="fid").step == 1
