@@ -1,19 +1,33 @@
 """CycleGAN in JAX: unpaired image-to-image translation."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_HOMES = {
-    "load_generator": "inference.generator",
+if TYPE_CHECKING:
+    # For type checkers and editors; at run time `__getattr__` imports these names when they are first used.
+    from cyclegan_jax.checkpoints.opened import open_checkpoint
+    from cyclegan_jax.console import show_log
+    from cyclegan_jax.inference.discriminator import load_discriminator
+    from cyclegan_jax.inference.generator import load_generator
+    from cyclegan_jax.training.loop import train
+
+__all__ = ["load_discriminator", "load_generator", "open_checkpoint", "show_log", "train"]
+
+_MODULES = {
     "load_discriminator": "inference.discriminator",
+    "load_generator": "inference.generator",
+    "open_checkpoint": "checkpoints.opened",
     "show_log": "console",
+    "train": "training.loop",
 }
-
-__all__ = ["load_discriminator", "load_generator", "show_log"]
 
 
 def __getattr__(name: str) -> Any:
-    # JAX reads its flags when it is first used, so that importing the package must not bring it in.
-    if name in _HOMES:
-        return getattr(import_module(f"cyclegan_jax.{_HOMES[name]}"), name)
+    # JAX reads its flags when it is imported, so a command must be able to set them after importing this package.
+    if name in _MODULES:
+        return getattr(import_module(f"cyclegan_jax.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,7 @@
-"""The one handler that prints the package's log: for the command line, notebooks and scripts.
+"""Output for people: the handler that prints the package's log, a progress bar, and durations in words.
 
-Every module logs to a logger below `cyclegan_jax` and configures nothing, as libraries should.
+Modules log to a logger below `cyclegan_jax` and configure nothing, as libraries should. `show_log` is for the command
+line, notebooks and scripts.
 """
 
 import contextlib
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 
 LOGGER = logging.getLogger("cyclegan_jax")
 
+_BAR_WIDTH = 30
+
 
 class _StandardOutput(logging.StreamHandler):  # type: ignore[type-arg]
-    """Prints to what `sys.stdout` is when a record arrives: notebooks and tests replace it."""
+    """Prints to the `sys.stdout` of the moment: notebooks and tests replace it after the handler is made."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stdout
@@ -33,7 +36,7 @@ def show_log() -> None:
 
 @contextlib.contextmanager
 def shown_log() -> Iterator[None]:
-    """`show_log` for the time of a `with` block."""
+    """`show_log` inside a `with` block; the logger is restored at its end."""
     before = LOGGER.level, LOGGER.propagate
     show_log()
     try:
@@ -41,3 +44,21 @@ def shown_log() -> Iterator[None]:
     finally:
         LOGGER.removeHandler(_HANDLER)
         LOGGER.level, LOGGER.propagate = before
+
+
+def progress_bar(done: int, total: int) -> None:
+    """Draw a bar on standard error over the one before; only on a terminal."""
+    if not sys.stderr.isatty():
+        return
+    filled = round(_BAR_WIDTH * done / total)
+    bar = "#" * filled + " " * (_BAR_WIDTH - filled)
+    end = "\n" if done == total else ""
+    print(f"\r[{bar}] {done:,}/{total:,}", end=end, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, such as `1h02m`, `3m20s` or `12s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"

@@ -1,1 +1,1 @@
-"""Checkpoints: one on disk, those of a run, their scores and health, resuming and fine-tuning."""
+"""Checkpoints of a run: writing, opening, restoring, deleting, scores and health."""

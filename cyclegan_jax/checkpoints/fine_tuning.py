@@ -1,25 +1,25 @@
-"""A new run that starts from the weights of another."""
+"""Starting a new run from the weights of another."""
 
 import logging
 from pathlib import Path
 
 import jax
 
-from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
-from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.checksums import leaf_names
+from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.state import TrainState
 
 _LOG = logging.getLogger(__name__)
 
-NAMED_AT_MOST = 4
-"""Arrays that a line names before it counts the rest."""
+_LISTED_AT_MOST = 4
+"""Arrays listed by name in the log line; the rest are counted."""
 
 
 def start_from(run: str | Path, state: TrainState) -> TrainState:
-    """A new run's first state with the weights of another run's newest checkpoint, where name and shape fit.
+    """Copy the weights of another run's newest checkpoint into a new run's first state, where name and shape fit.
 
-    Only networks are taken, and their moving average: the optimizers, pools and counters begin anew. A new run that
+    Only the networks are copied, and their moving average: optimizers, pools and counters start anew. A new run that
     keeps an average starts it from the old run's, or from its weights where there is none.
 
     Args:
@@ -27,17 +27,18 @@ def start_from(run: str | Path, state: TrainState) -> TrainState:
         state: the new run's state before its first step.
 
     Raises:
-        UserError: there is no whole checkpoint, or nothing of it fits.
+        UserError: there is no whole checkpoint, or none of its arrays fits.
     """
-    old, _, step = checkpoints.load_state(*checkpoints.choose(run))
+    checkpoint = open_checkpoint(run)
+    old = checkpoint.state()
     averaged = old.get("ema", old["generators"])
     available = {"generators": old["generators"], "discriminators": old["discriminators"], "ema": averaged}
-    found = dict(zip(checkpoint_store.names(available), jax.tree.leaves(available), strict=True))
+    found = dict(zip(leaf_names(available), jax.tree.leaves(available), strict=True))
     new = {"generators": state.generators, "discriminators": state.discriminators, "ema": state.ema}
 
     left_out = []
     leaves = []
-    for name, leaf in zip(checkpoint_store.names(new), jax.tree.leaves(new), strict=True):
+    for name, leaf in zip(leaf_names(new), jax.tree.leaves(new), strict=True):
         value = found.get(name)
         if value is None:
             left_out.append(f"{name} (not there)")
@@ -51,9 +52,9 @@ def start_from(run: str | Path, state: TrainState) -> TrainState:
         raise UserError(
             f"nothing of --init_from={run} fits this config: none of its arrays has the same name and shape"
         )
-    line = f"starting from the weights of {run} at step {step:,}: {taken} of {len(leaves)} arrays"
+    line = f"starting from the weights of {run} at step {checkpoint.step:,}: {taken} of {len(leaves)} arrays"
     if left_out:
-        more = f" and {len(left_out) - NAMED_AT_MOST} more" if len(left_out) > NAMED_AT_MOST else ""
-        line += f"; new: {', '.join(left_out[:NAMED_AT_MOST])}{more}"
+        more = f" and {len(left_out) - _LISTED_AT_MOST} more" if len(left_out) > _LISTED_AT_MOST else ""
+        line += f"; new: {', '.join(left_out[:_LISTED_AT_MOST])}{more}"
     _LOG.info(line)
     return state._replace(**jax.tree.unflatten(jax.tree.structure(new), leaves))

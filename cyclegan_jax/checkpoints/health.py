@@ -1,19 +1,18 @@
-"""What a run has: its checkpoints with size, scores and health, as a table."""
+"""`cyclegan-jax checkpoints`: verify every checkpoint of a run, and list them with size, scores and health."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclegan_jax.checkpoints import checkpoint as store
-from cyclegan_jax.checkpoints import run as checkpoints
-from cyclegan_jax.checkpoints import scores as checkpoint_scores
-from cyclegan_jax.checkpoints.checkpoint import DamagedError
+from cyclegan_jax.checkpoints import folders, scores
+from cyclegan_jax.checkpoints.on_disk import DamagedError
+from cyclegan_jax.checkpoints.opened import Checkpoint
 from cyclegan_jax.errors import UserError
 
 
 @dataclass(frozen=True)
 class Health:
-    """One checkpoint.
+    """The condition of one checkpoint.
 
     Attributes:
         step: its step.
@@ -21,7 +20,7 @@ class Health:
         saved: when it was saved, seconds since the epoch.
         damage: which file or array is not as it was saved, or None.
         verified: whether there were checksums to compare with; early versions wrote none.
-        scores: what evaluations found, by metric.
+        scores: its evaluation scores, by metric.
         best_by: the metrics by which it is the run's best.
     """
 
@@ -45,43 +44,45 @@ def examine(run: str | Path) -> list[Health]:
     """Read every checkpoint of a run and compare it with its checksums, in ascending order of steps.
 
     Raises:
-        UserError: `run` holds no checkpoint, or its `scores.json` is not one.
+        UserError: `run` has no checkpoints, or its `scores.json` is broken.
     """
-    folder = checkpoints.directory(run)
-    steps = store.steps(folder)
-    if not steps:
-        raise UserError(f"{run} holds no checkpoint: name the work directory of a run, such as runs/streets")
-    scores = checkpoint_scores.read(run)
-    best = checkpoint_scores.best_steps(run, steps)
+    steps = folders.required_steps(run)
+    by_metric = scores.read(run)
+    best = scores.best_steps(run, steps)
     found = []
     for step in steps:
-        path = folder / str(step)
-        damage, verified = None, True
-        try:
-            verified = "arrays" in store.read_metadata(path)
-            checkpoints.verify(run, step)
-        except DamagedError as error:
-            damage = error.what
-        except UserError as error:
-            damage = str(error)
+        path = folders.directory(run) / str(step)
+        damage, verified = _verify(run, path)
         of_step = {
-            metric: entry["values"][str(step)] for metric, entry in scores.items() if str(step) in entry["values"]
+            metric: entry["values"][str(step)] for metric, entry in by_metric.items() if str(step) in entry["values"]
         }
         best_by = [metric for metric, best_step in best.items() if best_step == step]
-        found.append(Health(step, store.size(path), path.stat().st_mtime, damage, verified, of_step, best_by))
+        found.append(Health(step, folders.size(path), path.stat().st_mtime, damage, verified, of_step, best_by))
     return found
 
 
+def _verify(run: str | Path, path: Path) -> tuple[str | None, bool]:
+    """What is damaged in a checkpoint, or None, and whether it has checksums."""
+    checkpoint = None
+    damage = None
+    try:
+        checkpoint = Checkpoint.read(run, path)
+        checkpoint.state()
+    except UserError as error:
+        damage = error.what if isinstance(error, DamagedError) else str(error)
+    return damage, checkpoint is None or checkpoint.has_checksums
+
+
 def table(healths: list[Health]) -> str:
-    """The checkpoints in lines under a heading; the best by a metric has an asterisk."""
+    """Format checkpoints as lines under a heading; an asterisk marks the best by a metric."""
     metrics = sorted({metric for health in healths for metric in health.scores})
     rows = [["step", "size", "saved", *metrics, "health"]]
     for health in healths:
-        scores = [_score(health, metric) for metric in metrics]
+        cells = [_score(health, metric) for metric in metrics]
         saved = time.strftime("%Y-%m-%d %H:%M", time.localtime(health.saved))
-        rows.append([f"{health.step:,}", f"{health.size / 1e6:.1f} MB", saved, *scores, health.words])
+        rows.append([f"{health.step:,}", f"{health.size / 1e6:.1f} MB", saved, *cells, health.words])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    # Numbers to the right, words to the left.
+    # Words are aligned to the left, numbers to the right.
     left = {2, len(widths) - 1}
     lines = [
         "  ".join(

@@ -1,10 +1,11 @@
-"""`scores.json` of a run: what evaluations found of its checkpoints, and so which ones are the best."""
+"""`scores.json` of a run: the scores of its checkpoints, and which checkpoint is the best by each."""
 
 import json
 import math
 from pathlib import Path
 from typing import Any
 
+from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import write_atomically
 
@@ -13,10 +14,10 @@ Scores = dict[str, Any]
 
 
 def read(workdir: str | Path) -> Scores:
-    """The scores of a run; empty where there are none.
+    """Read the scores of a run; empty where there are none.
 
     Raises:
-        UserError: `scores.json` is not of this form.
+        UserError: `scores.json` does not have the form of `Scores`.
     """
     file = Path(workdir) / "scores.json"
     if not file.exists():
@@ -32,19 +33,21 @@ def read(workdir: str | Path) -> Scores:
     return scores
 
 
-def record(workdir: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
-    """Write a checkpoint's score down; the best checkpoint of each metric is never deleted for a newer one.
+def record_score(workdir: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
+    """Write the score of a checkpoint; the best checkpoint of each metric is not deleted when newer ones are saved.
 
     Args:
-        workdir: the run.
+        workdir: the work directory of the run.
         step: which checkpoint.
         metric: its name, such as `fid`.
         value: finite.
         better: `lower` or `higher`.
 
     Raises:
-        UserError: the value is no number, or the metric was recorded with the other sense.
+        UserError: there is no such checkpoint, the value is not finite, or earlier scores of the metric have the other
+            `better`.
     """
+    folders.find(workdir, step)
     if not math.isfinite(value) or better not in ("lower", "higher"):
         raise UserError(
             f"the score {metric} of step {step} is {value} ({better} is better): it must be a finite number"
@@ -58,7 +61,7 @@ def record(workdir: str | Path, step: int, metric: str, value: float, *, better:
 
 
 def best_steps(workdir: str | Path, among: list[int]) -> dict[str, int]:
-    """The best of some steps by each metric that scored any of them."""
+    """The best step by each metric, of those steps in `among` that have its score; of equal ones the later."""
     best = {}
     for metric, entry in read(workdir).items():
         sign = 1 if entry["better"] == "higher" else -1
@@ -66,3 +69,23 @@ def best_steps(workdir: str | Path, among: list[int]) -> dict[str, int]:
         if scored:
             best[metric] = max(scored)[1]
     return best
+
+
+def best_step(workdir: str | Path, among: list[int], metric: str | None = None) -> int:
+    """The best step by one metric; None where the run was scored by one metric only, or all metrics agree.
+
+    Raises:
+        UserError: there are no scores, none of that metric, or the metrics disagree.
+    """
+    best = best_steps(workdir, among)
+    if not best:
+        raise UserError(f"{workdir} has no scores yet: run `cyclegan-jax evaluate --run {workdir}`, or name a step")
+    if metric is not None and metric not in best:
+        raise UserError(f"{workdir} was not scored by {metric}: it was by {', '.join(sorted(best))}")
+    candidates = {metric: best[metric]} if metric is not None else best
+    if len(set(candidates.values())) > 1:
+        found = ", ".join(f"{name} {step}" for name, step in sorted(candidates.items()))
+        raise UserError(
+            f"the best checkpoint of {workdir} depends on the metric ({found}): name one by metric, or the step"
+        )
+    return next(iter(candidates.values()))

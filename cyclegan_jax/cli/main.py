@@ -122,7 +122,8 @@ def translate(
         skip_existing: leave files alone that are there already, and make the others: to go on after an interruption.
         gallery: write OUTPUT/gallery.html too: one page with inputs, outputs and reconstructions.
     """
-    from cyclegan_jax.inference import translate_files
+    from cyclegan_jax.console import progress_bar
+    from cyclegan_jax.inference import file_plan, translate_files
     from cyclegan_jax.inference.gallery import write_gallery
     from cyclegan_jax.inference.generator import load_generator
     from cyclegan_jax.inference.user_images import output_type
@@ -133,7 +134,7 @@ def translate(
         raise UserError("--overwrite and --skip_existing exclude each other: give one of them")
     generator = load_generator(run, direction, step, metric=metric)
     kind = output_type(generator.config.data.value_range(generator.domains[1]))
-    chosen = translate_files.plan(input, output, format=format, refuse=not overwrite and not skip_existing, kind=kind)
+    chosen = file_plan.plan(input, output, format=format, refuse=not overwrite and not skip_existing, kind=kind)
     missing = {file: target for file, target in chosen.items() if not (skip_existing and target.exists())}
     if len(missing) < len(chosen):
         print(f"{len(chosen) - len(missing):,} of {len(chosen):,} are there already")
@@ -143,7 +144,7 @@ def translate(
         batch_size=batch_size,
         tile=tile,
         max_size=max_size,
-        progress=translate_files.progress_line,
+        progress=progress_bar,
     )
     for line in summary.lines():
         print(line)

@@ -4,8 +4,6 @@ Outside the networks an image is (H, W, C) with C of 1 (gray), 3 (RGB) or 4 (RGB
 file holds more than 8 bits (`decode_16bit.py`), float32 in [-1, 1]. Inside the networks images are floats in [-1, 1].
 """
 
-import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +15,7 @@ from jaxtyping import Array, Float, Num, Shaped, UInt8
 from PIL import Image
 
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import replacing
 
 Uint8Image = npt.NDArray[np.uint8]
 AnyImage = npt.NDArray[Any]
@@ -114,15 +113,11 @@ def save_png(path: str | Path, image: Uint8Image) -> None:
         UserError: the file cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        to_pillow(image).save(partial, "PNG")
-        partial.replace(path)
+        with replacing(path) as temporary:
+            to_pillow(image).save(temporary, "PNG")
     except OSError as error:
         raise UserError(f"the picture {path} cannot be written ({error}): give another folder") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def height_width(image: Num[np.ndarray, "H W C"] | Image.Image) -> tuple[int, int]:

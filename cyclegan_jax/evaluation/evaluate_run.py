@@ -4,11 +4,9 @@ import dataclasses
 import logging
 from pathlib import Path
 
-import jax
-
-from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
-from cyclegan_jax.checkpoints import run as checkpoints
-from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.checkpoints import folders
+from cyclegan_jax.checkpoints.opened import open_checkpoint
+from cyclegan_jax.devices import float64
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import result_files
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
@@ -41,16 +39,16 @@ def evaluate_run(
             function or file that does not exist.
     """
     chosen = _steps(run, steps)
-    config, _ = checkpoints.load_config(run, chosen[-1])
+    config = open_checkpoint(run, chosen[-1]).config
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     # A float64 run is evaluated in float64, as it was trained.
-    with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
+    with float64.allowed(config):
         evaluator = Evaluator(config, settings)
         found: dict[int, Results] = {}
         for step in chosen:
             try:
-                params = _generators(run, config, step)
+                params = _generators(run, step)
             except UserError as error:
                 if len(chosen) == 1:
                     raise
@@ -65,9 +63,7 @@ def evaluate_run(
 
 
 def _steps(run: str | Path, wanted: str | None) -> list[int]:
-    present = checkpoint_store.steps(checkpoints.directory(run))
-    if not present:
-        raise UserError(f"{run} has no checkpoints: give the work directory of a run, such as runs/streets")
+    present = folders.required_steps(run)
     if wanted is None:
         return present[-1:]
     if wanted == "all":
@@ -85,9 +81,6 @@ def _steps(run: str | Path, wanted: str | None) -> list[int]:
     return steps
 
 
-def _generators(run: str | Path, config: TrainConfig, step: int) -> Params:
-    ema = config.ema_decay > 0
-    return {
-        "AtoB": checkpoints.load_generator_params(run, "AtoB", step, ema=ema),
-        "BtoA": checkpoints.load_generator_params(run, "BtoA", step, ema=ema),
-    }
+def _generators(run: str | Path, step: int) -> Params:
+    checkpoint = open_checkpoint(run, step)
+    return {"AtoB": checkpoint.generator("AtoB"), "BtoA": checkpoint.generator("BtoA")}

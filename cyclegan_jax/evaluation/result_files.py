@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.scores import record_score
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import figures
@@ -49,7 +49,7 @@ def write(run: str | Path, step: int, results: Results, settings: Mapping[str, A
     content = {"step": step, "settings": dict(settings), **results.to_json()}
     write_atomically(folder / "scores.json", json.dumps(content, indent=2) + "\n")
     for name, (value, better) in results.records.items():
-        checkpoints.mark_best(run, step, name, value, better=better)
+        record_score(run, step, name, value, better=better)
     return folder
 
 

@@ -1,1 +1,1 @@
-"""Trained networks in use: images and files of any size and kind."""
+"""Trained networks in use: on arrays, images of any size, image files and web pages."""

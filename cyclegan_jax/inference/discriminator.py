@@ -1,4 +1,4 @@
-"""Look at images as a trained discriminator does: which patches it takes for real."""
+"""A trained discriminator: which patches of an image it takes for real."""
 
 import math
 from dataclasses import dataclass
@@ -8,15 +8,13 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-import numpy.typing as npt
 from flax import nnx
+from jaxtyping import Array, Float
 
-from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.config import Domain, TrainConfig
-from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import user_images
 from cyclegan_jax.inference.user_images import UserImage
-from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.discriminator import PatchGAN
 
@@ -42,19 +40,18 @@ class Discriminator:
     @cached_property
     def _apply(self) -> Any:
         @jax.jit
-        def apply(params: Params, images: jax.Array) -> jax.Array:
+        def apply(params: Params, images: Float[Array, "N H W C"]) -> Float[Array, "N h w"]:
             with jax.default_matmul_precision(self.config.precision):
                 return nnx.merge(self.graphdef, params)(images)[..., 0]
 
         return apply
 
-    def __call__(self, images: jax.Array | npt.NDArray[Any]) -> jax.Array:
-        """Judge (N, H, W, C) floats in [-1, 1]: (N, h, w) scores, one a patch, 1 for real and 0 for generated."""
-        scores: jax.Array = self._apply(self.params, images)
-        return scores
+    def __call__(self, images: Float[Array | np.ndarray, "N H W C"]) -> Float[Array, "N h w"]:
+        """Score each patch of images in [-1, 1]: about 1 for real, about 0 for generated."""
+        return self._apply(self.params, images)
 
-    def heat_map(self, image: UserImage) -> npt.NDArray[np.float32]:
-        """The scores laid over an image of any size, as smooth as patches that overlap.
+    def heat_map(self, image: UserImage) -> Float[np.ndarray, "H W"]:
+        """Interpolate the scores over an image of any size.
 
         Args:
             image: a Pillow picture or an array, as `Generator.translate` takes them.
@@ -63,7 +60,7 @@ class Discriminator:
             (H, W) float32: about 1 where the discriminator sees a real image, about 0 where it sees a generated one.
 
         Raises:
-            UserError: it is no image of the model's.
+            UserError: it is not an image, or its values are not of the kind that the model was trained with.
         """
         pixels = user_images.to_model(image, self.config.data, self.domain).pixels
         height, width = pixels.shape[:2]
@@ -75,26 +72,24 @@ class Discriminator:
         padded = np.pad(pixels, ((0, sides[0] - height), (0, sides[1] - width), (0, 0)), mode="edge")
         scores = np.asarray(self(padded[None])[0], np.float32)
         first, step = patch_centres(module)
-        return _laid_over(_laid_over(scores, 0, first, step, height), 1, first, step, width)
+        return _interpolated(_interpolated(scores, 0, first, step, height), 1, first, step, width)
 
 
 def patch_centres(module: PatchGAN) -> tuple[float, int]:
-    """Where the patches of a discriminator lie: the pixel that the first is centred on, and the step to the next.
-
-    A layer's centre lies half its kernel, less its padding, further on; in pixels, what the layers before it skip.
-    """
+    """The pixel on which a discriminator's first patch is centred, and the distance to the next centre, in pixels."""
     first, step = 0.0, 1
     for layer in [*module.convs, module.head]:
         kernel = layer.kernel.shape[0]
+        # Each layer moves the centre by half its kernel less its padding, in units of the strides before it.
         first += ((kernel - 1) / 2 - layer.padding[0][0]) * step
         step *= layer.stride
     return first, step
 
 
-def _laid_over(
-    scores: npt.NDArray[np.float32], axis: int, first: float, step: int, side: int
-) -> npt.NDArray[np.float32]:
-    """Interpolate linearly between patch centres, and repeat the outermost beyond them."""
+def _interpolated(
+    scores: Float[np.ndarray, "_ _"], axis: int, first: float, step: int, side: int
+) -> Float[np.ndarray, "_ _"]:
+    """Interpolate linearly between patch centres along one axis; pixels beyond the outermost centre take its score."""
     last = scores.shape[axis] - 1
     places = np.clip((np.arange(side) - first) / step, 0, last)
     low = np.floor(places).astype(int)
@@ -105,14 +100,17 @@ def _laid_over(
 def load_discriminator(
     run: str | Path, domain: Domain, step: int | Literal["best"] | None = None, *, metric: str | None = None
 ) -> Discriminator:
-    """Load one discriminator of a run; the arguments are those of `load_generator`.
+    """Load one discriminator of a run; the other arguments are those of `load_generator`.
+
+    Args:
+        run: the work directory of a run, or the folder of one of its checkpoints.
+        domain: `A` or `B`, whose images it judges.
+        step: which checkpoint; None is the newest, "best" the one with the best score.
+        metric: which score decides the best.
 
     Raises:
-        UserError: there is no such checkpoint or score.
+        UserError: there is no such checkpoint or score, or what is read is damaged.
     """
-    if domain not in ("A", "B"):
-        raise UserError(f"domain is {domain!r}, but it must be A or B")
-    run, step = checkpoints.choose(run, step, metric)
-    config, step = checkpoints.load_config(run, step)
-    params = checkpoints.load_discriminator_params(run, domain, step)
-    return Discriminator(config, domain, step, cyclegan.define(config).discriminators[domain], params)
+    checkpoint = open_checkpoint(run, step, metric)
+    params = checkpoint.discriminator(domain)
+    return Discriminator(checkpoint.config, domain, checkpoint.step, checkpoint.networks.discriminators[domain], params)

@@ -1,13 +1,11 @@
-"""One web page that shows what a generator makes of images: beside each other, and under a slider.
+"""A web page that shows images and their translations, side by side and under a slider.
 
-The page is a single file without anything from outside, to be sent to somebody or put beside a paper.
+The page is a single file and loads nothing from elsewhere, so it can be mailed or published as it is.
 """
 
 import base64
-import contextlib
 import html
 import io
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
@@ -16,10 +14,11 @@ from string import Template
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import UInt8
 from PIL import Image
 
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import replacing
 
 MAX_SIDE: Final = 1024
 """Larger images are scaled down to this for the page."""
@@ -29,28 +28,28 @@ _FEW_COLOURS: Final = 256
 
 @dataclass(frozen=True)
 class GalleryItem:
-    """An image and what became of it.
+    """An image and its translations, each (H, W) or (H, W, C): gray, RGB or with transparency.
 
     Attributes:
-        name: what it is called on the page.
-        input: (H, W) or (H, W, C) uint8, gray, RGB or with transparency.
-        output: what the generator made of it.
-        reconstruction: what the other generator made of that; None shows none.
+        name: its name on the page.
+        input: the image.
+        output: its translation.
+        reconstruction: the translation back; None shows none.
     """
 
     name: str
-    input: npt.NDArray[np.uint8]
-    output: npt.NDArray[np.uint8]
-    reconstruction: npt.NDArray[np.uint8] | None = None
+    input: UInt8[np.ndarray, "..."]
+    output: UInt8[np.ndarray, "..."]
+    reconstruction: UInt8[np.ndarray, "..."] | None = None
 
 
 def write_gallery(path: str | Path, items: Iterable[GalleryItem], *, title: str) -> int:
-    """Write the page; the items are taken one after the other, so that memory holds one.
+    """Write the page; items are taken one after the other, so memory holds one at a time.
 
     Args:
-        path: the page; it is replaced when it is whole.
-        items: what to show.
-        title: its heading.
+        path: the page; an older one is replaced when the new one is complete.
+        items: the images.
+        title: the heading.
 
     Returns:
         The number of items.
@@ -61,24 +60,19 @@ def write_gallery(path: str | Path, items: Iterable[GalleryItem], *, title: str)
     path = Path(path)
     template = resources.files("cyclegan_jax.inference").joinpath("gallery.html").read_text(encoding="utf-8")
     before, after = (Template(part).substitute(title=html.escape(title)) for part in template.split("$items"))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     number = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as page:
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as page:
             page.write(before)
             for item in items:
                 page.write(_card(item))
                 number += 1
             page.write(after)
-        partial.replace(path)
     except OSError as error:
         raise UserError(
             f"the gallery {path} cannot be written ({error.strerror or error}): give another folder"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
     return number
 
 
@@ -99,11 +93,11 @@ def _card(item: GalleryItem) -> str:
     )
 
 
-def _data_url(image: npt.NDArray[np.uint8]) -> str:
+def _data_url(image: UInt8[np.ndarray, "..."]) -> str:
     picture = Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     stream = io.BytesIO()
-    # Label maps keep their colours.
+    # Label maps have few colours, which lossy compression would mix at the borders.
     lossless = picture.getcolors(_FEW_COLOURS) is not None
     picture = picture.convert("RGBA" if picture.mode in ("LA", "RGBA") else "RGB")
     picture.save(stream, "WEBP", quality=_QUALITY, lossless=lossless)

@@ -1,24 +1,23 @@
-"""Use a trained generator: load it from a run, with nothing to retype, and call it on images."""
+"""A trained generator: load it from a run, and call it on images."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from flax import nnx
+from jaxtyping import Array, Float, UInt8
 
-from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference import user_images
+from cyclegan_jax.inference import apply, user_images
 from cyclegan_jax.inference.any_size import TILE, AnySize
 from cyclegan_jax.inference.user_images import UserImage
-from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.generator import ResNetGenerator
 
@@ -43,37 +42,31 @@ class Generator:
 
     @property
     def domains(self) -> tuple[Domain, Domain]:
-        """The domain it takes and the one it makes."""
+        """The domain of its inputs and that of its outputs."""
         return ("A", "B") if self.direction == "AtoB" else ("B", "A")
 
     @cached_property
     def _apply(self) -> Any:
-        @jax.jit
-        def apply(params: Params, images: jax.Array) -> jax.Array:
-            with jax.default_matmul_precision(self.config.precision):
-                return nnx.merge(self.graphdef, params)(images)
+        return jax.jit(partial(apply.translate, self.graphdef, precision=self.config.precision))
 
-        return apply
-
-    def __call__(self, images: jax.Array | npt.NDArray[Any]) -> jax.Array:
-        """Translate images; compiled once for each shape.
+    def __call__(self, images: Array | np.ndarray) -> Float[Array, "N H W D"]:
+        """Translate images; a program is compiled once for each shape.
 
         Args:
-            images: (N, H, W, C) float in [-1, 1]; H and W multiples of 4, at least 8.
+            images: (N, H, W, C) floats in [-1, 1]; H and W multiples of 4, at least 8.
 
         Returns:
-            (N, H, W, C) in [-1, 1], float32 at least.
+            Images of the other domain in [-1, 1]; float32, or float64 where the network computes in it.
 
         Raises:
-            UserError: the shape or the type is not one it takes.
+            UserError: the network does not take images of this shape or dtype.
         """
         if not jnp.issubdtype(images.dtype, jnp.floating):
             raise UserError(
                 f"a generator takes float images in [-1, 1], but was given {images.dtype}: for uint8 images call "
                 ".translate_uint8(images)"
             )
-        output = self._apply(self.params, images)
-        return output.astype(jnp.promote_types(output.dtype, jnp.float32))
+        return self._apply(self.params, images)
 
     @cached_property
     def _any_size(self) -> AnySize:
@@ -88,39 +81,39 @@ class Generator:
     def translate(
         self, images: UserImage | list[UserImage], *, batch_size: int = 8, tile: int = TILE
     ) -> UserImage | list[UserImage]:
-        """Translate images of any size; each comes back as it went in: the kind, the size, the transparency.
+        """Translate images of any size; each result has the kind, the size and the transparency of its input.
 
-        Sides that the network does not take are padded by mirroring, and cropped again. Programs are compiled for a few
-        sizes (`any_size.bucket`), without an effect on the result. Images with a side above 2048 pixels are made in
-        tiles.
+        Sides that the network does not take are padded by mirroring, and the result is cropped. Programs are compiled
+        for a few sizes only (`any_size.bucket`), which does not change the results. Images with a side above 2048
+        pixels are translated in tiles.
 
         Args:
             images: a Pillow picture; an array (H, W), (H, W, C) or (N, H, W, C) with C from 1 to 4; or a list of them,
-                of any sizes. Gray or RGB, with transparency or not, turns into the channels that the model takes.
-                Values are uint8, or where the model was trained with a stated range, any within it.
-            batch_size: at most so many at once; of large images fewer, for memory's sake.
-            tile: side of the tiles, pixels; larger ones take more memory and less time.
+                of any sizes. Gray or RGB, with transparency or not, is converted to the channels of the model. Values
+                are uint8, or any within the range that the model was trained with, where its config states one.
+            batch_size: the most images at once; large images are translated in smaller batches to save memory.
+            tile: side of the tiles, pixels; larger tiles take more memory and less time.
 
         Returns:
-            The same kind; uint8, or where the model's images have a stated range, values in it: uint16 where whole
-            numbers fit, float32 otherwise.
+            The same kind; uint8, or where the config states a range of the other domain, values in it: uint16 where
+            whole numbers fit, float32 otherwise.
 
         Raises:
             UserError: something is not an image, or its values are not of the kind that the model was trained with.
         """
         source, target = self.domains
 
-        def all_of(several: list[UserImage]) -> list[UserImage]:
+        def translate_list(several: list[UserImage]) -> list[UserImage]:
             ready = [user_images.to_model(image, self.config.data, source) for image in several]
             outputs = self._any_size([image.pixels for image in ready], batch_size=batch_size, tile=tile)
             pairs = zip(outputs, ready, strict=True)
             return [user_images.from_model(output, image, self.config.data, target) for output, image in pairs]
 
-        return user_images.each(images, all_of)
+        return user_images.each(images, translate_list)
 
-    def translate_uint8(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Translate (N, H, W, C) uint8 images in [0, 255] to uint8 images of the other domain."""
-        scaled = images_lib.to_model_range(jnp.asarray(images), jnp.promote_types(self.config.dtype, jnp.float32))
+    def translate_uint8(self, images: UInt8[np.ndarray, "N H W C"]) -> UInt8[np.ndarray, "N H W D"]:
+        """Translate images in [0, 255] to images of the other domain; sizes as in `__call__`."""
+        scaled = images_lib.to_model_range(jnp.asarray(images), apply.image_dtype(self.config))
         return images_lib.to_uint8(self(scaled))
 
 
@@ -138,18 +131,13 @@ def load_generator(
         run: the work directory of a run, or the folder of one of its checkpoints.
         direction: `AtoB` or `BtoA`.
         step: which checkpoint; None is the newest, "best" the one with the best score.
-        ema: the moving average of the weights; None takes it where the run kept one.
-        metric: whose best; None where the run was scored by one metric alone, or all agree.
+        ema: whether to load the moving average of the weights; None loads it where the run kept one.
+        metric: which score decides the best; None where the run was scored by one metric, or all of them agree.
 
     Raises:
-        UserError: there is no such checkpoint or score, or no moving average in it.
+        UserError: there is no such checkpoint or score, no moving average in it, or what is read is damaged.
     """
-    if direction not in ("AtoB", "BtoA"):
-        raise UserError(f"direction is {direction!r}, but it must be AtoB or BtoA")
-    run, step = checkpoints.choose(run, step, metric)
-    config, step = checkpoints.load_config(run, step)
-    if ema and config.ema_decay == 0:
-        raise UserError(f"{run} kept no moving average of its weights: train with --ema_decay, or leave ema out")
-    use_ema = config.ema_decay > 0 if ema is None else ema
-    params = checkpoints.load_generator_params(run, direction, step, ema=use_ema)
-    return Generator(config, direction, step, cyclegan.define(config).generators[direction], params)
+    checkpoint = open_checkpoint(run, step, metric)
+    params = checkpoint.generator(direction, ema)
+    definition = checkpoint.networks.generators[direction]
+    return Generator(checkpoint.config, direction, checkpoint.step, definition, params)

@@ -1,6 +1,7 @@
-"""Between the images that users hold and those that the networks take: pictures and arrays of any kind.
+"""Converting users' images, Pillow pictures and arrays of any kind, to the networks' arrays and back.
 
-What a generator does not know of is carried over: transparency where it was trained without, the kind of the container.
+Whatever the generator does not handle is kept aside and put back: transparency where the model was trained without it,
+and whether the image came as a picture or an array.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Float32
 from PIL import Image, ImageOps
 
 from cyclegan_jax.config import DataConfig, Domain
@@ -27,29 +29,29 @@ class ModelImage:
     """An image as a generator takes it.
 
     Attributes:
-        pixels: (H, W, C) float32 in [-1, 1], C the domain's channels.
-        alpha: (H, W, 1) float32 in [0, 1], where the image has transparency and the domain has not.
+        pixels: in [-1, 1], with the domain's channels.
+        alpha: in [0, 1], where the image has transparency and the domain has not.
         is_picture: whether it came as a Pillow picture.
         is_flat: whether it came as an array (H, W).
     """
 
-    pixels: npt.NDArray[np.float32]
-    alpha: npt.NDArray[np.float32] | None
+    pixels: Float32[np.ndarray, "H W C"]
+    alpha: Float32[np.ndarray, "H W 1"] | None
     is_picture: bool
     is_flat: bool
 
 
 def to_model(image: UserImage, config: DataConfig, domain: Domain, name: str = "the image") -> ModelImage:
-    """An image of a domain, scaled and with the channels for the networks.
+    """Scale an image of a domain, and give it the channels that the networks take.
 
     Args:
-        image: upright once its EXIF rotation, if any, is applied.
+        image: a picture is turned upright by its EXIF rotation, if any.
         config: the data config that the model was trained with: channels and value range.
-        domain: which domain it is of.
-        name: for messages.
+        domain: the domain of the image.
+        name: what error messages call the image.
 
     Raises:
-        UserError: it is no image, or its values are not of the kind that the model was trained with.
+        UserError: it is not an image, or its values are not of the kind that the model was trained with.
     """
     is_picture = isinstance(image, Image.Image)
     values = _picture_values(image) if isinstance(image, Image.Image) else np.asarray(image)
@@ -61,7 +63,7 @@ def to_model(image: UserImage, config: DataConfig, domain: Domain, name: str = "
     is_flat = values.ndim == 2
     values = values[..., None] if is_flat else values
     limits = config.value_range(domain)
-    scaled: npt.NDArray[np.floating[Any]]
+    scaled: Float[np.ndarray, "H W D"]
     if limits is not None:
         scaled = decode_16bit.scale(values, limits, name, field=f"data.range_{domain}")
     elif values.dtype == np.uint8:
@@ -78,16 +80,20 @@ def to_model(image: UserImage, config: DataConfig, domain: Domain, name: str = "
     return ModelImage(pixels, alpha, is_picture, is_flat)
 
 
-def from_model(
-    pixels: npt.NDArray[np.floating[Any]], source: ModelImage, config: DataConfig, domain: Domain
-) -> UserImage:
-    """What a generator made of `source`, as the user holds images: of the same kind, with its transparency.
+def from_model(pixels: Float[np.ndarray, "H W C"], source: ModelImage, config: DataConfig, domain: Domain) -> UserImage:
+    """Convert a generator's output to the kind of the image it was made from, with that image's transparency.
 
     Args:
-        pixels: (H, W, C) floats in [-1, 1], of the other domain.
-        source: what it was made of.
-        config: the data config: uint8 where the domain's range is not stated, else whole numbers or floats in it.
+        pixels: in [-1, 1], of the other domain.
+        source: the image it was made from.
+        config: the data config that the model was trained with.
         domain: the domain of `pixels`.
+
+    Returns:
+        uint8 where the config states no range of the domain, otherwise values in it of the dtype `output_type`.
+
+    Raises:
+        UserError: a picture was given, but Pillow cannot hold the result.
     """
     if source.alpha is not None and pixels.shape[2] != 4:
         pixels = np.concatenate([pixels, source.alpha.astype(pixels.dtype) * 2 - 1], axis=2)
@@ -101,7 +107,7 @@ def from_model(
 def each(
     images: UserImage | list[UserImage], do: Callable[[list[UserImage]], list[UserImage]]
 ) -> UserImage | list[UserImage]:
-    """Apply a function of a list to one image, to a list of them, or to an array (N, H, W, C) of them."""
+    """Apply a function of a list to one image, a list of images, or an array (N, H, W, C); returns that kind."""
     if isinstance(images, list | tuple):
         return do(list(images))
     if not isinstance(images, Image.Image) and np.ndim(images) == 4:
@@ -117,18 +123,18 @@ def _picture_values(picture: Image.Image) -> Array:
 
 
 def output_type(limits: tuple[float, float] | None) -> np.dtype[Any]:
-    """The type of what a generator makes of a domain with this stated range: of whole numbers the one that holds it."""
+    """The dtype of translated images of a domain with this stated range: the smallest that holds its values."""
     if limits is None:
         return np.dtype(np.uint8)
     low, high = map(float, limits)
-    # A range of 0 to 1 means fractions.
+    # A range of 0 to 1 means fractions, not the two whole numbers.
     whole = low.is_integer() and high.is_integer() and low >= 0 and 1 < high <= np.iinfo(np.uint16).max
     if not whole:
         return np.dtype(np.float32)
     return np.dtype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
 
 
-def _in_range(pixels: npt.NDArray[np.floating[Any]], limits: tuple[float, float]) -> Array:
+def _in_range(pixels: Float[np.ndarray, "H W C"], limits: tuple[float, float]) -> Array:
     low, high = limits
     kind = output_type(limits)
     values = (pixels.astype(np.float64) + 1) / 2 * (high - low) + low
@@ -139,5 +145,5 @@ def _to_picture(values: Array) -> Image.Image:
     if values.dtype == np.uint8 or values.ndim == 2:
         return Image.fromarray(values)
     raise UserError(
-        f"Pillow has no picture of {values.shape[2]} channels of {values.dtype}: give arrays, and arrays come back"
+        f"Pillow has no picture of {values.shape[2]} channels of {values.dtype}: pass arrays, and arrays are returned"
     )

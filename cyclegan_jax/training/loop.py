@@ -18,7 +18,8 @@ from cyclegan_jax import config as config_lib
 from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax import state
 from cyclegan_jax.checkpoints import fine_tuning
-from cyclegan_jax.checkpoints.run import Checkpoints
+from cyclegan_jax.checkpoints.restore import restore_newest
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import eval_images
 from cyclegan_jax.data.batches import train_iterator
@@ -113,7 +114,7 @@ def _train(config: TrainConfig, workdir: Path, interruption: Interruption | None
         evaluate = TrainingEvaluation(config, data, workdir)
 
     with _opened(workdir, config) as checkpoints:
-        train_state, position = _begin(config, workdir, checkpoints, train_state)
+        train_state, position = _begin(config, workdir, train_state)
         batches.set_state(position)
         start = int(train_state.step)
         devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device" + ("s" if mesh.size > 1 else "")
@@ -217,11 +218,10 @@ def _stacked(batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def _begin(
     config: TrainConfig,
     workdir: Path,
-    checkpoints: Checkpoints,
     train_state: TrainState,
 ) -> tuple[TrainState, dict[str, Any]]:
     """The state that a run begins with, and its place in the data: the newest checkpoint's, or a new run's."""
-    restored = checkpoints.restore(train_state)
+    restored = restore_newest(workdir, config, train_state)
     if restored is not None:
         changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
         _LOG.info(f"continuing {workdir} from step {int(restored.state.step):,}{changes}")
@@ -232,10 +232,10 @@ def _begin(
 
 
 @contextlib.contextmanager
-def _opened(workdir: Path, config: TrainConfig) -> Iterator[Checkpoints]:
+def _opened(workdir: Path, config: TrainConfig) -> Iterator[CheckpointWriter]:
     """The checkpoints of a work directory that no other run can take."""
     lock = WorkdirLock(workdir) if distributed.is_first() else contextlib.nullcontext()
-    with lock, _writing(workdir), Checkpoints(workdir, config) as checkpoints:
+    with lock, _writing(workdir), CheckpointWriter(workdir, config) as checkpoints:
         yield checkpoints
 
 
@@ -249,13 +249,13 @@ def schedule_steps(config: TrainConfig, epoch_images: int) -> int:
     return math.ceil(optimizer_lib.schedule_epochs(config.optimizer) * epoch_images / config.batch_size)
 
 
-def _check_finite(scalars: Scalars, step: int, checkpoints: Checkpoints) -> None:
+def _check_finite(scalars: Scalars, step: int, checkpoints: CheckpointWriter) -> None:
     for name, value in scalars.items():
         if not math.isfinite(value):
             raise _diverged(f"the loss term {name} is {value}", step, checkpoints)
 
 
-def _check_state(train_state: TrainState, step: int, checkpoints: Checkpoints) -> None:
+def _check_state(train_state: TrainState, step: int, checkpoints: CheckpointWriter) -> None:
     """A step's losses are those before its update: look at what is about to be saved itself.
 
     An infinite second moment of Adam leaves parameters finite, and still for ever.
@@ -273,7 +273,7 @@ def _finite_fields(train_state: TrainState) -> dict[str, jax.Array]:
     return {name: finite(value) for name, value in train_state._asdict().items() if value is not None}
 
 
-def _diverged(what: str, step: int, checkpoints: Checkpoints) -> DivergedError:
+def _diverged(what: str, step: int, checkpoints: CheckpointWriter) -> DivergedError:
     with contextlib.suppress(UserError):
         checkpoints.wait()
     last_good = checkpoints.latest_step()

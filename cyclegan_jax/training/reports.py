@@ -10,6 +10,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from cyclegan_jax.console import duration
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training.event_files import summary_writer
@@ -77,14 +78,6 @@ class Progress:
                 parts.append(f"{name} {scalars[f'{name}_{ends[0]}']:.3f}/{scalars[f'{name}_{ends[1]}']:.3f}")
         self._since, self._waited = (step, time.monotonic()), 0.0
         return "  ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, such as `1h02m`, `3m20s` or `12s`."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"
 
 
 class Reports:

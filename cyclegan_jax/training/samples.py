@@ -8,13 +8,14 @@ import jax.numpy as jnp
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import AnyImage, Uint8Image
+from cyclegan_jax.inference import apply
 from cyclegan_jax.networks.cyclegan import Networks, Params
 
 
 def make_sampler(
     config: TrainConfig, networks: Networks, images_A: AnyImage, images_B: AnyImage
 ) -> Callable[[Params], Uint8Image]:
-    """A function of the generators' parameters that draws the grid of some images.
+    """Make the function that draws the grid of fixed images with the generators' current parameters.
 
     Args:
         config: the experiment.
@@ -23,17 +24,16 @@ def make_sampler(
         images_B: the same of domain B.
 
     Returns:
-        A function to a uint8 RGB picture of N rows: A, AtoB of it, back again; B, BtoA of it, back again.
+        A function of both generators' parameters. It returns a (H', W', 3) uint8 picture of N rows: A, AtoB of it, back
+        again; B, BtoA of it, back again.
     """
 
     @jax.jit
     def translate(generators: Params) -> list[jax.Array]:
-        dtype = jnp.promote_types(config.dtype, jnp.float32)
+        dtype = apply.image_dtype(config)
         real_A, real_B = (images_lib.to_model_range(jnp.asarray(images), dtype) for images in (images_A, images_B))
-        fake_B = networks.generate(generators, "AtoB", real_A)
-        fake_A = networks.generate(generators, "BtoA", real_B)
-        cycled_A = networks.generate(generators, "BtoA", fake_B)
-        cycled_B = networks.generate(generators, "AtoB", fake_A)
+        fake_B, cycled_A = apply.there_and_back(networks, generators, "AtoB", real_A, config.precision)
+        fake_A, cycled_B = apply.there_and_back(networks, generators, "BtoA", real_B, config.precision)
         return [real_A, fake_B, cycled_A, real_B, fake_A, cycled_B]
 
     def sample(generators: Params) -> Uint8Image:

@@ -9,7 +9,7 @@ import pytest
 
 from cyclegan_jax import optimizer, state
 from cyclegan_jax.checkpoints import fine_tuning
-from cyclegan_jax.checkpoints.run import Checkpoints
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from tests.conftest import tiny_config
@@ -24,7 +24,7 @@ def saved_run(folder: Path, config: TrainConfig) -> state.TrainState:
     old = jax.tree.map(lambda leaf: leaf + 1, fresh(config))._replace(step=jax.numpy.int32(3))
     if old.ema is not None:
         old = old._replace(ema=jax.tree.map(lambda leaf: leaf + 1, old.ema))
-    with Checkpoints(folder, config) as saved:
+    with CheckpointWriter(folder, config) as saved:
         saved.save(old, {"pairs": 3})
     return old
 
@@ -56,7 +56,7 @@ def test_a_checkpoint_may_be_named_by_its_folder(tmp_path, log_lines):
 
 def test_without_an_old_average_the_new_one_starts_from_the_weights(tmp_path):
     old = saved_run(tmp_path, tiny_config())
-    new = fine_tuning.start_from(tmp_path, fresh(tiny_config(ema_decay=0.5)), lambda line: None)
+    new = fine_tuning.start_from(tmp_path, fresh(tiny_config(ema_decay=0.5)))
     assert same(new.ema, old.generators)
 
 
@@ -82,15 +82,15 @@ def test_what_does_not_fit_is_named_and_fresh(tmp_path, log_lines):
 def test_another_type_is_converted(tmp_path):
     old = saved_run(tmp_path, tiny_config())
     with jax.enable_x64(True):
-        new = fine_tuning.start_from(tmp_path, fresh(tiny_config(dtype="float64")), lambda line: None)
+        new = fine_tuning.start_from(tmp_path, fresh(tiny_config(dtype="float64")))
     assert {leaf.dtype for leaf in jax.tree.leaves(new.generators)} == {np.dtype("float64")}
     assert same(new.generators, old.generators)
 
 
 def test_a_folder_that_is_no_run_or_of_which_nothing_fits(tmp_path):
-    with pytest.raises(UserError, match="holds no checkpoint"):
-        fine_tuning.start_from(tmp_path, fresh(tiny_config()), print)
+    with pytest.raises(UserError, match="has no checkpoints"):
+        fine_tuning.start_from(tmp_path, fresh(tiny_config()))
     saved_run(tmp_path, tiny_config())
     empty = fresh(tiny_config())._replace(generators={}, discriminators={"C": {"kernel": jax.numpy.ones(3)}}, ema=None)
     with pytest.raises(UserError, match=r"nothing of --init_from=.* fits"):
-        fine_tuning.start_from(tmp_path, empty, print)
+        fine_tuning.start_from(tmp_path, empty)

@@ -171,7 +171,7 @@ def test_help_documents_the_fields(capsys):
 
 def test_evaluate_of_a_folder_that_is_no_run(capsys, tmp_path):
     assert cli.main(["evaluate", "--run", str(tmp_path)]) == 2
-    assert "holds no checkpoint" in capsys.readouterr().err
+    assert "has no checkpoints" in capsys.readouterr().err
 
 
 def test_xla_flags_are_the_entry_points_business():

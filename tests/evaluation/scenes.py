@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cyclegan_jax import optimizer, state
-from cyclegan_jax.checkpoints.run import Checkpoints
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.data import palette
 
@@ -47,7 +47,7 @@ def save_run(config: TrainConfig, workdir: Path, steps: int = 1) -> None:
     for step in range(1, steps + 1):
         # Weights as small as fresh ones would make every output the same gray.
         strong = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), leaf.dtype), fresh.generators)
-        with Checkpoints(workdir, config) as checkpoints:
+        with CheckpointWriter(workdir, config) as checkpoints:
             checkpoints.save(fresh._replace(step=jnp.int32(step), generators=strong), {})
 
 

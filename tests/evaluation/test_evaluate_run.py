@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan_jax.checkpoints import scores as checkpoint_scores
+from cyclegan_jax.checkpoints import scores
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import palette
@@ -137,7 +137,7 @@ def test_the_files_contain_the_results(run, results):
 
 def test_the_run_records_the_best_checkpoint_by_each_score(run, results):
     workdir, _ = run
-    best = checkpoint_scores.best_steps(workdir, [1, 2])
+    best = scores.best_steps(workdir, [1, 2])
     assert set(best) == {
         "photo_to_labels_class_iou",
         "labels_to_photo_class_iou[tests.evaluation.scenes:read_photos]",
@@ -166,7 +166,7 @@ def test_the_command_prints_tables(run, results, capsys):
         assert part in text, part
     assert "FID" not in text
     # Scores of a part of the images are recorded under names of their own.
-    assert "cycle_l1_A[3 images]" in checkpoint_scores.read(workdir)
+    assert "cycle_l1_A[3 images]" in scores.read(workdir)
 
 
 def test_several_steps_are_compared_and_the_best_marked(run, run_results, results):

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.opened import open_checkpoint
 from tests.faults import processes
 
 STEPS = 40
 CONFIG = """
+from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 
 
@@ -73,9 +74,10 @@ def experiment(tmp_path_factory) -> Experiment:
 
 def final_bytes(workdir: Path) -> dict[str, object]:
     """Shape, type and checksum of all arrays of the newest checkpoint, read and compared with what was saved."""
-    from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
-
-    newest = checkpoint_store.steps(checkpoints.directory(workdir))[-1]
-    checkpoints.verify(workdir, newest)
-    metadata = checkpoint_store.read_metadata(checkpoints.directory(workdir) / str(newest))
-    return {"step": newest, "position": metadata["data_position"], "arrays": metadata["arrays"]}
+    newest = open_checkpoint(workdir)
+    newest.state()
+    return {
+        "step": newest.step,
+        "position": newest.metadata["data_position"],
+        "arrays": newest.metadata["arrays"],
+    }

@@ -1,6 +1,7 @@
 """Flipped bytes and cut files: what is loaded is what was saved, or it is not loaded."""
 
 import dataclasses
+import json
 import random
 import shutil
 from pathlib import Path
@@ -10,10 +11,10 @@ import numpy as np
 import pytest
 
 from cyclegan_jax import optimizer, state
-from cyclegan_jax.checkpoints import checkpoint as store
+from cyclegan_jax.checkpoints import folders, on_disk, scores
 from cyclegan_jax.checkpoints import health as checkpoint_health
-from cyclegan_jax.checkpoints import run as checkpoints
-from cyclegan_jax.checkpoints.run import Checkpoints
+from cyclegan_jax.checkpoints.restore import Restored, restore_newest
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
@@ -48,7 +49,7 @@ def at_step(step: int) -> state.TrainState:
 def whole(tmp_path_factory) -> Path:
     """A run with whole checkpoints of steps 4 and 8."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
-    with Checkpoints(workdir, CONFIG) as saved:
+    with CheckpointWriter(workdir, CONFIG) as saved:
         for step in (4, 8):
             saved.save(at_step(step), {"pairs": step})
     return workdir
@@ -60,12 +61,12 @@ def run(whole, tmp_path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "moved"))
 
 
-def restored(run: Path) -> tuple[checkpoints.Restored | None, list[str]]:
-    with logged() as said, Checkpoints(run, CONFIG) as opened:
-        return opened.restore(at_step(0)), said
+def restored(run: Path) -> tuple[Restored | None, list[str]]:
+    with logged() as said, CheckpointWriter(run, CONFIG):
+        return restore_newest(run, CONFIG, at_step(0)), said
 
 
-def equal(found: checkpoints.Restored | None, step: int) -> bool:
+def equal(found: Restored | None, step: int) -> bool:
     assert found is not None
     pairs = zip(jax.tree.leaves(found.state), jax.tree.leaves(at_step(step)), strict=True)
     return found.data_position == {"pairs": step} and all(np.array_equal(one, other) for one, other in pairs)
@@ -94,7 +95,7 @@ def one_damage(run: Path, seed: int) -> None:
         SUMMARY.detected += 1
         assert equal(found, 4), what
         assert "damaged" in said[0], what
-        assert "going on from step 4 instead" in said[0], what
+        assert "resuming from step 4 instead" in said[0], what
     else:
         # The type of a handler, a time, a place that nothing reads.
         assert equal(found, 8), what
@@ -128,11 +129,11 @@ def test_orbax_alone_does_not_see_a_flipped_bit(run):
         name: jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), value)
         for name, value in at_step(8)._asdict().items()
     }
-    loaded = store.load(folder, like, {})
+    loaded = on_disk.load(folder, like, {})
     right = at_step(8)._asdict()
     assert not all(map(np.array_equal, jax.tree.leaves(loaded), jax.tree.leaves(right)))
-    with pytest.raises(store.DamagedError, match=r"the array [\w.]+.*: not the values that were written"):
-        store.load(folder, like, store.read_metadata(folder))
+    with pytest.raises(on_disk.DamagedError, match=r"the array [\w.]+.*: not the values that were written"):
+        on_disk.load(folder, like, on_disk.read_metadata(folder))
 
 
 def test_whole_checkpoints_are_loaded_without_a_word(run):
@@ -144,9 +145,9 @@ def test_whole_checkpoints_are_loaded_without_a_word(run):
 def test_the_damaged_one_is_set_aside_and_its_step_is_saved_anew(run):
     flip_array(run / "checkpoints" / "8")
     restored(run)
-    assert store.steps(run / "checkpoints") == [4]
+    assert folders.steps(run) == [4]
     assert (run / "checkpoints" / "8.set-aside").is_dir()
-    with Checkpoints(run, CONFIG) as opened:
+    with CheckpointWriter(run, CONFIG) as opened:
         opened.save(at_step(8), {"pairs": 8})
     found, said = restored(run)
     assert equal(found, 8)
@@ -159,7 +160,7 @@ def test_with_all_damaged_the_run_is_not_started_anew(run):
         flip_array(run / "checkpoints" / step)
     with pytest.raises(UserError, match=r"8 is damaged .*none before it is whole.*--workdir"):
         restored(run)
-    assert store.steps(run / "checkpoints") == [4, 8]
+    assert folders.steps(run) == [4, 8]
 
 
 def test_empty_and_foreign_folders_are_no_checkpoints(run):
@@ -170,25 +171,25 @@ def test_empty_and_foreign_folders_are_no_checkpoints(run):
     (folder / "007").mkdir()
     (folder / "10.orbax-checkpoint-tmp").mkdir()
     (folder / "3.deleted").mkdir()
-    assert store.steps(folder) == [4, 8]
+    assert folders.steps_in(folder) == [4, 8]
     found, said = restored(run)
     assert equal(found, 8)
     assert said == []
     # What killed processes leave is cleared away; what is somebody's stays, even where a save needs the name.
     assert sorted(path.name for path in folder.iterdir()) == ["007", "12", "4", "8", "9"]
-    with Checkpoints(run, CONFIG) as opened:
+    with CheckpointWriter(run, CONFIG) as opened:
         opened.save(at_step(12), {"pairs": 12})
-    assert store.steps(folder) == [4, 8, 12]
+    assert folders.steps_in(folder) == [4, 8, 12]
     assert (folder / "12.set-aside" / "notes.txt").read_text() == "somebody's"
 
 
 def test_a_checkpoint_of_before_the_checksums_is_loaded(run):
     for step in ("4", "8"):
         file = run / "checkpoints" / step / "_CHECKPOINT_METADATA"
-        values = store.json.loads(file.read_text())
+        values = json.loads(file.read_text())
         for name in ("arrays", "checksum"):
             del values["custom_metadata"][name]
-        file.write_text(store.json.dumps(values))
+        file.write_text(json.dumps(values))
     found, said = restored(run)
     assert equal(found, 8)
     assert said == []
@@ -215,31 +216,31 @@ def test_loading_a_generator_names_the_damage_and_the_other_steps(run):
 
 
 def test_the_best_by_a_score_outlives_newer_ones(run):
-    checkpoints.mark_best(run, 4, "fid", 20.0, better="lower")
-    checkpoints.mark_best(run, 8, "fid", 30.0, better="lower")
-    with Checkpoints(run, dataclasses.replace(CONFIG, keep_checkpoints=2)) as opened:
+    scores.record_score(run, 4, "fid", 20.0, better="lower")
+    scores.record_score(run, 8, "fid", 30.0, better="lower")
+    with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=2)) as opened:
         for step in (9, 10, 11):
             opened.save(at_step(step), {"pairs": step})
-    assert store.steps(run / "checkpoints") == [4, 10, 11]
+    assert folders.steps(run) == [4, 10, 11]
     # The other sense of the same metric, a step that is not there, and a value that is no number.
     for step, value, better in ((4, 1.0, "higher"), (8, 1.0, "lower"), (4, float("nan"), "lower")):
         with pytest.raises(UserError):
-            checkpoints.mark_best(run, step, "fid", value, better=better)
+            scores.record_score(run, step, "fid", value, better=better)
 
 
 def test_broken_scores_delete_nothing_and_say_so_where_they_are_read(run):
     (run / "scores.json").write_text("{")
-    with Checkpoints(run, dataclasses.replace(CONFIG, keep_checkpoints=1)) as opened:
+    with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=1)) as opened:
         opened.save(at_step(9), {"pairs": 9})
-    assert store.steps(run / "checkpoints") == [4, 8, 9]
+    assert folders.steps(run) == [4, 8, 9]
     with pytest.raises(UserError, match=r"scores\.json is not a file of scores"):
         checkpoint_health.examine(run)
 
 
 def test_the_command_lists_health(run, capsys, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    checkpoints.mark_best(run, 4, "fid", 20.5, better="lower")
-    checkpoints.mark_best(run, 8, "fid", 30.25, better="lower")
+    scores.record_score(run, 4, "fid", 20.5, better="lower")
+    scores.record_score(run, 8, "fid", 30.25, better="lower")
     assert cli.main(["checkpoints", "--run", str(run)]) == 0
     heading, four, eight, note = capsys.readouterr().out.splitlines()
     assert heading.split() == ["step", "size", "saved", "fid", "health"]
@@ -251,4 +252,4 @@ def test_the_command_lists_health(run, capsys, monkeypatch):
     assert cli.main(["checkpoints", "--run", str(run)]) == cli.DAMAGED == 1
     assert "damaged: the array" in capsys.readouterr().out
     assert cli.main(["checkpoints", "--run", str(run.parent)]) == 2
-    assert "holds no checkpoint" in capsys.readouterr().err
+    assert "has no checkpoints" in capsys.readouterr().err

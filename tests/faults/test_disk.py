@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax.checkpoints import checkpoint as store
+from cyclegan_jax.checkpoints import folders, on_disk
 from cyclegan_jax.checkpoints import health as checkpoint_health
-from cyclegan_jax.checkpoints import run as checkpoints
-from cyclegan_jax.checkpoints.run import Checkpoints
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training.lock import WorkdirLock
 from tests.faults.conftest import Experiment, final_bytes
@@ -49,8 +48,8 @@ def fill(folder: Path) -> Path:
 def check_ended_and_goes_on(experiment: Experiment, workdir: Path, said: str) -> None:
     (sentence,) = (line for line in said.splitlines() if line.startswith("error: "))
     assert "kept" in sentence
-    folder = checkpoints.directory(workdir)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(map(str, store.steps(folder)))
+    folder = folders.directory(workdir)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(map(str, folders.steps_in(folder)))
     assert all(health.damage is None for health in checkpoint_health.examine(workdir))
     training = experiment.start(workdir)
     assert training.ended() == 0, training.said
@@ -82,28 +81,28 @@ def test_files_that_may_not_grow(experiment, tmp_path):
 
 def test_a_save_to_a_full_disk_leaves_the_one_before(small_disk):
     workdir = small_disk / "work"
-    with Checkpoints(workdir, CONFIG) as opened:
+    with CheckpointWriter(workdir, CONFIG) as opened:
         opened.save(at_step(4), {"pairs": 4})
         opened.wait()
         ballast = fill(small_disk)
         opened.save(at_step(8), {"pairs": 8})
         with pytest.raises(
-            store.SaveError, match=r"step 8 could not be written .*No space left.*; the checkpoint of step 4 is kept"
+            on_disk.SaveError, match=r"step 8 could not be written .*No space left.*; the checkpoint of step 4 is kept"
         ):
             opened.wait()
-        assert [path.name for path in checkpoints.directory(workdir).iterdir()] == ["4"]
+        assert [path.name for path in folders.directory(workdir).iterdir()] == ["4"]
         ballast.unlink()
         opened.save(at_step(8), {"pairs": 8})
-    assert store.steps(checkpoints.directory(workdir)) == [4, 8]
+    assert folders.steps(workdir) == [4, 8]
 
 
 def test_a_read_only_disk(small_disk):
     workdir = small_disk / "work"
-    with Checkpoints(workdir, CONFIG) as opened:
+    with CheckpointWriter(workdir, CONFIG) as opened:
         opened.save(at_step(4), {"pairs": 4})
         opened.wait()
         subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-        with pytest.raises(store.SaveError, match=r"Read-only file system.*; the checkpoint of step 4 is kept"):
+        with pytest.raises(on_disk.SaveError, match=r"Read-only file system.*; the checkpoint of step 4 is kept"):
             opened.save(at_step(8), {"pairs": 8})
             opened.wait()
     with pytest.raises(UserError, match=r"work directory .* cannot be written \(Read-only file system\)"):

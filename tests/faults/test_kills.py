@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
-from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints import folders
 from tests.faults.conftest import STEPS, Experiment, final_bytes
 from tests.faults.summary import SUMMARY
 
@@ -45,8 +44,8 @@ def test_killed_runs_end_with_the_same_bytes(experiment, tmp_path, seed, every):
     killed_run(experiment, workdir, seed, 3, f"--checkpoint_every={every}")
     assert final_bytes(workdir) == final_bytes(experiment.straight)
     # What killed saves have left is gone, and old ones are deleted as ever.
-    folder = checkpoints.directory(workdir)
-    assert len(list(folder.iterdir())) == len(checkpoint_store.steps(folder)) == 3
+    folder = folders.directory(workdir)
+    assert len(list(folder.iterdir())) == len(folders.steps_in(folder)) == 3
 
 
 @pytest.mark.slow

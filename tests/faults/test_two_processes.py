@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.devices.distributed import PEER_LOST
 from tests.faults.conftest import Experiment, final_bytes
 from tests.faults.processes import Training
@@ -71,9 +71,10 @@ def test_two_processes_of_which_one_was_killed_are_one_process(experiment, tmp_p
     kill_and_go_on(experiment, tmp_path / "two", "second")
     training = experiment.start(tmp_path / "one", *FLAGS)
     assert training.ended() == 0, training.said
-    one, _, step = checkpoints.load_state(tmp_path / "one")
-    two, _, _ = checkpoints.load_state(tmp_path / "two")
-    before, _, _ = checkpoints.load_state(tmp_path / "two", 8)
+    finished = open_checkpoint(tmp_path / "one")
+    one, step = finished.state(), finished.step
+    two = open_checkpoint(tmp_path / "two").state()
+    before = open_checkpoint(tmp_path / "two", 8).state()
     assert step == 12
 
     def apart(left, right) -> float:
@@ -102,7 +103,7 @@ def test_a_signal_to_one_stops_both_after_the_same_step(experiment, tmp_path):
     assert (pair.first.ended(), pair.second.ended()) == (143, 143), pair.first.said + pair.second.said
     stops = [re.findall(r"^stopped by SIGTERM after step (\d+)", one.said, re.M) for one in (pair.first, pair.second)]
     assert stops[0] == stops[1]
-    assert checkpoints.load_config(workdir)[1] == int(stops[0][0])
+    assert open_checkpoint(workdir).step == int(stops[0][0])
 
 
 def test_a_batch_that_the_devices_cannot_share(experiment, tmp_path):

@@ -6,23 +6,23 @@ import pytest
 from flax import nnx
 
 from cyclegan_jax import load_discriminator, optimizer, state
-from cyclegan_jax.checkpoints.run import Checkpoints
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import DiscriminatorConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference.discriminator import _laid_over, patch_centres
+from cyclegan_jax.inference.discriminator import _interpolated, patch_centres
 from cyclegan_jax.networks import cyclegan
 from tests.conftest import tiny_config
 
 
-def test_scores_of_the_saved_weights_laid_over_the_image(tmp_path):
+def test_heat_map_interpolates_the_scores_of_the_saved_weights(tmp_path):
     config = tiny_config()
     saved = state.create(config, optimizer.adam(config.optimizer))
-    with Checkpoints(tmp_path, config) as opened:
+    with CheckpointWriter(tmp_path, config) as opened:
         opened.save(saved, {"pairs": 0})
     judge = load_discriminator(tmp_path, "B")
     image = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
     scaled = (image[None].astype(np.float32) - 127.5) / 127.5
-    expected = cyclegan.define(config).judge(saved.discriminators, "B", scaled)[..., 0]
+    expected = cyclegan.define(config).judge(saved.discriminators, "B", jax.numpy.asarray(scaled))[..., 0]
     np.testing.assert_allclose(judge(scaled), expected, atol=1e-5)
     # The mistake that this would see: the discriminator of the other domain.
     assert np.abs(load_discriminator(tmp_path, "A")(scaled) - expected).max() > 1e-4
@@ -50,5 +50,5 @@ def test_scores_lie_where_their_patches_do(config, centres):
     assert (first, step) == centres
     # Scores that tell where they are: between the outermost centres each pixel gets its own place.
     rows = first + step * np.arange(8, dtype=np.float32)
-    heat = _laid_over(np.tile(rows[:, None], (1, 3)), 0, first, step, 64)
+    heat = _interpolated(np.tile(rows[:, None], (1, 3)), 0, first, step, 64)
     np.testing.assert_allclose(heat[:, 0], np.clip(np.arange(64), rows[0], rows[-1]), atol=1e-4)

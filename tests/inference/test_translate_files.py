@@ -7,17 +7,18 @@ import pytest
 from PIL import Image
 
 from cyclegan_jax import load_generator, optimizer, state
-from cyclegan_jax.checkpoints.run import Checkpoints, mark_best
+from cyclegan_jax.checkpoints import scores
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference import translate_files
+from cyclegan_jax.inference import file_plan, image_files, translate_files
 from tests.conftest import tiny_config
 
 
 def save_run(workdir: Path, **changes) -> Path:
     config = tiny_config(**changes)
-    with Checkpoints(workdir, config) as opened:
+    with CheckpointWriter(workdir, config) as opened:
         for step in (1, 2):
             blank = state.create(config, optimizer.adam(config.optimizer))
             opened.save(blank._replace(step=np.int32(step) + 0 * blank.step), {"pairs": step})
@@ -74,7 +75,7 @@ def test_a_folder_of_odd_images(run, odd, tmp_path, capsys):
 
     # Nothing is overwritten, and nothing is done by halves.
     assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == 2
-    assert "is there already: add --skip_existing to go on, or --overwrite, or" in capsys.readouterr().err
+    assert "is there already: add --skip_existing to continue, or --overwrite, or" in capsys.readouterr().err
     again = ["translate", "--run", str(run), "--input", f"{odd}/g*.png", "--output", str(out)]
     assert cli.main([*again, "--overwrite", "--max_size=12", "--format=jpg", "--gallery"]) == 0
     page = (out / "gallery.html").read_text()
@@ -104,7 +105,7 @@ def test_going_on_makes_only_what_is_missing(run, odd, tmp_path, capsys):
 
 def test_transparency_is_laid_on_white_in_jpeg(tmp_path):
     clear = np.zeros((4, 4, 4), np.uint8)
-    translate_files.write(tmp_path / "clear.jpg", clear)
+    image_files.write(tmp_path / "clear.jpg", clear)
     assert np.asarray(opened(tmp_path / "clear.jpg")).min() == 255
 
 
@@ -123,7 +124,7 @@ def test_sixteen_bits_in_and_out(tmp_path, capsys):
         str(tmp_path / "out"),
     ]
     assert cli.main(arguments) == 0, capsys.readouterr()
-    made = translate_files.read(tmp_path / "out" / "deep.png", data, "B")
+    made = image_files.read(tmp_path / "out" / "deep.png", data, "B")
     assert (np.asarray(made).dtype, np.asarray(made).shape) == (np.uint16, (24, 24, 3))
     assert (np.asarray(made) % 257 != 0).any()  # not 8 bits made wide
 
@@ -131,32 +132,32 @@ def test_sixteen_bits_in_and_out(tmp_path, capsys):
 @pytest.mark.parametrize(("kind", "format"), [("uint16", "jpg"), ("float32", "png")])
 def test_a_format_that_does_not_hold_the_values(odd, tmp_path, kind, format):
     with pytest.raises(UserError, match=f"--format is {format}, but this model makes {kind} values"):
-        translate_files.plan(str(odd), tmp_path, format=format, refuse=True, kind=np.dtype(kind))
+        file_plan.plan(str(odd), tmp_path, format=format, refuse=True, kind=np.dtype(kind))
 
 
 def test_float_values_go_to_numpys_format(odd, tmp_path):
-    chosen = translate_files.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32"))
-    translate_files.write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
+    chosen = file_plan.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32"))
+    image_files.write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
     assert np.load(tmp_path / "gray.npy").tolist() == [[-3.5, -3.5], [-3.5, -3.5]]
 
 
 def test_names_that_would_meet_are_refused(odd, tmp_path):
     opened(odd / "gray.png").save(odd / "gray.bmp")
     with pytest.raises(UserError, match=r"gray.bmp and .*gray.png would both become .*gray.png: translate them to"):
-        translate_files.plan(str(odd), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
+        file_plan.plan(str(odd), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
 
 
 @pytest.mark.parametrize("inputs", ["nothing", "odd/*.gif", "odd/empty"])
 def test_nothing_to_translate_is_named(odd, tmp_path, inputs):
     (odd / "empty").mkdir()
     with pytest.raises(UserError, match=rf"there is no image at .*{inputs.split('/')[-1].replace('*', '.')}"):
-        translate_files.plan(str(tmp_path / inputs), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
+        file_plan.plan(str(tmp_path / inputs), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
 
 
 def test_an_output_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be written \(.*\): give another --output"):
-        translate_files.write(tmp_path / "file" / "x.png", np.zeros((4, 4, 3), np.uint8))
+        image_files.write(tmp_path / "file" / "x.png", np.zeros((4, 4, 3), np.uint8))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -168,10 +169,10 @@ def test_which_checkpoint(run, tmp_path):
     other = save_run(tmp_path / "scored")
     with pytest.raises(UserError, match="has no scores yet: run `cyclegan-jax evaluate"):
         load_generator(other, step="best")
-    mark_best(other, 1, "fid", 3.0, better="lower")
-    mark_best(other, 2, "fid", 4.0, better="lower")
+    scores.record_score(other, 1, "fid", 3.0, better="lower")
+    scores.record_score(other, 2, "fid", 4.0, better="lower")
     assert load_generator(other, step="best").step == 1
-    mark_best(other, 2, "class_iou", 0.4, better="higher")
+    scores.record_score(other, 2, "class_iou", 0.4, better="higher")
     with pytest.raises(UserError, match=r"depends on the metric \(class_iou 2, fid 1\): name one by metric"):
         load_generator(other, step="best")
     assert load_generator(other, step="best", metric="fid").step == 1
@@ -183,7 +184,7 @@ def test_results_inside_the_folder_of_the_inputs(odd):
     results = odd / "translated"
 
     def planned(output):
-        return translate_files.plan(str(odd), output, format="png", refuse=False, kind=np.dtype(np.uint8))
+        return file_plan.plan(str(odd), output, format="png", refuse=False, kind=np.dtype(np.uint8))
 
     first = planned(results)
     results.mkdir()
@@ -200,7 +201,7 @@ def test_label_maps_are_scaled_without_new_colours(tmp_path):
     Image.fromarray(colours[np.random.default_rng(0).integers(0, 3, (40, 30))]).save(tmp_path / "labels.png")
 
     def colours_of(domain):
-        values = translate_files.read(tmp_path / "labels.png", DataConfig(labels="A"), domain, max_size=20)
+        values = image_files.read(tmp_path / "labels.png", DataConfig(labels="A"), domain, max_size=20)
         assert values.shape == (20, 15, 3)
         return {tuple(colour) for colour in values.reshape(-1, 3).tolist()}
 
@@ -212,7 +213,7 @@ def test_large_images_are_not_read_all_at_once(run, tmp_path, monkeypatch):
     for name in "abcde":
         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / f"{name}.png")
     monkeypatch.setattr(translate_files, "_PIXELS_AT_ONCE", 2 * 16 * 16)
-    chosen = translate_files.plan(str(tmp_path), tmp_path / "out", format=None, refuse=True, kind=np.dtype(np.uint8))
+    chosen = file_plan.plan(str(tmp_path), tmp_path / "out", format=None, refuse=True, kind=np.dtype(np.uint8))
     seen = []
     generator = load_generator(run)
     summary = translate_files.translate_files(

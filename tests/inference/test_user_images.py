@@ -105,7 +105,7 @@ def test_what_is_no_image_of_the_model_is_named(image, config, sentence):
 
 def test_sixteen_bit_colours_need_arrays():
     config = DataConfig(range_B=(0, 65535))
-    with pytest.raises(UserError, match="Pillow has no picture of 3 channels of uint16: give arrays"):
+    with pytest.raises(UserError, match="Pillow has no picture of 3 channels of uint16: pass arrays"):
         there_and_back(Image.fromarray(noise(4, 4, 3)), config)
 
 

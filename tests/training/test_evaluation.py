@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cyclegan_jax.checkpoints import checkpoint as checkpoint_store
-from cyclegan_jax.checkpoints import resume
-from cyclegan_jax.checkpoints import run as checkpoints
-from cyclegan_jax.checkpoints import scores as checkpoint_scores
+from cyclegan_jax.checkpoints import config_changes, folders, scores
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.errors import UserError
@@ -50,13 +47,13 @@ def test_the_state_is_that_of_a_run_without_evaluations(run, tmp_path):
     _, config, state, _ = run
     plain: TrainConfig = dataclasses.replace(config, eval_every=0, eval_features=None)
     assert states_differ(training.train(plain, tmp_path / "plain"), state) == []
-    assert resume.changes(plain, config, tmp_path), "a run may begin and end to be evaluated"
+    assert config_changes.check(plain, config, tmp_path), "a run may begin and end to be evaluated"
 
 
 def test_scores_are_those_of_the_command(run):
     """Of the average of the weights, as the command takes it."""
     workdir, _, _, lines = run
-    step = checkpoint_store.steps(checkpoints.directory(workdir))[-1]
+    step = folders.steps(workdir)[-1]
     assert step == 6
     file = workdir / "evaluation" / "step_0000006" / "scores.json"
     during = json.loads(file.read_text())
@@ -76,16 +73,16 @@ def test_tensorboard_has_the_scores(run):
         events.Tags()["scalars"]
     )
     values = {event.step: event.value for event in events.Scalars("eval/reconstruction_A/l1")}
-    recorded = checkpoint_scores.read(workdir)["cycle_l1_A"]["values"]
+    recorded = scores.read(workdir)["cycle_l1_A"]["values"]
     assert values == pytest.approx({int(step): value for step, value in recorded.items()}, rel=1e-6)
     assert sorted(values) == [2, 4, 6]
 
 
 def test_evaluated_steps_are_saved_and_the_best_are_kept(run):
     workdir, _, _, _ = run
-    present = checkpoint_store.steps(checkpoints.directory(workdir))
+    present = folders.steps(workdir)
     # Of 2, 4, 5 and 6 only the newest would stay.
-    assert set(present) == {6, *checkpoint_scores.best_steps(workdir, [2, 4, 5, 6]).values()}
+    assert set(present) == {6, *scores.best_steps(workdir, [2, 4, 5, 6]).values()}
 
 
 def test_nothing_stays_on_the_device(run):

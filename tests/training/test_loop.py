@@ -13,7 +13,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cyclegan_jax import optimizer, state
-from cyclegan_jax.checkpoints import run as checkpoints
+from cyclegan_jax.checkpoints.opened import open_checkpoint
+from cyclegan_jax.checkpoints.restore import restore_newest
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import OptimizerConfig, TrainConfig
 from cyclegan_jax.devices import memory
 from cyclegan_jax.errors import UserError
@@ -53,7 +55,8 @@ def test_writes_pictures_logs_and_checkpoints(run):
         # Three test images in rows; A, there, back, B, there, back in columns; gaps of two pixels.
         assert grid.size == (6 * 24 + 5 * 2, 3 * 24 + 2 * 2)
     assert json.loads((workdir / "config.json").read_text())["data"]["image_size"] == 24
-    assert checkpoints.load_config(workdir) == (config, 6)
+    newest = open_checkpoint(workdir)
+    assert (newest.config, newest.step) == (config, 6)
 
     events = EventAccumulator(str(workdir / "tensorboard")).Reload()
     losses = events.Scalars("loss/cycle_A")
@@ -87,7 +90,7 @@ def test_load_generator_gives_the_trained_one(run):
 
 def test_load_generator_says_what_is_missing(run, tmp_path):
     workdir, _, _ = run
-    with pytest.raises(UserError, match=f"{tmp_path} holds no checkpoint"):
+    with pytest.raises(UserError, match=f"{tmp_path} has no checkpoints"):
         inference.load_generator(tmp_path)
     with pytest.raises(UserError, match=r"no checkpoint of step 5; it has 4, 6"):
         inference.load_generator(workdir, step=5)
@@ -104,8 +107,7 @@ def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path, log_line
     resumed = training.train(config, tmp_path / "work")
     assert f"continuing {tmp_path / 'work'} from step 3, with steps 3 -> 6" in log_lines
     # Loading gives exactly what is on disk, so the uninterrupted run can be read from its checkpoint.
-    with checkpoints.Checkpoints(workdir, config) as straight:
-        restored = straight.restore(resumed)
+    restored = restore_newest(workdir, config, resumed)
     assert restored is not None
     expected = restored.state
     for (path, one), other in zip(jax.tree.leaves_with_path(resumed), jax.tree.leaves(expected), strict=True):
@@ -121,7 +123,7 @@ def test_several_steps_in_one_program(run, tmp_path, log_lines):
     ] == [*(3, 3, 1, 1, 1, 1)]
     training.train(dataclasses.replace(config, steps_per_dispatch=3), tmp_path / "work")
     assert [line.split()[:2] for line in log_lines] == [line.split()[:2] for line in lines]
-    assert checkpoints.load_config(tmp_path / "work")[1] == 6
+    assert open_checkpoint(tmp_path / "work").step == 6
     for name in ("loss/cycle_A", "loss/gan_AtoB", "loss/discriminators"):
         one, other = (EventAccumulator(str(run / "tensorboard")).Reload() for run in (workdir, tmp_path / "work"))
         expected = [event.value for event in one.Scalars(name)]
@@ -165,7 +167,7 @@ def test_a_new_run_starts_from_another_runs_weights(run, tmp_path, log_lines):
     training.train(tuned, tmp_path / "work")
     assert log_lines[0].startswith(f"starting from the weights of {workdir} at step 6: ")
     # One step of 2e-4 from the old weights; fresh ones are further away than that.
-    old, new = (checkpoints.load_generator_params(path, "AtoB", ema=False) for path in (workdir, tmp_path / "work"))
+    old, new = (open_checkpoint(path).generator("AtoB", ema=False) for path in (workdir, tmp_path / "work"))
     worst = max(float(abs(a - b).max()) for a, b in zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True))
     assert worst < 3e-4
     with pytest.raises(UserError, match=rf"init_from None -> {tmp_path}"):
@@ -175,8 +177,8 @@ def test_a_new_run_starts_from_another_runs_weights(run, tmp_path, log_lines):
 def test_an_infinite_moment_is_not_saved(run):
     """Adam divides by its root: the parameters stay finite, and never move again."""
     workdir, config, _ = run
-    with checkpoints.Checkpoints(workdir, config) as opened:
-        good = opened.restore(state.create(config, optimizer.adam(config.optimizer)))
+    with CheckpointWriter(workdir, config) as opened:
+        good = restore_newest(workdir, config, state.create(config, optimizer.adam(config.optimizer)))
         assert good is not None
         training._check_state(good.state, 6, opened)
         moments = good.state.generator_optimizer
@@ -203,12 +205,12 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(run, tmp_path):
         training.train(steep, tmp_path / "work")
     # Whatever was saved can be used: every weight in it is a number.
     try:
-        _, step = checkpoints.load_config(tmp_path / "work")
+        step = open_checkpoint(tmp_path / "work").step
     except UserError:
         assert "no checkpoint had been saved yet" in str(stop.value)
         return
     assert f"the checkpoint of step {step} is kept" in str(stop.value)
-    params = checkpoints.load_generator_params(tmp_path / "work", "AtoB", ema=False)
+    params = open_checkpoint(tmp_path / "work").generator("AtoB", ema=False)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 

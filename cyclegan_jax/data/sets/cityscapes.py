@@ -4,7 +4,6 @@ Domain A holds label maps and domain B photos; the official split `val` becomes 
 archives are read without unpacking them.
 """
 
-import contextlib
 import functools
 import logging
 import os
@@ -25,6 +24,7 @@ from cyclegan_jax.data import images, palette
 from cyclegan_jax.data.decode import decode, open_picture
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import write_atomically
 
 _LOG = logging.getLogger(__name__)
 
@@ -237,13 +237,7 @@ def _write_photo(file: _File, path: Path, size: tuple[int, int] | None) -> None:
         images.save_png(path, resize(picture, *size, nearest=False))
         return
     # As it is: to encode two megapixels again takes a second.
-    new = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        new.write_bytes(content)
-        new.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink()
+    write_atomically(path, content)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cyclegan_jax.checkpoints import resume
+from cyclegan_jax.checkpoints import config_changes
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 from tests.conftest import tiny_config
@@ -55,7 +55,7 @@ REFUSED: dict[str, Any] = {
 @pytest.mark.parametrize("name", ALLOWED)
 def test_harmless_changes_are_told(name):
     config = tiny_config(ema_decay=0.5)
-    (told,) = resume.changes(config, changed(config, name, ALLOWED[name]), "runs/x")
+    (told,) = config_changes.check(config, changed(config, name, ALLOWED[name]), "runs/x")
     assert told.startswith(f"{name} ")
     assert told.endswith(f" -> {ALLOWED[name]}")
 
@@ -64,26 +64,26 @@ def test_harmless_changes_are_told(name):
 def test_what_a_run_keeps_is_named(name):
     config = changed(tiny_config(), "data.load_size", 40)
     with pytest.raises(UserError, match=rf"runs/x holds a run .*\({name} .* -> .*--init_from=runs/x"):
-        resume.changes(config, changed(config, name, REFUSED[name]), "runs/x")
+        config_changes.check(config, changed(config, name, REFUSED[name]), "runs/x")
 
 
 def test_channels_are_kept():
     config = tiny_config()
     with pytest.raises(UserError, match=r"data\.channels_A 3 -> 1, data\.channels_B 3 -> 1"):
-        resume.changes(config, changed(changed(config, "data.channels_A", 1), "data.channels_B", 1), "runs/x")
+        config_changes.check(config, changed(changed(config, "data.channels_A", 1), "data.channels_B", 1), "runs/x")
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.0, 0.9), (0.9, 0.0)])
 def test_an_average_is_not_switched(before, after):
     with pytest.raises(UserError, match=f"ema_decay {before} -> {after}"):
-        resume.changes(tiny_config(ema_decay=before), tiny_config(ema_decay=after), "runs/x")
+        config_changes.check(tiny_config(ema_decay=before), tiny_config(ema_decay=after), "runs/x")
 
 
 def test_a_fine_tuned_run_goes_on_with_or_without_its_flag():
     config = tiny_config(init_from="runs/first")
-    assert resume.changes(config, config, "runs/x") == []
-    assert resume.changes(config, tiny_config(), "runs/x") == []
+    assert config_changes.check(config, config, "runs/x") == []
+    assert config_changes.check(config, tiny_config(), "runs/x") == []
 
 
 def test_nothing_changed_nothing_told():
-    assert resume.changes(tiny_config(), tiny_config(), "runs/x") == []
+    assert config_changes.check(tiny_config(), tiny_config(), "runs/x") == []

@@ -1,0 +1,98 @@
+"""The folder `checkpoints/` of a run: which steps it holds, and renaming and deleting what is in it."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+from cyclegan_jax.errors import UserError
+
+_CONTENT = ("_CHECKPOINT_METADATA", "orbax.checkpoint", "state")
+_UNFINISHED = re.compile(r"\d+\.(orbax-checkpoint-tmp.*|deleted)")
+_SETTLE_SECONDS = 5.0
+_SETTLE_CHECKS = 3
+
+
+def directory(run: str | Path) -> Path:
+    """The absolute path of the folder in which the run with this work directory keeps its checkpoints."""
+    return Path(run).absolute() / "checkpoints"
+
+
+def steps(run: str | Path) -> list[int]:
+    """The steps of a run's checkpoints, whole or damaged, in ascending order."""
+    return steps_in(directory(run))
+
+
+def steps_in(folder: Path) -> list[int]:
+    """The steps of the checkpoints in `folder`, whole or damaged, in ascending order.
+
+    A folder with a number for its name but without any file of a checkpoint is not ours, and is ignored.
+    """
+    numbered = (path for path in folder.glob("*") if re.fullmatch(r"0|[1-9]\d*", path.name))
+    return sorted(int(path.name) for path in numbered if any((path / name).exists() for name in _CONTENT))
+
+
+def required_steps(run: str | Path) -> list[int]:
+    """`steps`, for callers that cannot work without a checkpoint.
+
+    Raises:
+        UserError: the run has none.
+    """
+    present = steps(run)
+    if not present:
+        raise UserError(f"{run} has no checkpoints: give the work directory of a run, such as runs/streets")
+    return present
+
+
+def find(run: str | Path, step: int | None = None) -> Path:
+    """The folder of the checkpoint of `step`; None is the newest.
+
+    Raises:
+        UserError: the run has no checkpoint, or none of that step.
+    """
+    present = required_steps(run)
+    if step is not None and step not in present:
+        raise UserError(f"{run} has no checkpoint of step {step}; it has {', '.join(map(str, present))}")
+    return directory(run) / str(present[-1] if step is None else step)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a folder to `<name>.set-aside`, so that it no longer counts as a checkpoint; nothing is deleted."""
+    for number in range(1, 1000):
+        aside = path.with_name(f"{path.name}.set-aside" + (f".{number}" if number > 1 else ""))
+        if not aside.exists():
+            break
+    return path.rename(aside)
+
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint."""
+    # Renamed first: a process killed while it deletes must not leave half a checkpoint under the step's name.
+    going = path.with_name(f"{path.name}.deleted")
+    shutil.rmtree(going, ignore_errors=True)
+    path.rename(going)
+    shutil.rmtree(going, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what killed processes left behind while they saved or deleted."""
+    for path in folder.glob("*"):
+        if _UNFINISHED.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_failed_save(folder: Path) -> None:
+    """Delete what a failed save of this process left behind; takes up to 5 s."""
+    # Orbax reports the first array that failed while its other threads still write, and these create the temporary
+    # folder again. It has to stay away for a few checks in a row before it is gone for good.
+    end = time.monotonic() + _SETTLE_SECONDS
+    checks = 0
+    while checks < _SETTLE_CHECKS and time.monotonic() < end:
+        remove_unfinished(folder)
+        time.sleep(0.1)
+        checks = 0 if any(_UNFINISHED.fullmatch(path.name) for path in folder.glob("*")) else checks + 1
+
+
+def size(path: Path) -> int:
+    """The bytes that a checkpoint takes on disk."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

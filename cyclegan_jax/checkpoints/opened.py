@@ -1,0 +1,162 @@
+"""Opening one checkpoint of a run: its config, the parameters of one network, or its whole state."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import jax
+
+from cyclegan_jax import config as config_lib
+from cyclegan_jax.checkpoints import folders, layout, on_disk, scores
+from cyclegan_jax.checkpoints.on_disk import DamagedError
+from cyclegan_jax.config import Direction, Domain, TrainConfig
+from cyclegan_jax.devices import float64
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.networks import cyclegan
+from cyclegan_jax.networks.cyclegan import Networks, Params
+from cyclegan_jax.state import TrainState
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint whose metadata has been read and verified; arrays are read when a method is called.
+
+    Attributes:
+        run: the work directory of the run, as the caller wrote it.
+        path: the folder of the checkpoint.
+        config: the experiment that the run was doing when it saved.
+        metadata: the JSON values saved beside the arrays: `config`, `data_position` and, where the checkpoint has
+            checksums, `arrays`.
+    """
+
+    run: Path
+    path: Path
+    config: TrainConfig
+    metadata: dict[str, Any]
+
+    @classmethod
+    def read(cls, run: str | Path, path: Path) -> Self:
+        """Read the metadata of the checkpoint in the folder `path`.
+
+        Raises:
+            DamagedError: it is not what was saved.
+        """
+        metadata = on_disk.read_metadata(path)
+        return cls(Path(run), path, config_lib.from_dict(metadata["config"]), metadata)
+
+    @property
+    def step(self) -> int:
+        """The training steps done before the save."""
+        return int(self.path.name)
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether damage can be found; early versions wrote no checksums."""
+        return "arrays" in self.metadata
+
+    @cached_property
+    def networks(self) -> Networks:
+        """The definitions of the four networks, without weights."""
+        return cyclegan.define(self.config)
+
+    @cached_property
+    def shapes(self) -> TrainState:
+        """The `jax.ShapeDtypeStruct`s of all arrays, with the dtypes on disk."""
+        with float64.allowed(self.config):
+            return layout.saved_shapes(self.config, self.metadata)
+
+    def generator(self, direction: Direction, ema: bool | None = None) -> Params:
+        """Read the parameters of one generator, and nothing else, to the first device.
+
+        Args:
+            direction: `AtoB` or `BtoA`.
+            ema: whether to read the moving average of the weights; None reads it where the run kept one.
+
+        Returns:
+            Nested dictionaries of arrays; float64 becomes float32 where the caller has 64-bit types off.
+
+        Raises:
+            UserError: the run kept no moving average, or what is read is damaged.
+        """
+        if direction not in ("AtoB", "BtoA"):
+            raise UserError(f"direction is {direction!r}, but it must be AtoB or BtoA")
+        has_average = self.config.ema_decay > 0
+        if ema and not has_average:
+            raise UserError(
+                f"{self.run} kept no moving average of its weights: train with --ema_decay, or leave ema out"
+            )
+        use_average = has_average if ema is None else ema
+        return self._network("ema" if use_average else "generators", direction)
+
+    def discriminator(self, domain: Domain) -> Params:
+        """Read the parameters of the discriminator of one domain, and nothing else; see `generator`."""
+        if domain not in ("A", "B"):
+            raise UserError(f"domain is {domain!r}, but it must be A or B")
+        return self._network("discriminators", domain)
+
+    def state(self) -> dict[str, Any]:
+        """Read all arrays, by field of `TrainState`, to the first device; fields that are switched off are missing.
+
+        Raises:
+            UserError: an array is damaged.
+        """
+        with float64.allowed(self.config), _advising(self.run, self.path):
+            return self.load(layout.on_first_device(layout.as_dict(self.shapes)))
+
+    def load(self, like: Any, *, partial: bool = False) -> Any:
+        """Read arrays to the placement in `like`; see `on_disk.load`, whose bare `DamagedError` this raises."""
+        return on_disk.load(self.path, like, self.metadata, partial=partial)
+
+    def _network(self, field: str, name: str) -> Params:
+        with float64.allowed(self.config), _advising(self.run, self.path):
+            like = {field: {name: layout.on_first_device(getattr(self.shapes, field)[name])}}
+            params = self.load(like, partial=True)[field][name]
+        # Outside the block: float64 weights are of no use to a caller whose operations are all 32-bit.
+        return jax.tree.map(lambda leaf: leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype)), params)
+
+
+def open_checkpoint(
+    run: str | Path, step: int | Literal["best"] | None = None, metric: str | None = None
+) -> Checkpoint:
+    """Open a checkpoint of a run; its metadata is read once, here.
+
+    Args:
+        run: the work directory of a run, or the folder of one of its checkpoints.
+        step: which checkpoint; None is the newest, or the one whose folder was given; "best" the one with the best
+            score.
+        metric: which score decides the best; None where the run was scored by one metric, or all of them agree.
+
+    Raises:
+        UserError: there is no such checkpoint or score, the folder and the step contradict each other, or the metadata
+            is damaged.
+    """
+    run, step = _resolve(Path(run), step, metric)
+    path = folders.find(run, step)
+    with _advising(run, path):
+        return Checkpoint.read(run, path)
+
+
+def _resolve(run: Path, step: int | Literal["best"] | None, metric: str | None) -> tuple[Path, int | None]:
+    """The work directory and the step that are meant; None is the newest."""
+    folder = run.absolute()
+    if folder.parent.name == "checkpoints" and folder.name.isdigit():
+        if step not in (None, int(folder.name)):
+            raise UserError(
+                f"{run} is the checkpoint of step {int(folder.name)}, but step is {step}: leave one of them out"
+            )
+        return folder.parent.parent, int(folder.name)
+    return run, scores.best_step(run, folders.steps(run), metric) if step == "best" else step
+
+
+@contextlib.contextmanager
+def _advising(run: Path, path: Path) -> Iterator[None]:
+    """Add the steps that can be opened instead to the message of a `DamagedError`."""
+    try:
+        yield
+    except DamagedError as error:
+        others = [str(step) for step in folders.steps(run) if step != int(path.name)]
+        advice = f": name another step ({', '.join(others)})" if others else ": there is no other"
+        raise DamagedError(error.path, error.what, advice) from error

@@ -1,0 +1,71 @@
+"""Restoring the newest whole checkpoint when a run resumes; damaged ones are set aside."""
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cyclegan_jax.checkpoints import config_changes, folders, layout
+from cyclegan_jax.checkpoints.on_disk import DamagedError
+from cyclegan_jax.checkpoints.opened import Checkpoint
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.devices import distributed
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.state import TrainState
+
+_LOG = logging.getLogger(__name__)
+
+
+class Restored(NamedTuple):
+    """The point from which a run resumes.
+
+    Attributes:
+        state: the state after `state.step` steps.
+        data_position: the data iterator's state.
+        changed: the config fields, as `name old -> new`, that differ from those the checkpoint was saved with.
+    """
+
+    state: TrainState
+    data_position: dict[str, Any]
+    changed: list[str]
+
+
+def restore_newest(workdir: str | Path, config: TrainConfig, like: TrainState) -> Restored | None:
+    """Load the newest whole checkpoint of a run.
+
+    Newer checkpoints that are damaged are logged and set aside, so that the run can save their steps again. All
+    processes of a run call this together.
+
+    Args:
+        workdir: the work directory of the run.
+        config: the run's config now.
+        like: a state of this config; the result has its types and placement.
+
+    Returns:
+        None where the run has no checkpoint.
+
+    Raises:
+        UserError: the config has changed in a field that a run must keep, the data's image size has, or all
+            checkpoints are damaged.
+    """
+    damaged: list[DamagedError] = []
+    # One process lists the folder for all: on a network file system another could still see an older listing.
+    for step in reversed(distributed.from_first(folders.steps(workdir))):
+        try:
+            checkpoint = Checkpoint.read(workdir, folders.directory(workdir) / str(step))
+            changed = config_changes.check(checkpoint.config, config, workdir)
+            layout.check_shapes(like, checkpoint.shapes, checkpoint.path)
+            values = checkpoint.load(layout.like(layout.as_dict(like)))
+        except DamagedError as error:
+            damaged.append(error)
+            continue
+        for newer in damaged:
+            _LOG.warning(f"{newer} and set aside: resuming from step {step:,} instead")
+            if distributed.is_first():
+                folders.set_aside(newer.path)
+        return Restored(like._replace(**values), checkpoint.metadata["data_position"], changed)
+    if damaged:
+        # Starting again at step 0 in this folder would overwrite what a backup could still complete.
+        raise UserError(
+            f"{damaged[0]}, and none before it is whole: start a new run with another --workdir, or bring back a copy"
+        )
+    return None

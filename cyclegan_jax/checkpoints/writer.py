@@ -1,0 +1,113 @@
+"""Saving the checkpoints of a run in the background, one at a time."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+
+from cyclegan_jax import config as config_lib
+from cyclegan_jax.checkpoints import folders, layout, on_disk, retention
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.devices import distributed
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.state import TrainState
+
+
+class CheckpointWriter:
+    """Writes the checkpoints of one run; a context manager that waits until the last one is on disk.
+
+    All processes of a run save together, and the first one deletes. After each save old checkpoints are deleted, see
+    `retention`.
+    """
+
+    def __init__(self, workdir: str | Path, config: TrainConfig):
+        """Create the folder of checkpoints where there is none; no other process may be writing to the run.
+
+        Raises:
+            UserError: the folder cannot be made or written.
+        """
+        self._workdir = Path(workdir)
+        self._folder = folders.directory(workdir)
+        self._config = config
+        self._saving: on_disk.Saving | None = None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the work directory {workdir} cannot be written ({error}): give another by --workdir"
+            ) from error
+        if distributed.is_first():
+            folders.remove_unfinished(self._folder)
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the save under way; raise its failure unless the block has raised another error."""
+        if kind is not None and jax.process_count() > 1:
+            # A save ends when every process has done its part, and after an error the others may be gone.
+            return
+        try:
+            self.wait()
+        except on_disk.SaveError:
+            if kind is None:
+                raise
+
+    def latest_step(self) -> int | None:
+        """The newest step on disk, whole or damaged, or None."""
+        steps = folders.steps(self._workdir)
+        return steps[-1] if steps else None
+
+    def save(self, state: TrainState, data_position: dict[str, Any]) -> None:
+        """Wait for the save before, start to write the state, and return; the caller may donate its arrays.
+
+        Args:
+            state: the state to save; its step names the checkpoint.
+            data_position: the data iterator's state, JSON values.
+
+        Raises:
+            SaveError: this save could not begin, or the one before has failed.
+        """
+        self.wait()
+        path = self._folder / str(int(state.step))
+        if distributed.is_first() and path.exists():
+            folders.set_aside(path)
+        distributed.wait_for_all("the checkpoint's place")
+        metadata = {"config": config_lib.to_dict(self._config), "data_position": data_position}
+        self._saving = on_disk.save(path, layout.as_dict(state), metadata)
+
+    def poll(self) -> None:
+        """Look whether the save under way is on disk, without waiting.
+
+        Raises:
+            SaveError: it has failed.
+        """
+        self._settle(lambda saving: saving.done())
+
+    def wait(self) -> None:
+        """Return when nothing is being saved any more.
+
+        Raises:
+            SaveError: the save under way has failed.
+        """
+        self._settle(lambda saving: saving.wait() is saving)
+
+    def delete_old(self) -> None:
+        """Delete old checkpoints; for one process, while nothing is being saved."""
+        retention.delete_old(self._workdir, self._config.keep_checkpoints)
+
+    def _settle(self, is_done: Callable[[on_disk.Saving], bool]) -> None:
+        saving = self._saving
+        if saving is None:
+            return
+        # Cleared first: a save that failed is over as well, and its error must be raised only once.
+        self._saving = None
+        if not is_done(saving):
+            self._saving = saving
+        elif distributed.is_first():
+            self.delete_old()

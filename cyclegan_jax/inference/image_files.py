@@ -1,0 +1,126 @@
+"""Reading a user's image files and writing translated ones, with transparency, 16 bits and floats."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Shaped, UInt16
+from PIL import Image
+
+from cyclegan_jax.config import DataConfig, Domain
+from cyclegan_jax.data import decode_16bit
+from cyclegan_jax.data.decode import open_picture
+from cyclegan_jax.data.resize import resize
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import write_atomically
+from cyclegan_jax.inference import user_images
+
+_QUALITY = 95
+"""Of JPEG and WebP."""
+
+
+def read(
+    file: Path, config: DataConfig, domain: Domain, max_size: int | None = None
+) -> Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]:
+    """Read an image file, turned upright: with its transparency, and all its bits where the domain states a range.
+
+    Args:
+        file: the image.
+        config: the data config that the model was trained with.
+        domain: the domain of the image; label maps are scaled without making new colours.
+        max_size: a longer side is scaled down to this many pixels.
+
+    Returns:
+        uint8, or the dtype in the file where the domain states a range.
+
+    Raises:
+        UserError: the file cannot be read, or its values are not of the kind that the model was trained with.
+    """
+    try:
+        encoded = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"the image {file} cannot be read ({error.strerror})") from error
+    if config.value_range(domain) is None:
+        values: npt.NDArray[Any] = np.asarray(open_picture(encoded, None, str(file)))
+    else:
+        values = decode_16bit.stored_values(encoded, str(file))
+        # Values outside the range raise here, where only this file is skipped, and not later for a whole batch.
+        user_images.to_model(values, config, domain, f"the image {file}")
+    return _scaled_down(values, max_size, nearest=config.labels == domain)
+
+
+def write(path: Path, values: Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]) -> None:
+    """Write an image in the format of the path's suffix; an older file is replaced at once.
+
+    Transparency, which JPEG cannot hold, is laid on white there.
+
+    Args:
+        path: its folder is created.
+        values: uint8, uint16 or float32.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    encoded = _encode(values, path.suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, encoded)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}): give another --output") from error
+
+
+def _scaled_down(values: npt.NDArray[Any], max_size: int | None, *, nearest: bool) -> npt.NDArray[Any]:
+    height, width = values.shape[:2]
+    if max_size is None or max(height, width) <= max_size:
+        return values
+    flat = values.ndim == 2
+    values = values[..., None] if flat else values
+    dtype = values.dtype
+    factor = max_size / max(height, width)
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    if dtype == np.uint8:
+        values = resize(values, *size, nearest=nearest)
+    else:
+        # Bicubic interpolation overshoots at edges; uint16 would wrap around, and a stated range would be left.
+        low, high = values.min(), values.max()
+        values = np.clip(resize(values.astype(np.float32), *size, nearest=nearest), low, high).astype(dtype)
+    return values[..., 0] if flat else values
+
+
+def _encode(values: Shaped[np.ndarray, "..."], suffix: str) -> bytes:
+    stream = io.BytesIO()
+    if suffix == ".npy":
+        np.save(stream, values)
+        return stream.getvalue()
+    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if values.dtype != np.uint8:
+        return _encode_16bit_png(values)
+    picture = Image.fromarray(values)
+    kind = suffix.lower().lstrip(".")
+    if kind in ("jpg", "jpeg"):
+        if picture.mode in ("LA", "RGBA"):
+            white = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+        picture.save(stream, "JPEG", quality=_QUALITY)
+    elif kind == "webp":
+        picture.save(stream, "WEBP", quality=_QUALITY)
+    else:
+        picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _encode_16bit_png(values: UInt16[np.ndarray, "..."]) -> bytes:
+    if values.ndim == 2:
+        stream = io.BytesIO()
+        Image.fromarray(values).save(stream, "PNG")
+        return stream.getvalue()
+    # Pillow writes 16 bits for gray only.
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise UserError(
+            "16 bits a colour channel need the package imagecodecs: pip install 'cyclegan-jax[highdepth]'"
+        ) from error
+    return bytes(imagecodecs.png_encode(values))
