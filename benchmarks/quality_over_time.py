@@ -17,7 +17,7 @@ from typing import Any
 
 from cyclegan_jax.devices import backend
 
-backend.prepare()
+backend.set_xla_flags()
 
 import jax
 import numpy as np
@@ -27,7 +27,8 @@ from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.data import images
 from cyclegan_jax.data.palette import COLORS, NAMES
-from cyclegan_jax.devices import sharding
+from cyclegan_jax.devices.mesh import make_mesh, replicated
+from cyclegan_jax.devices.step_program import step_program
 from cyclegan_jax.evaluation.segmentation import evaluate_photo_to_labels
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
@@ -53,15 +54,15 @@ def main() -> None:
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}; { ({name: len(x) for name, x in train.items()}) }")
 
     transform = optimizer.adam(config.optimizer)
-    networks, mesh = cyclegan.define(config), sharding.make_mesh()
+    networks, mesh = cyclegan.define(config), make_mesh()
     epoch_images = max(map(len, train.values()))
-    steps = sharding.compile_step(
+    program = step_program(
         lambda spread: make_train_step(config, networks, transform, epoch_images=epoch_images, spread=spread),
         config,
         mesh,
         steps=args.scan,
     )
-    current = jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))()
+    current = jax.jit(lambda: state.create(config, transform), out_shardings=replicated(mesh))()
 
     @jax.jit
     def translate(generators: Any, photos: jax.Array) -> jax.Array:
@@ -86,7 +87,9 @@ def main() -> None:
         ).save(args.out / "samples.png")
 
     print("| training, min | step | model: pixel, class, IoU | constant map | shuffled |\n|---|---|---|---|---|")
-    current, metrics = steps(current, next(batches))  # compiles
+    first = next(batches)
+    steps = program.compile(current, first)
+    current, metrics = steps(current, first)
     jax.block_until_ready(metrics)
     trained = curve[-1]["seconds"] if curve else 0.0
     left, due = 60 * args.minutes, args.every

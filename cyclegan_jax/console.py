@@ -41,3 +41,11 @@ def shown_log() -> Iterator[None]:
     finally:
         LOGGER.removeHandler(_HANDLER)
         LOGGER.level, LOGGER.propagate = before
+
+
+def duration(seconds: float) -> str:
+    """Format seconds for a progress line, such as `1h02m`, `3m20s` or `12s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"

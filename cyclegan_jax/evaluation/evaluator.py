@@ -93,6 +93,9 @@ class Evaluator:
         config: TrainConfig,
         settings: Settings,
         data: sources.Sources | None = None,
+        *,
+        features_flag: str = "--features",
+        weights_flag: str = "--inception_weights",
     ):
         """Read the test split, and load what the settings name.
 
@@ -100,12 +103,14 @@ class Evaluator:
             config: the experiment.
             settings: what to evaluate.
             data: its data, if it is open already.
+            features_flag: the flag that holds `settings.features`, for messages.
+            weights_flag: the flag that holds `settings.inception_weights`, for messages.
 
         Raises:
             UserError: there are no test images, or the settings name something that is not there.
         """
         segmenter = None if settings.segmenter is None else load_segmenter(settings.segmenter)
-        extractor, notes = _load_features(settings)
+        extractor, notes = _load_features(settings, features_flag, weights_flag)
         data = sources.open_sources(config.data) if data is None else data
         self._split = split = splits.load(data, config.data, settings.images)
         self._translator = Translator(config)
@@ -162,7 +167,7 @@ class Evaluator:
         return tables, drawn, classes
 
 
-def _load_features(settings: Settings) -> tuple[features.Extractor | None, list[str]]:
+def _load_features(settings: Settings, flag: str, weights_flag: str) -> tuple[features.Extractor | None, list[str]]:
     if settings.features == "none":
         return None, []
     if settings.features is None and settings.inception_weights is None and not features.inception_is_at_hand():
@@ -170,7 +175,8 @@ def _load_features(settings: Settings) -> tuple[features.Extractor | None, list[
             "No FID and KID: they need `pip install 'cyclegan-jax[fid]'` and the flag --features=inception, which "
             "downloads 91 MB of weights once."
         ]
-    return features.load_features(settings.features or features.INCEPTION, settings.inception_weights), []
+    spec = settings.features or features.INCEPTION
+    return features.load_features(spec, settings.inception_weights, flag, weights_flag), []
 
 
 def _label_scores(

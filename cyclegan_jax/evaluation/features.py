@@ -63,19 +63,26 @@ def _batches(images: Sequence[Uint8Image]) -> Iterator[Uint8Image]:
         yield np.stack(batch)
 
 
-def load_features(spec: str, weights: str | Path | None = None) -> Extractor:
+def load_features(
+    spec: str,
+    weights: str | Path | None = None,
+    flag: str = "--features",
+    weights_flag: str = "--inception_weights",
+) -> Extractor:
     """The features that `spec` names.
 
     Args:
         spec: `inception`, or `module:function`: uint8 images (N, H, W, 3) -> features (N, D).
         weights: the file of Inception's weights; None takes the one that was downloaded, or downloads it.
+        flag: the flag that holds `spec`, for messages.
+        weights_flag: the flag that holds `weights`, for messages.
 
     Raises:
         UserError: there is no such function, the library or the weights are missing, or they are no weights.
     """
     if spec != INCEPTION:
-        return Extractor(spec, load_function(spec, "--features"))
-    return Extractor(INCEPTION, _load_inception(None if weights is None else Path(weights)))
+        return Extractor(spec, load_function(spec, flag))
+    return Extractor(INCEPTION, _load_inception(None if weights is None else Path(weights), weights_flag))
 
 
 def inception_is_at_hand() -> bool:
@@ -92,7 +99,7 @@ def _downloaded() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints" / WEIGHTS_FILE
 
 
-def _load_inception(weights: Path | None) -> Callable[[Uint8Image], Features]:
+def _load_inception(weights: Path | None, flag: str) -> Callable[[Uint8Image], Features]:
     try:
         import torch
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
@@ -105,10 +112,7 @@ def _load_inception(weights: Path | None) -> Callable[[Uint8Image], Features]:
             "together"
         ) from error
     place = weights or _downloaded()
-    by_hand = (
-        f"download {URL_INCEPTION_V3} elsewhere, and put the file at {_downloaded()} or name it by "
-        "--inception_weights=FILE"
-    )
+    by_hand = f"download {URL_INCEPTION_V3} elsewhere, and put the file at {_downloaded()} or name it by {flag}=FILE"
     if weights is not None and not weights.is_file():
         raise UserError(f"there is no file {weights} with the weights of Inception: {by_hand}")
     if not place.is_file():

@@ -17,13 +17,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from cyclegan_jax.config import DataConfig, Domain
+from cyclegan_jax.console import duration
 from cyclegan_jax.data import high_depth, images, sources
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import gallery, user_images
 from cyclegan_jax.inference.gallery import GalleryItem
 from cyclegan_jax.inference.generator import Generator
 from cyclegan_jax.inference.user_images import UserImage
-from cyclegan_jax.training.reports import duration
 
 Format = Literal["png", "jpg", "webp"]
 _NAMED_AT_MOST = 10
