@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from cyclegan_jax.devices import backend
 
-backend.prepare()
+backend.set_xla_flags()
 
 import jax
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cyclegan_jax.devices import backend
 
-backend.prepare()
+backend.set_xla_flags()
 
 import jax
 import jax.numpy as jnp

@@ -21,19 +21,19 @@ from unittest import mock
 
 from cyclegan_jax.devices import backend
 
-backend.prepare()
+backend.set_xla_flags()
 
 import jax
 import numpy as np
 
 from cyclegan_jax import optimizer, state
-from cyclegan_jax.cli.train_command import load_config_file
+from cyclegan_jax.cli.config_file import load_config_file
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data.streets.streets_set import open_streets
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 from cyclegan_jax.training import loop as training
-from cyclegan_jax.training.reports import Progress, Scalars
+from cyclegan_jax.training.progress import Progress, Scalars
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3

@@ -28,7 +28,8 @@ from jax.experimental import topologies
 from benchmarks import arithmetic, forms, hlo
 from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
-from cyclegan_jax.devices import sharding
+from cyclegan_jax.devices.jit_program import JitCollectives
+from cyclegan_jax.devices.mesh import make_mesh, replicated, split
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
@@ -112,14 +113,14 @@ def devices_of(chip: str, number: int) -> list[jax.Device]:
 
 def plan(config: TrainConfig, chip: str, devices: int, kernels: Kernels) -> jax.stages.Compiled:
     """The training step as `train.py` compiles it, with the forms that `kernels` chooses."""
-    mesh = sharding.make_mesh(devices_of(chip, devices))
+    mesh = make_mesh(devices_of(chip, devices))
     transform = optimizer.adam(config.optimizer)
     networks = cyclegan.define(config, kernels=kernels)
-    step = make_train_step(config, networks, transform, epoch_images=1000, spread=sharding.OverMesh(mesh))
+    step = make_train_step(config, networks, transform, epoch_images=1000, spread=JitCollectives(mesh))
     current = jax.eval_shape(lambda: state.create(config, transform))
     shape = (config.batch_size, config.data.image_size, config.data.image_size, 3)
     batch = {domain: jax.ShapeDtypeStruct(shape, np.uint8) for domain in "AB"}
-    whole, parts = sharding.replicated(mesh), sharding.split(mesh)
+    whole, parts = replicated(mesh), split(mesh)
     jitted = jax.jit(step, donate_argnums=0, in_shardings=(whole, parts), out_shardings=whole)
     return jitted.lower(current, batch).compile()
 

@@ -17,11 +17,11 @@ from typing import Any, Literal
 
 from cyclegan_jax.devices import backend
 
-backend.prepare()
+backend.set_xla_flags()
 
 import jax
 
-from cyclegan_jax.cli.train_command import load_config_file
+from cyclegan_jax.cli.config_file import load_config_file
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.evaluation.evaluate_run import evaluate_run
 from cyclegan_jax.evaluation.evaluator import Settings

@@ -17,7 +17,7 @@ from typing import Any
 
 from cyclegan_jax.devices import backend
 
-backend.prepare()
+backend.set_xla_flags()
 
 import jax
 import numpy as np
@@ -27,7 +27,9 @@ from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.data import images
 from cyclegan_jax.data.palette import NAMES, color_array
-from cyclegan_jax.devices import sharding
+from cyclegan_jax.devices.compiled_step import StepProgram
+from cyclegan_jax.devices.mesh import make_mesh, replicated
+from cyclegan_jax.devices.step_program import step_program
 from cyclegan_jax.evaluation.segmentation_scores import score_label_pictures
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
@@ -53,7 +55,7 @@ def main() -> None:
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}; { ({name: len(x) for name, x in train.items()}) }")
 
     networks = cyclegan.define(config)
-    current, steps = training(config, networks, max(map(len, train.values())), args.scan)
+    current, program = training(config, networks, max(map(len, train.values())), args.scan)
 
     @jax.jit
     def translate(generators: Any, photos: jax.Array) -> jax.Array:
@@ -62,7 +64,9 @@ def main() -> None:
     current, curve = restored(args.out, current)
     batches = pairs(train, config, args.scan, int(current.step))
     print("| training, min | step | model: pixel, class, IoU | constant map | shuffled |\n|---|---|---|---|---|")
-    current, metrics = steps(current, next(batches))  # compiles
+    first = next(batches)
+    steps = program.compile(current, first)
+    current, metrics = steps(current, first)
     jax.block_until_ready(metrics)
     trained = curve[-1]["seconds"] if curve else 0.0
     left, due = 60 * args.minutes, args.every
@@ -84,16 +88,16 @@ def main() -> None:
     print(json.dumps(curve[-1]))
 
 
-def training(config: TrainConfig, networks: cyclegan.Networks, epoch_images: int, scan: int) -> tuple[Any, Any]:
-    """Return a fresh state and the compiled function that trains it for `scan` steps."""
-    transform, mesh = optimizer.adam(config.optimizer), sharding.make_mesh()
-    steps = sharding.compile_step(
-        lambda spread: make_train_step(config, networks, transform, epoch_images=epoch_images, spread=spread),
+def training(config: TrainConfig, networks: cyclegan.Networks, epoch_images: int, scan: int) -> tuple[Any, StepProgram]:
+    """Return a fresh state and the program that trains it for `scan` steps per call."""
+    transform, mesh = optimizer.adam(config.optimizer), make_mesh()
+    program = step_program(
+        lambda collectives: make_train_step(config, networks, transform, epoch_images=epoch_images, spread=collectives),
         config,
         mesh,
         steps=scan,
     )
-    return jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))(), steps
+    return jax.jit(lambda: state.create(config, transform), out_shardings=replicated(mesh))(), program
 
 
 def score(

@@ -10,7 +10,7 @@ import argparse
 
 from cyclegan_jax.devices import backend
 
-backend.prepare()
+backend.set_xla_flags()
 
 import jax
 

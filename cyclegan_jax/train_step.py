@@ -10,7 +10,7 @@ import optax
 from cyclegan_jax import image_pool
 from cyclegan_jax.config import Direction, TrainConfig
 from cyclegan_jax.data.images import to_model_range
-from cyclegan_jax.devices.sharding import OneDevice, Spread
+from cyclegan_jax.devices.collectives import Collectives, OneDevice
 from cyclegan_jax.image_pool import Draws, ImagePool
 from cyclegan_jax.kernels.recompute import Recomputed
 from cyclegan_jax.networks.cyclegan import Networks, Params
@@ -32,7 +32,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     epoch_images: int,
-    spread: Spread | None = None,
+    spread: Collectives | None = None,
     draw: Callable[[jax.Array, int, int], Draws] = image_pool.draw,
 ) -> TrainStep:
     """The training step of an experiment, a pure function to be jitted with its state donated.
@@ -166,7 +166,7 @@ def _from_pool(
     fakes: jax.Array,
     key: jax.Array,
     draw: Callable[[jax.Array, int, int], Draws],
-    spread: Spread,
+    spread: Collectives,
 ) -> tuple[jax.Array, ImagePool | None]:
     """The images to show a discriminator, and the pool after the whole batch, which every device holds alike."""
     if pool is None:
@@ -190,6 +190,6 @@ def _average(ema: Params | None, generators: Params, decay: float) -> Params | N
     return jax.tree.map(lambda average, param: decay * average + (1 - decay) * param, ema, generators)
 
 
-def _dropout_keys(key: jax.Array, spread: Spread, number: int) -> jax.Array:
+def _dropout_keys(key: jax.Array, spread: Collectives, number: int) -> jax.Array:
     """A key for each image of this device, by the image's place in the global batch."""
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, spread.places(number))
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, spread.indices(number))

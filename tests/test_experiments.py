@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax.cli.train_command import load_config_file
+from cyclegan_jax.cli.config_file import load_config_file
 from cyclegan_jax.networks import cyclegan
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command lines: `train.py`, and `cyclegan-jax` with its subcommands."""

@@ -1,4 +1,4 @@
-"""The flags of the official PyTorch code, pytorch-CycleGAN-and-pix2pix, and what they are here."""
+"""The flags of the official PyTorch code, pytorch-CycleGAN-and-pix2pix, and the flags here that correspond to them."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -35,27 +35,28 @@ EQUALS: Final = {
     "--save_latest_freq": "--checkpoint_every",
     "--save_epoch_freq": "--checkpoint_every",
 }
-"""Flags that have an equal."""
+"""Official flag -> the flag here that does the same."""
 
 OTHERWISE: Final = {
     "--continue_train": "leave it out: the same command again continues the run in --workdir",
     "--epoch_count": "leave it out: the same command again continues the run in --workdir",
-    "--gpu_ids": "set CUDA_VISIBLE_DEVICES=0 before the command, or train on all GPUs with a --batch_size for them all",
+    "--gpu_ids": "set CUDA_VISIBLE_DEVICES=0 before the command, or train on all GPUs: --batch_size must be a "
+    "multiple of their number",
     "--model": "leave it out: this is CycleGAN",
     "--dataset_mode": "leave it out: --data.source says what the data is",
     "--direction": "exchange the folders, by --data.train_A, --data.train_B, --data.test_A and --data.test_B",
 }
-"""Flags whose purpose is served in another way."""
+"""Official flag without such a counterpart -> what to do instead."""
 
 
-def refuse(flags: Iterable[str]) -> None:
-    """Name what a flag of the official code is here.
+def check(flags: Iterable[str]) -> None:
+    """Check a command line for flags of the official code.
 
     Args:
-        flags: a command line.
+        flags: the arguments, such as `--n_epochs=100`.
 
     Raises:
-        UserError: one of them is such a flag.
+        UserError: one of them is such a flag; the message says what to use instead.
     """
     for flag in flags:
         name = flag.partition("=")[0]

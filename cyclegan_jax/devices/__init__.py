@@ -1,1 +1,1 @@
-"""Devices and processes: placement, memory, several processes, what JAX is started with."""
+"""Devices and processes: meshes, compiled steps, memory, runs over several processes, and what JAX starts with."""

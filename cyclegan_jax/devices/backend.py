@@ -1,4 +1,4 @@
-"""What an entry point sets before JAX starts its backends; importing the package sets nothing."""
+"""Environment variables that the entry points set before JAX starts; importing the package sets nothing."""
 
 import hashlib
 import os
@@ -10,40 +10,39 @@ from typing import Final
 
 CPU_FUSION_FLAG: Final = "--xla_cpu_experimental_ynn_fusion_type"
 CACHE_BYTES: Final = 4 * 2**30
-"""The compiled programs that are kept; beyond that those that were not used for the longest time go."""
+"""Size limit of the cache of compiled programs; JAX evicts the least recently used ones beyond it."""
 
 
-def prepare(environ: MutableMapping[str, str] = os.environ, jaxlib_version: str | None = None) -> None:
-    """Add the XLA flags that make training faster, leaving alone what the user has set.
-
-    jaxlib 0.10 hands convolutions on CPU to YNNPACK, which computes the 3x3 convolutions of the residual blocks at
-    under a third of the default kernels' rate. The flag keeps YNNPACK for reductions, such as instance norms, alone.
-    Other versions of jaxlib may not know the flag, and XLA ends the process at a flag that it does not know.
+def set_xla_flags(environ: MutableMapping[str, str] = os.environ, jaxlib_version: str | None = None) -> None:
+    """Add XLA flags that make training on CPU faster; flags that the user has set stay.
 
     Args:
-        environ: the environment to change; it has an effect only before JAX's first use of a device.
-        jaxlib_version: such as "0.10.2"; by default the installed one.
+        environ: the environment to change; only effective before JAX's first use of a device.
+        jaxlib_version: such as "0.10.2"; by default the installed version.
     """
     version = jaxlib_version if jaxlib_version is not None else metadata.version("jaxlib")
     flags = environ.get("XLA_FLAGS", "")
+    # jaxlib 0.10 runs convolutions on CPU by YNNPACK, which needs over 3x the time of XLA's default kernels for the 3x3
+    # convolutions of the residual blocks. The flag restricts YNNPACK to reductions, such as instance norms. Other
+    # versions of jaxlib may not have the flag, and XLA aborts on a flag that it does not know.
     if version.startswith("0.10.") and CPU_FUSION_FLAG not in flags:
         environ["XLA_FLAGS"] = f"{flags} {CPU_FUSION_FLAG}=LIBRARY_FUSION_TYPE_REDUCE".strip()
 
 
-def keep_compiled_programs(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Let JAX keep compiled programs in the user's cache directory, so that the next start need not compile them.
+def enable_compilation_cache(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Make JAX cache compiled programs in the user's cache folder, so that the next start does not compile them again.
 
-    A user's own JAX_COMPILATION_CACHE_DIR, or JAX_ENABLE_COMPILATION_CACHE=false, is left as it is. Where the directory
-    cannot be written, nothing is kept.
+    JAX_COMPILATION_CACHE_DIR and JAX_ENABLE_COMPILATION_CACHE=false, set by the user, keep their effect. Without write
+    access to the folder there is no cache.
 
     Args:
-        environ: the environment to change; it has an effect only before JAX is imported.
+        environ: the environment to change; only effective before JAX is imported.
     """
     if "JAX_COMPILATION_CACHE_DIR" in environ:
         return
     base = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache"))
-    # A home directory that several machines share must not hand one the machine code of another.
-    folder = base / "cyclegan-jax" / "compiled" / _machine()
+    # A home folder may be shared by machines with different processors, which cannot run each other's machine code.
+    folder = base / "cyclegan-jax" / "compiled" / _processor()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -55,11 +54,11 @@ def keep_compiled_programs(environ: MutableMapping[str, str] = os.environ) -> No
     environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
-def _machine() -> str:
-    """A short name of what the processor can do."""
+def _processor() -> str:
+    """Return a short name for the processor's instruction set, such as `x86_64-1a2b3c4d`."""
     try:
         with open("/proc/cpuinfo") as lines:  # noqa: PTH123
-            able = next(line for line in lines if line.startswith(("flags", "Features")))
+            features = next(line for line in lines if line.startswith(("flags", "Features")))
     except (OSError, StopIteration):
-        able = platform.processor()
-    return f"{platform.machine()}-{hashlib.sha256(able.encode()).hexdigest()[:8]}"
+        features = platform.processor()
+    return f"{platform.machine()}-{hashlib.sha256(features.encode()).hexdigest()[:8]}"

@@ -54,6 +54,9 @@ class Evaluator:
         config: TrainConfig,
         settings: Settings,
         data: Dataset | None = None,
+        *,
+        features_flag: str = "--features",
+        weights_flag: str = "--inception_weights",
     ):
         """Read the test split, and load the features and the segmentation model that the settings name.
 
@@ -61,13 +64,15 @@ class Evaluator:
             config: the experiment.
             settings: what to evaluate.
             data: the data set of `config.data`, if it is already open.
+            features_flag: the flag that holds `settings.features`, for messages.
+            weights_flag: the flag that holds `settings.inception_weights`, for messages.
 
         Raises:
             UserError: there are no test images, or a setting names a function or file that does not exist.
         """
         # Before the images, which take longer to read: a mistake in a flag fails at once.
         segmenter = None if settings.segmenter is None else load_segmenter(settings.segmenter)
-        extractor, features_notes = _load_features(settings)
+        extractor, features_notes = _load_features(settings, features_flag, weights_flag)
         data = open_dataset(config.data) if data is None else data
         self._split = splits.load(data, config.data, settings.images)
         self._translator = Translator(config)
@@ -129,7 +134,7 @@ def _evaluate_labels(
     return tables, pictures, classes
 
 
-def _load_features(settings: Settings) -> tuple[Extractor | None, list[str]]:
+def _load_features(settings: Settings, flag: str, weights_flag: str) -> tuple[Extractor | None, list[str]]:
     """Load the features, or return a note that says why there are none."""
     if settings.features == "none":
         return None, []
@@ -139,7 +144,8 @@ def _load_features(settings: Settings) -> tuple[Extractor | None, list[str]]:
             "No FID and KID: they need `pip install 'cyclegan-jax[fid]'` and the flag --features=inception, which "
             "downloads 91 MB of weights once."
         ]
-    return load_features(settings.features or INCEPTION, settings.inception_weights), []
+    spec = settings.features or INCEPTION
+    return load_features(spec, settings.inception_weights, flag, weights_flag), []
 
 
 def _label_tables(

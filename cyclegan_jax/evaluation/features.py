@@ -61,16 +61,23 @@ def _batches(images: Sequence[Uint8Image]) -> Iterator[UInt8[np.ndarray, "N H W 
         yield np.stack(batch)
 
 
-def load_features(spec: str, weights: str | Path | None = None) -> Extractor:
+def load_features(
+    spec: str,
+    weights: str | Path | None = None,
+    flag: str = "--features",
+    weights_flag: str = "--inception_weights",
+) -> Extractor:
     """Load the features that `spec` names.
 
     Args:
         spec: `inception`, or `module:function`, a function from uint8 images (N, H, W, 3) to features (N, D).
         weights: the file of Inception's weights; None uses the downloaded file, or downloads it.
+        flag: the flag that holds `spec`, for messages.
+        weights_flag: the flag that holds `weights`, for messages.
 
     Raises:
         UserError: there is no such function, torch-fidelity is not installed, or the weights are missing or damaged.
     """
     if spec != INCEPTION:
-        return Extractor(spec, load_function(spec, "--features"))
-    return Extractor(INCEPTION, load_inception(None if weights is None else Path(weights)))
+        return Extractor(spec, load_function(spec, flag))
+    return Extractor(INCEPTION, load_inception(None if weights is None else Path(weights), weights_flag))

@@ -28,11 +28,12 @@ def inception_is_available() -> bool:
     return _cached_weights().is_file()
 
 
-def load_inception(weights: Path | None) -> InceptionFeatures:
+def load_inception(weights: Path | None, flag: str = "--inception_weights") -> InceptionFeatures:
     """Load Inception, downloading 91 MB of weights where they are not cached.
 
     Args:
         weights: the file of the weights; None uses torch's cache of downloads, where torch-fidelity keeps it too.
+        flag: the flag that holds `weights`, for messages.
 
     Returns:
         A function from uint8 images to the 2048 features of the last pooling layer.
@@ -42,7 +43,7 @@ def load_inception(weights: Path | None) -> InceptionFeatures:
     """
     torch, library = _import_torch_fidelity()
     url = library.URL_INCEPTION_V3
-    remedy = f"download {url} elsewhere, and put the file at {_cached_weights()} or name it by --inception_weights=FILE"
+    remedy = f"download {url} elsewhere, and put the file at {_cached_weights()} or name it by {flag}=FILE"
     file = weights or _cached_weights()
     if weights is not None and not weights.is_file():
         raise UserError(f"there is no file {weights} with the weights of Inception: {remedy}")

@@ -1,1 +1,1 @@
-"""The training loop and what it writes."""
+"""Training a run: the loop, its schedule, the files it writes, and how it stops."""

@@ -1,4 +1,4 @@
-"""Evaluations while a run trains: scores to TensorBoard, and the best checkpoints kept."""
+"""Evaluations during training: scores go to the log, TensorBoard and `scores.json`, which decides what is kept."""
 
 import dataclasses
 import logging
@@ -16,10 +16,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class TrainingEvaluation:
-    """Evaluates a run at its checkpoints, on the test split, beside its training: it draws no number of the run's."""
+    """Evaluates the checkpoints of a run on its test split while it trains.
+
+    It uses no random numbers of the run: the weights are the same with and without evaluations.
+    """
 
     def __init__(self, config: TrainConfig, data: Dataset, workdir: Path):
-        """Read the test images, and what `config.eval_features` names.
+        """Read the test images, and load the features that `config.eval_features` chooses.
 
         Raises:
             UserError: there are no test images, or no such features.
@@ -31,34 +34,33 @@ class TrainingEvaluation:
             inception_weights=weights,
         )
         try:
-            self._evaluator = Evaluator(config, self._settings, data)
+            # One flag here for two of the command `evaluate`.
+            flags = {"features_flag": "--eval_features", "weights_flag": "--eval_features"}
+            self._evaluator = Evaluator(config, self._settings, data, **flags)
         except UserError as error:
-            # The flags of the command `evaluate`, in the names that they have here.
-            message = str(error).replace("--features", "--eval_features")
-            message = message.replace("--inception_weights", "--eval_features")
-            raise UserError(f"eval_every is {config.eval_every}, but the run cannot be evaluated: {message}") from error
+            raise UserError(f"eval_every is {config.eval_every}, but the run cannot be evaluated: {error}") from error
         self._workdir = workdir
 
     def __call__(self, step: int, generators: Params) -> dict[str, float]:
-        """Evaluate the generators of a checkpoint that is on disk, and write what was found.
+        """Evaluate the generators of the checkpoint of `step`, which must be on disk, and write the results.
 
         Returns:
-            The scores by name; none where the evaluation has failed, which is said and ends no training.
+            The scores by name. A failed evaluation is logged and returns no scores: the training continues.
         """
         try:
             results = self._evaluator.evaluate(generators)
             result_files.write(self._workdir, step, results, dataclasses.asdict(self._settings))
-            best = checkpoint_scores.best_steps(self._workdir, [*_scored(self._workdir)])
+            best = checkpoint_scores.best_steps(self._workdir, [*_scored_steps(self._workdir)])
         except UserError as error:
-            _LOG.warning(f"the evaluation of step {step:,} failed, and training goes on: {error}")
+            _LOG.warning(f"the evaluation of step {step:,} failed, and the training continues: {error}")
             return {}
         parts = [
-            f"{name} {value:.4g}{' (the best so far)' if best.get(name) == step else ''}"
+            f"{name} {value:.4g}{' (best so far)' if best.get(name) == step else ''}"
             for name, (value, _) in results.records.items()
         ]
         _LOG.info(f"evaluated step {step:,}: {', '.join(parts)}")
         return results.scores
 
 
-def _scored(workdir: Path) -> set[int]:
+def _scored_steps(workdir: Path) -> set[int]:
     return {int(step) for entry in checkpoint_scores.read(workdir).values() for step in entry["values"]}

@@ -1,6 +1,7 @@
-"""TensorBoard's files on a disk that may be full: a failed write is told, where tensorboardX waits for ever.
+"""TensorBoard event files that report a failed write, for example on a full disk.
 
-tensorboardX writes in a thread that ends at the first error; the queue before it then fills, and the training waits.
+tensorboardX writes in a thread. At the first error that thread ends, the queue before it fills up, and the training
+blocks for ever. Here the file itself catches the error, and the training raises it.
 """
 
 import contextlib
@@ -11,28 +12,29 @@ from tensorboardX import SummaryWriter
 from tensorboardX.record_writer import register_writer_factory
 
 _PREFIX: Final = "cyclegan-jax-run"
+"""tensorboardX chooses the factory of a file by the prefix of its path, as in `s3://...`."""
 
 
 class EventFiles:
-    """Opens files for tensorboardX that remember their first error in place of raising it."""
+    """A file factory for tensorboardX whose files keep their first error instead of raising it."""
 
     def __init__(self) -> None:
-        """With no file open."""
+        """Start without an error and without a file."""
         self.error: OSError | None = None
 
     def open(self, path: str) -> "_EventFile":
-        """Open a file for writing; tensorboardX calls it."""
+        """Open a file for writing; called by tensorboardX."""
         return _EventFile(self, _without_prefix(path))
 
     def directory_check(self, path: str) -> None:
-        """Make the folder; tensorboardX calls it."""
+        """Make the folder if it does not exist; called by tensorboardX."""
         _without_prefix(path).mkdir(parents=True, exist_ok=True)
 
     def raise_error(self) -> None:
-        """Raise what a write has failed with.
+        """Raise the first error of a write, if there was one.
 
         Raises:
-            OSError: such as a full disk.
+            OSError: for example because the disk is full.
         """
         if self.error is not None:
             raise self.error
@@ -41,7 +43,7 @@ class EventFiles:
 class _EventFile:
     def __init__(self, owner: EventFiles, path: Path):
         self._owner = owner
-        # Unbuffered: a buffer keeps what could not be written, and fails with it again at every turn.
+        # Unbuffered: a buffer would keep what it could not write, and fail with it again when it is closed.
         self._file: IO[bytes] = path.open("wb", buffering=0)
 
     def write(self, data: bytes) -> None:
@@ -60,11 +62,11 @@ class _EventFile:
 
 
 def summary_writer(folder: Path, purge_step: int) -> tuple[SummaryWriter, EventFiles]:
-    """A `SummaryWriter` to a folder, and where its errors are.
+    """Open a `SummaryWriter` in a folder, and return it with the object that holds its errors.
 
     Args:
-        folder: is made if need be.
-        purge_step: TensorBoard drops what earlier files say of this step and later ones.
+        folder: made if it does not exist.
+        purge_step: TensorBoard ignores events from this step on in the folder's earlier files.
 
     Raises:
         OSError: the folder or its file cannot be made.

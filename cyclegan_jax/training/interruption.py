@@ -1,49 +1,51 @@
-"""Ending a run by a signal: the loop saves and leaves; where it cannot in time, the process ends all the same."""
+"""SIGINT (Ctrl-C) and SIGTERM: the loop saves and stops; if it cannot in time, the process ends without saving."""
 
 import os
 import signal
 import sys
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
-GRACE_SECONDS = 25.0
-"""From the first signal to the end of the process, whatever it is doing; schedulers kill 30 seconds after theirs."""
+GRACE_SECONDS: Final = 25.0
+"""Seconds from the first signal to the end of the process in any case; schedulers kill after 30 seconds."""
 
-_LEAVE = 0
-"""The byte that ends the watching thread; signals count from 1."""
+_LEAVE: Final = 0
+"""The byte that ends the watching thread; signal numbers start at 1."""
 
 
 class StoppedError(Exception):
-    """A run was asked to stop, and what it had done is saved.
+    """A signal has stopped the run, whose state is saved.
 
     Attributes:
-        signal_number: by which signal.
-        step: the step that was saved.
+        signal_number: the signal.
+        step: the step whose state is saved.
     """
 
     def __init__(self, signal_number: int, step: int):
-        """After `step` steps."""
+        """Build the message from the signal and the saved step."""
         super().__init__(f"stopped by {signal.Signals(signal_number).name} after step {step:,}, which is saved")
         self.signal_number = signal_number
         self.step = step
 
 
 def exit_status(signal_number: int) -> int:
-    """130 for SIGINT, 143 for SIGTERM: as shells count a process that a signal has ended."""
+    """Return 130 for SIGINT and 143 for SIGTERM: 128 plus the signal's number, as shells do."""
     return 128 + signal_number
 
 
 class Interruption:
-    """A context in which the first SIGINT or SIGTERM is a request, a second SIGINT an end at once.
+    """A context manager in which the first SIGINT or SIGTERM is only recorded; a second SIGINT ends the process.
 
-    Python runs signal handlers between its own instructions, thus not while XLA compiles. The signals' numbers are
-    therefore written to a pipe as well, at whose other end a thread waits that can end the process at any time.
-    Only the main thread can enter it to effect.
+    It has no effect outside the main thread, where Python does not allow signal handlers.
     """
 
+    # Python calls signal handlers between its own instructions, so not during the minutes in which XLA compiles. But C
+    # code writes each signal's number to the wakeup descriptor at once. A thread reads it from there, and can end the
+    # process at any time.
+
     def __init__(self, grace_seconds: float = GRACE_SECONDS):
-        """With so many seconds from the first signal to the end of the process."""
+        """Set how many seconds after the first signal the process ends in any case."""
         self._grace_seconds = grace_seconds
         self._requested: int | None = None
         self._before: dict[int, Any] = {}
@@ -51,11 +53,11 @@ class Interruption:
 
     @property
     def requested(self) -> int | None:
-        """The number of the signal that has asked the run to stop, if any has."""
+        """Number of the first signal that asked the run to stop, or None."""
         return self._requested
 
     def __enter__(self) -> Self:
-        """Take the signals over."""
+        """Install the signal handlers, and start the watching thread."""
         if threading.current_thread() is not threading.main_thread():
             return self
         reading, self._writing = os.pipe()
@@ -70,7 +72,7 @@ class Interruption:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers, and end the watching thread."""
         if not self._before:
             return
         for number, handler in self._before.items():
@@ -92,25 +94,23 @@ class Interruption:
                 continue
             if first is None:
                 first = number
-                _say(f"{signal.Signals(number).name}: saving; Ctrl-C once more ends the run without")
-                threading.Thread(target=self._end_in_time, args=(number,), daemon=True).start()
-            elif number == signal.SIGINT:
-                _end("ended without saving; the same command goes on from the last checkpoint", number)
+                _print(f"{signal.Signals(number).name}: saving; press Ctrl-C again to stop without saving")
+                threading.Thread(target=self._exit_after_grace, args=(number,), daemon=True).start()
+            elif number == signal.SIGINT:  # a second SIGTERM is ignored: some schedulers send several
+                _exit("stopped without saving", number)
         os.close(reading)
 
-    def _end_in_time(self, number: int) -> None:
+    def _exit_after_grace(self, number: int) -> None:
         if not self._left.wait(self._grace_seconds):
-            _end(
-                f"the step under way did not end within {self._grace_seconds:g} s; "
-                "the same command goes on from the last checkpoint",
-                number,
-            )
+            _exit(f"stopped without saving: the current step did not end within {self._grace_seconds:g} s", number)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
+    # Not by logging: the main thread may be holding its lock.
     print(line, file=sys.stderr, flush=True)
 
 
-def _end(line: str, number: int) -> None:
-    _say(line)
+def _exit(reason: str, number: int) -> None:
+    _print(f"{reason}; the same command resumes the run from its last checkpoint")
+    # sys.exit would end this thread only.
     os._exit(exit_status(number))

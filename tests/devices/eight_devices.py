@@ -1,6 +1,6 @@
-"""Run three training steps on one and on eight devices and print the largest differences; see test_sharding.py.
+"""Run three training steps on one and on eight devices and print the largest differences; see test_step_program.py.
 
-The argument is the optimizer: `sgd`, plain descent, or `adam`, which hides the scale of gradients.
+The argument is the optimizer: `sgd`, plain descent, or `adam`, which hides a wrong scale of the gradients.
 """
 
 import json
@@ -15,52 +15,61 @@ import optax
 from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax import state
 from cyclegan_jax.config import GeneratorConfig, LossConfig, TrainConfig
-from cyclegan_jax.devices import sharding
+from cyclegan_jax.devices.collectives import Collectives
+from cyclegan_jax.devices.mesh import AXIS, make_mesh, replicated
+from cyclegan_jax.devices.pmap_program import PmapCollectives
+from cyclegan_jax.devices.step_program import step_program
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 from tests.conftest import tiny_config
 from tests.parity.exchange import bias_feeds_norm
 
 
-class ForgetsToAverage(sharding.PerDevice):
-    """The mistake that this comparison is to catch: each device keeps its own gradients."""
+class ForgetsToAverage(PmapCollectives):
+    """The mistake that this comparison must catch: each device keeps its own gradients."""
 
     def mean(self, tree: Any) -> Any:
-        return jax.tree.map(lambda value: value + 0 * jax.lax.axis_index(sharding.AXIS), tree)
+        return jax.tree.map(lambda value: value + 0 * jax.lax.axis_index(AXIS), tree)
 
 
-def run(config: TrainConfig, devices: int, transform: Any, per_device: Any = None) -> tuple[Any, dict[str, float]]:
-    mesh = sharding.make_mesh(jax.devices()[:devices])
+def run(
+    config: TrainConfig, devices: int, transform: Any, mistaken: Collectives | None = None
+) -> tuple[Any, dict[str, float]]:
+    mesh = make_mesh(jax.devices()[:devices])
     networks = cyclegan.define(config)
-    train_state = jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))()
-    step = sharding.compile_step(
-        lambda spread: make_train_step(config, networks, transform, epoch_images=16, spread=per_device or spread),
+    train_state = jax.jit(lambda: state.create(config, transform), out_shardings=replicated(mesh))()
+    program = step_program(
+        lambda collectives: make_train_step(
+            config, networks, transform, epoch_images=16, spread=mistaken or collectives
+        ),
         config,
         mesh,
     )
     rng = np.random.default_rng(0)
-    for _ in range(3):
-        batch = {domain: rng.integers(0, 256, (8, 24, 24, 3), dtype=np.uint8) for domain in "AB"}
+    batches = [{domain: rng.integers(0, 256, (8, 24, 24, 3), dtype=np.uint8) for domain in "AB"} for _ in range(3)]
+    step = program.compile(train_state, batches[0])
+    for batch in batches:
         train_state, metrics = step(train_state, batch)
     return jax.tree.map(np.asarray, train_state), {name: float(value) for name, value in metrics.items()}
 
 
 def several_steps(parallel: Literal["jit", "pmap"]) -> bool:
-    """Whether three steps in one program see, on eight devices, what they see one after the other."""
+    """Whether three steps in one program compute on eight devices what three calls of one step do."""
 
-    def make_step(spread: sharding.Spread) -> Any:
+    def make_step(collectives: Collectives) -> Any:
         def step(total: jax.Array, batch: dict[str, jax.Array]) -> Any:
-            mean = spread.mean({"mean": jnp.mean(batch["A"] * (1.0 + total))})
-            return total + spread.gather(batch["A"])[5, 0], mean
+            mean = collectives.mean({"mean": jnp.mean(batch["A"] * (1.0 + total))})
+            return total + collectives.gather(batch["A"])[5, 0], mean
 
         return step
 
-    mesh, config = sharding.make_mesh(), tiny_config(batch_size=8, parallel=parallel)
+    mesh, config = make_mesh(), tiny_config(batch_size=8, parallel=parallel)
     batches = {"A": np.random.default_rng(0).normal(size=(3, 8, 1))}
-    total = jax.device_put(np.zeros(()), sharding.replicated(mesh))
-    together = sharding.compile_step(make_step, config, mesh, steps=3)(total, batches)
-    one_step = sharding.compile_step(make_step, config, mesh)
-    total, means = jax.device_put(np.zeros(()), sharding.replicated(mesh)), []
+    total = jax.device_put(np.zeros(()), replicated(mesh))
+    together = step_program(make_step, config, mesh, steps=3).compile(total, batches)(total, batches)
+    total = jax.device_put(np.zeros(()), replicated(mesh))
+    one_step = step_program(make_step, config, mesh).compile(total, {"A": batches["A"][0]})
+    means = []
     for index in range(3):
         total, metrics = one_step(total, {"A": batches["A"][index]})
         means.append(float(metrics["mean"]))
@@ -78,7 +87,7 @@ def largest(one: Any, other: Any, keep: Any) -> float:
 
 def main() -> None:
     jax.config.update("jax_enable_x64", True)
-    # The pool is smaller than the batch, so that images of several devices meet in it within one step.
+    # The pool is smaller than the batch, so that it holds images of several devices within one step.
     base = {"batch_size": 8, "pool_size": 6, "dtype": "float64", "ema_decay": 0.9, "update_first": "discriminators"}
     generator = GeneratorConfig(blocks=1, width=4, dropout=0.5)
     transform = {"adam": optimizer_lib.adam(tiny_config().optimizer), "sgd": optax.identity()}[sys.argv[1]]
@@ -86,7 +95,7 @@ def main() -> None:
     config = tiny_config(**base, generator=generator, loss=LossConfig(identity_weight=0.5))
     one, metrics = run(config, 1, transform)
     for parallel in ("jit", "pmap"):
-        # Between them the two optimizers see both forms with and without activations computed again.
+        # Over the two optimizers, both forms run with and without recomputed activations.
         changes = {"parallel": parallel, "remat": (parallel == "pmap") == (sys.argv[1] == "sgd")}
         config = tiny_config(**base, **changes, generator=generator, loss=LossConfig(identity_weight=0.5))
         eight, metrics_eight = run(config, 8, transform)
@@ -99,7 +108,7 @@ def main() -> None:
             "several_steps": several_steps("jit" if parallel == "jit" else "pmap"),
             "pool_filled": int(eight.pool_A.filled),
         }
-    wrong, _ = run(config, 8, transform, per_device=ForgetsToAverage())
+    wrong, _ = run(config, 8, transform, mistaken=ForgetsToAverage())
     for found in results.values():
         found["forgot_to_average"] = largest(one.generators, wrong.generators, lambda path: True)
     print(json.dumps(results))

@@ -1,4 +1,7 @@
-"""What a step takes is said before it runs, and refused where the machine has less."""
+"""The memory of a training step: logged before it runs, and an error if the machine has less."""
+
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -6,85 +9,94 @@ import numpy as np
 import pytest
 
 from cyclegan_jax import optimizer, state
-from cyclegan_jax.devices import memory, sharding
+from cyclegan_jax.devices import memory
+from cyclegan_jax.devices.collectives import Collectives
+from cyclegan_jax.devices.mesh import make_mesh, replicated
+from cyclegan_jax.devices.step_program import step_program
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 from tests.conftest import tiny_config
 
 
-def test_a_step_that_needs_more_than_there_is(monkeypatch, log_lines):
-    there = memory.device_bytes(jax.local_devices()[0])
-    memory.check(there // 4, tiny_config())
+def machine_bytes() -> int:
+    available = memory.device_bytes(jax.local_devices()[0])
+    assert available is not None
+    return available
+
+
+def test_a_step_that_needs_more_memory_than_there_is(log_lines: list[str]) -> None:
+    available = machine_bytes()
+    memory.check(available // 4, tiny_config())
     assert log_lines == [
-        f"a step takes {there // 4 / 2**30:.1f} GiB of the {there / 2**30:.1f} GiB of memory that this machine has"
+        f"a training step needs {available // 4 / 2**30:.1f} GiB of memory; this machine has "
+        f"{available / 2**30:.1f} GiB"
     ]
     with pytest.raises(
         UserError, match=r"needs .* GiB of memory, but this machine has .* GiB: train with --remat=True, or"
     ):
-        memory.check(there + 1, tiny_config())
+        memory.check(available + 1, tiny_config())
     with pytest.raises(UserError, match=r"GiB: lower --batch_size, --data.image_size or --generator.width"):
-        memory.check(there + 1, tiny_config(remat=True))
+        memory.check(available + 1, tiny_config(remat=True))
     memory.check(None, tiny_config())
     assert len(log_lines) == 1
 
 
-def test_the_memory_of_a_container(monkeypatch, tmp_path):
+def test_the_memory_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
-    whole = memory.device_bytes(jax.local_devices()[0])
+    whole = machine_bytes()
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory.device_bytes(jax.local_devices()[0]) == whole
+    assert machine_bytes() == whole
     (tmp_path / "memory.max").write_text("1073741824\n")
-    assert memory.device_bytes(jax.local_devices()[0]) == 2**30
+    assert machine_bytes() == 2**30
 
 
-def test_what_a_program_takes():
+def test_the_memory_of_a_program() -> None:
     compiled = jax.jit(lambda x: (x @ x).sum()).lower(jnp.ones((512, 512), jnp.float32)).compile()
-    taken = memory.step_bytes(compiled)
-    assert 2**20 <= taken <= 3 * 2**20  # the argument, and the product between
+    needed = memory.step_bytes(compiled)
+    assert needed is not None
+    assert 2**20 <= needed <= 3 * 2**20  # the argument, and the product
 
 
 @pytest.mark.parametrize("parallel", ["jit", "pmap"])
-def test_a_step_is_looked_at_once_before_it_runs_and_compiled_once(parallel, monkeypatch):
+def test_a_step_is_traced_and_compiled_once(parallel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pmap` relies on JAX's cache to find the compiled program again: this fails if it does not."""
     config = tiny_config(parallel=parallel)
     transform = optimizer.adam(config.optimizer)
-    mesh = sharding.make_mesh(jax.devices()[:1])
-    traces, seen = [], []
+    mesh = make_mesh(jax.devices()[:1])
+    traces: list[str] = []
 
-    def make_step(spread):
-        step = make_train_step(config, cyclegan.define(config), transform, epoch_images=4, spread=spread)
+    def make_step(collectives: Collectives) -> Any:
+        step = make_train_step(config, cyclegan.define(config), transform, epoch_images=4, spread=collectives)
 
-        def traced(train_state, batch):
-            traces.append(len(seen))
+        def traced(train_state: Any, batch: Any) -> Any:
+            traces.append(parallel)
             return step(train_state, batch)
 
         return traced
 
-    compiled_before = _compilations(monkeypatch)
-    step = sharding.compile_step(
-        make_step, config, mesh, look=lambda compiled: seen.append(memory.step_bytes(compiled))
-    )
-    current = jax.jit(lambda: state.create(config, transform), out_shardings=sharding.replicated(mesh))()
+    current = jax.jit(lambda: state.create(config, transform), out_shardings=replicated(mesh))()
     batch = {domain: np.zeros((1, 24, 24, 3), np.uint8) for domain in "AB"}
-    compiled_before.clear()
+    compiled_names = _compilations(monkeypatch)
+    step = step_program(make_step, config, mesh).compile(current, batch)
+    needed = memory.step_bytes(step.executable)
+    assert needed is not None and needed > 100_000
     for _ in range(3):
         current, _ = step(current, batch)
-    assert len(seen) == 1
-    assert seen[0] > 100_000
-    assert traces == [0]
-    steps = [name for name in compiled_before if name in ('"jit_traced"', '"jit__fun"')]  # jit's, pmap's
-    assert len(steps) == 1, compiled_before
+    assert traces == [parallel]
+    steps = [name for name in compiled_names if name in ('"jit_traced"', '"jit__fun"')]  # jit's, pmap's
+    assert len(steps) == 1, compiled_names
     assert int(current.step) == 3
 
 
-def _compilations(monkeypatch) -> list[str]:
-    """The names of the programs that are compiled from now on."""
+def _compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A list that receives the names of the programs that are compiled from now on."""
     from jax._src import compiler
 
     names: list[str] = []
     original = compiler.compile_or_get_cached
 
-    def watched(backend, computation, *args, **kwargs):
+    def watched(backend: Any, computation: Any, *args: Any, **kwargs: Any) -> Any:
         names.append(str(computation.operation.attributes["sym_name"]))
         return original(backend, computation, *args, **kwargs)
 

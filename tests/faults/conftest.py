@@ -1,4 +1,4 @@
-"""A tiny experiment in files, as `train.py` takes it, and the end of a run that nothing disturbed."""
+"""A tiny experiment for `train.py`, and the result of an undisturbed run."""
 
 import dataclasses
 import gc
@@ -35,21 +35,21 @@ def get_config():
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A config file, and the run of it that nothing disturbed."""
+    """A config file, and the work directory of an undisturbed run of it."""
 
     folder: Path
     config: Path
     straight: Path
 
     def start(self, workdir: Path, *flags: str) -> processes.Training:
-        """Start or continue it."""
+        """Start or resume a run of it in `workdir`."""
         args = ["--config", str(self.config), "--workdir", str(workdir), *flags]
         return processes.start(args, self.folder / "logs")
 
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """What a failed save or load leaves to the garbage collector is collected where a test allows its noise."""
+    """Collect garbage of failed saves and loads inside the test whose filters allow its warnings."""
     yield
     gc.collect()
 

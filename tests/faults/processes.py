@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, to be killed: forked from one that has imported everything and begun nothing."""
+"""Training processes for tests to kill, forked from a server process that has imported everything already."""
 
 import itertools
 import multiprocessing
@@ -12,12 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 240.0
-"""Seconds for anything that a training is waited for, on a slow and busy machine."""
+"""Seconds to wait for anything, on a slow and busy machine."""
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    ["cyclegan_jax.training.loop", "cyclegan_jax.cli.train_command", "cyclegan_jax.cli.main", "grain"]
-)
+_context.set_forkserver_preload(["cyclegan_jax.training.loop", "cyclegan_jax.cli.main", "grain"])
 
 _numbers = itertools.count()
 
@@ -33,24 +31,24 @@ def _train(args: list[str], log: str) -> None:
 
 @dataclass
 class Training:
-    """A training under way."""
+    """A training in a process of its own."""
 
     process: multiprocessing.process.BaseProcess
     log: Path
 
     @property
     def said(self) -> str:
-        """All that it has said, on both streams."""
+        """Its standard output and standard error so far."""
         return self.log.read_text() if self.log.exists() else ""
 
     @property
     def step(self) -> int:
-        """The last step that it has told; 0 before the first."""
-        told = re.findall(r"^step ([\d,]+)/", self.said, re.MULTILINE)
-        return int(told[-1].replace(",", "")) if told else 0
+        """The step of its last progress line; 0 before the first."""
+        steps = re.findall(r"^step ([\d,]+)/", self.said, re.MULTILINE)
+        return int(steps[-1].replace(",", "")) if steps else 0
 
     def wait_for(self, text: str) -> bool:
-        """Wait until it has said something that matches; False where it ended first."""
+        """Wait until its output matches the pattern `text`; return False if it ends before."""
         end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
             alive = self.process.is_alive()
@@ -59,22 +57,22 @@ class Training:
             if not alive:
                 return False
             time.sleep(0.002)
-        raise AssertionError(f"it never said {text!r}: {self.said}")
+        raise AssertionError(f"it never printed {text!r}: {self.said}")
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, or do nothing where it has ended."""
+        """Send a signal; do nothing if it has ended."""
         if self.process.is_alive() and self.process.pid is not None:
             os.kill(self.process.pid, number)
 
     def ended(self) -> int:
-        """Wait for its end: the exit status, or minus the signal's number."""
+        """Wait for its end; return the exit status, or minus the number of the signal that killed it."""
         self.process.join(TIMEOUT)
-        assert self.process.exitcode is not None, f"it does not end: {self.said}"
+        assert self.process.exitcode is not None, f"it did not end: {self.said}"
         return self.process.exitcode
 
 
 def start(args: list[str], logs: Path) -> Training:
-    """Start `train.py` with some arguments; what it says goes to a new file in a folder."""
+    """Start `train.py` with `args`; its output goes to a new file in the folder `logs`."""
     log = logs / f"{next(_numbers)}.log"
     process = _context.Process(target=_train, args=(args, str(log)), daemon=True)
     process.start()

@@ -1,11 +1,11 @@
-"""What was done to trainings and checkpoints, told at the end of a test run."""
+"""Counts of injected faults, printed at the end of a test run."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Summary:
-    """Counts over all tests of this folder."""
+    """Counts over all tests of this folder; `lost_steps` has one entry per resumed run."""
 
     kills: int = 0
     kills_survived: int = 0
@@ -15,17 +15,17 @@ class Summary:
     harmless: int = 0
 
     def add(self, other: "Summary") -> None:
-        """Add the counts of another process."""
+        """Add the counts of another test process."""
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
     def lines(self) -> list[str]:
-        """For people to read."""
+        """Return the summary as text lines."""
         lines = []
         if self.kills:
             worst, mean = max(self.lost_steps, default=0), sum(self.lost_steps) / max(len(self.lost_steps), 1)
             lines.append(
-                f"kills: {self.kills} injected, {self.kills_survived} continued; steps made again: "
+                f"kills: {self.kills} injected, {self.kills_survived} resumed; steps repeated: "
                 f"{mean:.1f} on average, {worst} at most"
             )
         if self.damaged:

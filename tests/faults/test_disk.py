@@ -1,4 +1,4 @@
-"""Disks that take no more: the run ends with a sentence, and goes on from its last checkpoint when there is room."""
+"""Full disks: the run ends with a message, and resumes from its last checkpoint when there is space again."""
 
 import os
 import resource
@@ -13,11 +13,11 @@ from cyclegan_jax.checkpoints import folders, on_disk
 from cyclegan_jax.checkpoints import health as checkpoint_health
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.training.lock import WorkdirLock
+from cyclegan_jax.training.workdir import WorkdirLock
 from tests.faults.conftest import Experiment, final_bytes
 from tests.faults.test_damage import CONFIG, at_step
 
-# Threads of Orbax and TensorStore that were still writing when the first of them failed end each in its own way.
+# Threads of Orbax and TensorStore that are still writing when the first one fails raise errors of their own.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -37,7 +37,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Write until nothing more fits."""
+    """Fill the disk of `folder`, and return the file that fills it."""
     ballast = folder / "ballast"
     with pytest.raises(OSError, match="No space"), ballast.open("wb", buffering=0) as file:
         while True:
@@ -45,7 +45,7 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def check_ended_and_goes_on(experiment: Experiment, workdir: Path, said: str) -> None:
+def check_ended_and_resumes(experiment: Experiment, workdir: Path, said: str) -> None:
     (sentence,) = (line for line in said.splitlines() if line.startswith("error: "))
     assert "kept" in sentence
     folder = folders.directory(workdir)
@@ -57,18 +57,18 @@ def check_ended_and_goes_on(experiment: Experiment, workdir: Path, said: str) ->
     assert final_bytes(workdir) == final_bytes(experiment.straight)
 
 
-def test_a_disk_that_fills_up(experiment, small_disk):
+def test_a_disk_that_fills_up(experiment: Experiment, small_disk: Path) -> None:
     workdir = small_disk / "work"
     training = experiment.start(workdir)
     assert training.wait_for(r"^step 12/"), training.said
     ballast = fill(small_disk)
     assert training.ended() == 2
     ballast.unlink()
-    check_ended_and_goes_on(experiment, workdir, training.said)
+    check_ended_and_resumes(experiment, workdir, training.said)
 
 
-def test_files_that_may_not_grow(experiment, tmp_path):
-    """The system's limit of the size of a file, as quotas refuse: the next checkpoint does not fit."""
+def test_files_that_may_not_grow(experiment: Experiment, tmp_path: Path) -> None:
+    """A limit on file size stands for a quota: the next checkpoint does not fit."""
     workdir = tmp_path / "work"
     training = experiment.start(workdir)
     assert training.wait_for(r"^step 12/"), training.said
@@ -76,10 +76,10 @@ def test_files_that_may_not_grow(experiment, tmp_path):
     limit = 8192
     resource.prlimit(training.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
     assert training.ended() == 2
-    check_ended_and_goes_on(experiment, workdir, training.said)
+    check_ended_and_resumes(experiment, workdir, training.said)
 
 
-def test_a_save_to_a_full_disk_leaves_the_one_before(small_disk):
+def test_a_save_to_a_full_disk_leaves_the_one_before(small_disk: Path) -> None:
     workdir = small_disk / "work"
     with CheckpointWriter(workdir, CONFIG) as opened:
         opened.save(at_step(4), {"pairs": 4})
@@ -96,7 +96,7 @@ def test_a_save_to_a_full_disk_leaves_the_one_before(small_disk):
     assert folders.steps(workdir) == [4, 8]
 
 
-def test_a_read_only_disk(small_disk):
+def test_a_read_only_disk(small_disk: Path) -> None:
     workdir = small_disk / "work"
     with CheckpointWriter(workdir, CONFIG) as opened:
         opened.save(at_step(4), {"pairs": 4})
@@ -107,5 +107,5 @@ def test_a_read_only_disk(small_disk):
             opened.wait()
     with pytest.raises(UserError, match=r"work directory .* cannot be written \(Read-only file system\)"):
         WorkdirLock(workdir).__enter__()
-    # What is there can be read all the same.
+    # The checkpoint can still be read.
     assert [health.words for health in checkpoint_health.examine(workdir)] == ["ok"]

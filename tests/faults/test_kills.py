@@ -1,9 +1,10 @@
-"""A run that is killed again and again ends with the bytes of one that nothing disturbed."""
+"""A run that is killed repeatedly ends with the bytes of an undisturbed run."""
 
 import random
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.faults.summary import SUMMARY
 
 
 def killed_run(experiment: Experiment, workdir, seed: int, kills: int, *flags: str) -> None:
-    """Go on until the end, with `kills` kills at random moments of random steps."""
+    """Train to the end, with `kills` kills at random moments of random steps."""
     rng = random.Random(seed)
     lost = None
     for kill in range(kills + 1):
@@ -23,7 +24,7 @@ def killed_run(experiment: Experiment, workdir, seed: int, kills: int, *flags: s
             (came_from,) = re.findall(r"from step (\d+)", training.said) or ["0"]
             SUMMARY.kills_survived += 1
             SUMMARY.lost_steps.append(lost - int(came_from))
-            # The last save may not have been committed when the kill came.
+            # The last save may not have been committed at the kill.
             assert lost - int(came_from) <= 10
         if kill == kills:
             break
@@ -38,8 +39,8 @@ def killed_run(experiment: Experiment, workdir, seed: int, kills: int, *flags: s
 
 
 @pytest.mark.parametrize(("seed", "every"), [(0, 5), (1, 1)])
-def test_killed_runs_end_with_the_same_bytes(experiment, tmp_path, seed, every):
-    """`every` 1: a save is under way nearly always, and the kill comes in the middle of one."""
+def test_killed_runs_end_with_the_same_bytes(experiment: Experiment, tmp_path: Path, seed, every) -> None:
+    """With `every` 1 a save is nearly always under way, so the kill interrupts one."""
     workdir = tmp_path / "work"
     killed_run(experiment, workdir, seed, 3, f"--checkpoint_every={every}")
     assert final_bytes(workdir) == final_bytes(experiment.straight)
@@ -50,13 +51,13 @@ def test_killed_runs_end_with_the_same_bytes(experiment, tmp_path, seed, every):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10, 24))
-def test_two_hundred_kills(experiment, tmp_path, seed):
+def test_two_hundred_kills(experiment: Experiment, tmp_path: Path, seed) -> None:
     workdir = tmp_path / "work"
     killed_run(experiment, workdir, seed, 20, f"--checkpoint_every={1 + seed % 3}")
     assert final_bytes(workdir) == final_bytes(experiment.straight)
 
 
-def test_another_seed_gives_other_bytes(experiment, tmp_path):
+def test_another_seed_gives_other_bytes(experiment: Experiment, tmp_path: Path) -> None:
     """The control: the comparison above can fail."""
     workdir = tmp_path / "work"
     training = experiment.start(workdir, "--seed=1", "--steps=2")

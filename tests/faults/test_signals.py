@@ -1,8 +1,9 @@
-"""SIGTERM and Ctrl-C to real trainings."""
+"""SIGTERM and Ctrl-C to training processes."""
 
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.faults.conftest import Experiment, final_bytes
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_the_step_and_the_run_goes_on(experiment: Experiment, tmp_path, number, status):
+def test_a_signal_saves_the_step_and_the_run_resumes(experiment: Experiment, tmp_path: Path, number, status) -> None:
     workdir = tmp_path / "work"
     training = experiment.start(workdir, "--checkpoint_every=1000")
     assert training.wait_for(r"^step 7/"), training.said
@@ -27,7 +28,7 @@ def test_a_signal_saves_the_step_and_the_run_goes_on(experiment: Experiment, tmp
     assert final_bytes(workdir) == final_bytes(experiment.straight)
 
 
-def test_two_runs_in_one_work_directory(experiment: Experiment, tmp_path):
+def test_two_runs_in_one_work_directory(experiment: Experiment, tmp_path: Path) -> None:
     workdir = tmp_path / "work"
     first = experiment.start(workdir, "--steps=100000", "--log_every=1")
     assert first.wait_for(r"^step 3/"), first.said
@@ -39,5 +40,5 @@ def test_two_runs_in_one_work_directory(experiment: Experiment, tmp_path):
     first.send(signal.SIGKILL)
     first.ended()
     third = experiment.start(workdir, "--steps=3")
-    # The kernel has taken the lock from the killed one.
+    # The operating system has released the killed process's lock.
     assert third.ended() == 0, third.said

@@ -1,4 +1,4 @@
-"""A run of two real processes on this machine: the numbers of one, and an end in time when one is killed."""
+"""A run of two processes on this machine: it computes the numbers of one, and ends soon when one is killed."""
 
 import dataclasses
 import re
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cyclegan_jax.checkpoints.opened import open_checkpoint
-from cyclegan_jax.devices.distributed import PEER_LOST
+from cyclegan_jax.devices.supervision import PEER_LOST
 from tests.faults.conftest import Experiment, final_bytes
 from tests.faults.processes import Training
 
@@ -30,7 +30,7 @@ class Pair:
 
 
 def of_two() -> list[str]:
-    """The flags that each of two processes is given, with an address that is free."""
+    """Flags for both of two processes, with a free port for the coordinator."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return [f"--coordinator=127.0.0.1:{free.getsockname()[1]}", "--num_processes=2"]
@@ -44,14 +44,14 @@ def start_pair(experiment: Experiment, workdir: Path, *flags: str) -> Pair:
 def both_end_well(pair: Pair) -> None:
     assert pair.first.ended() == 0, pair.first.said
     assert pair.second.ended() == 0, pair.second.said
-    # One speaks for both.
+    # Process 0 logs for both.
     assert "2 CPU devices, 12 steps" in pair.first.said
     assert pair.first.step == 12
     assert "step" not in pair.second.said
 
 
 def kill_and_go_on(experiment: Experiment, workdir: Path, victim: str) -> None:
-    """Kill one process in the middle: the other ends with a sentence; then start both again."""
+    """Kill one process during training, check that the other ends with a message, and resume both."""
     pair = start_pair(experiment, workdir)
     assert pair.first.wait_for(r"^step 6/"), pair.first.said
     killed, other = (pair.first, pair.second) if victim == "first" else (pair.second, pair.first)
@@ -67,7 +67,7 @@ def kill_and_go_on(experiment: Experiment, workdir: Path, victim: str) -> None:
     assert "from step 4" in pair.first.said
 
 
-def test_two_processes_of_which_one_was_killed_are_one_process(experiment, tmp_path):
+def test_two_processes_resumed_after_a_kill_equal_one(experiment: Experiment, tmp_path: Path) -> None:
     kill_and_go_on(experiment, tmp_path / "two", "second")
     training = experiment.start(tmp_path / "one", *FLAGS)
     assert training.ended() == 0, training.said
@@ -82,20 +82,20 @@ def test_two_processes_of_which_one_was_killed_are_one_process(experiment, tmp_p
         return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
 
     assert apart(one, two) < 1e-9
-    # What the comparison can see: four steps less.
+    # The comparison can detect four missing steps.
     assert apart(one, before) > 1e-5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["first", "second"])
-def test_killed_pairs_end_with_the_bytes_of_one_that_was_not(experiment, tmp_path, victim):
+def test_a_killed_and_resumed_pair_has_the_same_bytes(experiment: Experiment, tmp_path: Path, victim) -> None:
     both_end_well(start_pair(experiment, tmp_path / "straight"))
     kill_and_go_on(experiment, tmp_path / "killed", victim)
     assert final_bytes(tmp_path / "killed") == final_bytes(tmp_path / "straight")
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_stops_both_after_the_same_step(experiment, tmp_path):
+def test_a_signal_to_one_stops_both_after_the_same_step(experiment: Experiment, tmp_path: Path) -> None:
     workdir = tmp_path / "work"
     pair = start_pair(experiment, workdir, "--checkpoint_every=1000")
     assert pair.first.wait_for(r"^step 3/"), pair.first.said
@@ -106,27 +106,28 @@ def test_a_signal_to_one_stops_both_after_the_same_step(experiment, tmp_path):
     assert open_checkpoint(workdir).step == int(stops[0][0])
 
 
-def test_a_batch_that_the_devices_cannot_share(experiment, tmp_path):
+def test_a_batch_that_the_devices_cannot_share(experiment: Experiment, tmp_path: Path) -> None:
     pair = start_pair(experiment, tmp_path / "work", "--batch_size=3")
     assert pair.first.ended() == 2
     assert pair.second.ended() == 2
-    assert "error: batch_size is 3, but it is shared by 2 devices" in pair.first.said
+    assert "error: batch_size is 3, but 2 devices share it" in pair.first.said
 
 
 LATE = """
 import sys, time
-from cyclegan_jax import cli, sharding
-check = sharding.check_batch_size
+from cyclegan_jax.cli import main
+from cyclegan_jax.training import preparation
+check = preparation.check_batch_size
 def late(*args):
     time.sleep(4)
     check(*args)
 if "--process_id=1" in sys.argv:
-    sharding.check_batch_size = late
-sys.exit(cli.train(sys.argv[1:]))
+    preparation.check_batch_size = late
+sys.exit(main.train(sys.argv[1:]))
 """
 
 
-def test_a_mistake_of_all_is_said_by_the_one_that_comes_late(tmp_path):
+def test_a_late_process_reports_the_common_mistake(tmp_path: Path) -> None:
     config = Path(__file__).parents[2] / "configs" / "streets.py"
     flags = [f"--config={config}", f"--workdir={tmp_path}", "--batch_size=3"]
     command = [sys.executable, "-c", LATE, *flags, *of_two()]
@@ -136,4 +137,4 @@ def test_a_mistake_of_all_is_said_by_the_one_that_comes_late(tmp_path):
     for process in both:
         _, said = process.communicate(timeout=120)
         assert process.returncode == 2, said
-        assert "error: batch_size is 3, but it is shared by 2 devices" in said
+        assert "error: batch_size is 3, but 2 devices share it" in said

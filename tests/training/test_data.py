@@ -1,4 +1,4 @@
-"""Training on data that are not squares of 8 bits, and with files that cannot be read."""
+"""Training on whole images and float arrays instead of 8-bit crops, and with files that cannot be read."""
 
 import dataclasses
 from pathlib import Path
@@ -12,12 +12,11 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
 from cyclegan_jax.training import loop as training
-from cyclegan_jax.training.reports import Progress
 from tests.conftest import tiny_config
 
 
 def folder_with(root: Path, images: dict[str, Any]) -> Path:
-    """One image or array of each kind in trainA and so on, three times."""
+    """Write three copies of an image or array into the folder of each split."""
     for split, pixels in images.items():
         (root / split).mkdir(parents=True)
         for index in range(3):
@@ -35,14 +34,14 @@ def config_for(folder: Path, *, steps: int = 2, **data: Any) -> TrainConfig:
     )
 
 
-def test_float_arrays_and_images_of_their_own_size_are_trained_on_whole(tmp_path, log_lines):
+def test_whole_images_and_float_arrays(tmp_path: Path, log_lines: list[str]) -> None:
     scan = np.random.default_rng(0).uniform(-1000, 3000, (24, 41)).astype(np.float32)
     tall = np.random.default_rng(1).integers(0, 256, (33, 28, 3), dtype=np.uint8)
     folder = folder_with(tmp_path / "data", {"trainA": scan, "trainB": tall})
     config = config_for(folder, preprocess="none", range_A=(-1024.0, 3071.0), channels_A=1)
     state = training.train(config, tmp_path / "run")
     assert state.pool_A is not None and state.pool_B is not None
-    # Images of A are made from those of B, and have their size.
+    # The pool of A holds images that were generated from B, and have the size of B's images.
     assert state.pool_A.images.shape[1:] == (32, 28, 1)
     assert state.pool_B.images.shape[1:] == (24, 40, 3)
     assert log_lines[-1].startswith("step 2/2")
@@ -53,36 +52,20 @@ def test_float_arrays_and_images_of_their_own_size_are_trained_on_whole(tmp_path
     assert generator.translate_uint8(tall[None, :32]).shape == (1, 32, 28, 1)
 
 
-def test_a_size_that_the_networks_do_not_take_is_refused(tmp_path):
+def test_an_image_size_too_small_for_the_networks(tmp_path: Path) -> None:
     small = np.zeros((9, 9, 3), np.uint8)
     folder = folder_with(tmp_path / "data", {"trainA": small, "trainB": small})
     with pytest.raises(UserError, match=r"training images of domain A are 8x8 pixels, but NLayerDiscriminator needs"):
         training.train(config_for(folder, preprocess="none"), tmp_path / "run")
 
 
-def test_skipped_images_are_counted_at_the_end(tmp_path, log_lines):
+def test_skipped_images_are_counted_at_the_end(tmp_path: Path, log_lines: list[str]) -> None:
     photo = np.random.default_rng(1).integers(0, 256, (30, 30, 3), dtype=np.uint8)
     folder = folder_with(tmp_path / "data", {"trainA": photo, "trainB": photo})
     (folder / "trainA" / "2.png").unlink()
     (folder / "trainA" / "broken.jpg").write_text("no image")
     training.train(config_for(folder, on_error="skip", steps=4), tmp_path / "run")
-    assert log_lines[-1] == "1 training image could not be used and was skipped"
+    assert log_lines[-1] == "1 training image could not be read and was skipped"
     assert sum("broken.jpg" in line for line in log_lines) == 1
     with pytest.raises(UserError, match=r"broken\.jpg cannot be read: it is not an image"):
         training.train(config_for(folder, steps=4), tmp_path / "other")
-
-
-def test_the_progress_line_tells_of_waiting_above_5_percent(monkeypatch):
-    from cyclegan_jax.training import reports
-
-    now = 0.0
-    monkeypatch.setattr(reports.time, "monotonic", lambda: now)
-    progress = Progress(100, 1)
-    progress.done(1)
-    scalars = {"generators": 1.0, "discriminators": 1.0}
-    for waited, said in ((0.4, False), (0.6, True)):
-        with progress.waiting():
-            now += waited
-        now += 10 - waited
-        line = progress.line(int(now), scalars)
-        assert ("6% waiting for data" in line) == said, line

@@ -1,4 +1,4 @@
-"""Evaluations while a run trains: they change nothing of it, say what they found, and keep the best checkpoint."""
+"""Evaluations during training: they do not change it, log and write scores, and keep the best checkpoints."""
 
 import dataclasses
 import json
@@ -15,6 +15,7 @@ from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.evaluate_run import evaluate_run
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
+from cyclegan_jax.state import TrainState
 from cyclegan_jax.training import loop as training
 from cyclegan_jax.training.evaluation import TrainingEvaluation
 from tests.conftest import tiny_config
@@ -24,9 +25,13 @@ from tests.helpers.logs import logged
 FEATURES = "tests.evaluation.scenes:mean_colours"
 
 
+Run = tuple[Path, TrainConfig, TrainState, list[str]]
+"""The work directory of a run, its config, its last state, and its log lines."""
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of six steps that was evaluated, its config, its last state and what it said."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of six steps with evaluations: its work directory, its config, its last state and its log lines."""
     root = tmp_path_factory.mktemp("evaluated")
     scenes.write_scenes(root / "data", 3)
     # Its step is the program of other tests, which is compiled once for all.
@@ -38,20 +43,20 @@ def run(tmp_path_factory):
     return root / "run", config, state, lines
 
 
-def states_differ(first, second) -> list[str]:
+def states_differ(first: TrainState, second: TrainState) -> list[str]:
     pairs = zip(jax.tree.leaves_with_path(first), jax.tree.leaves(second), strict=True)
     return [jax.tree_util.keystr(path) for (path, one), other in pairs if not np.array_equal(one, other)]
 
 
-def test_the_state_is_that_of_a_run_without_evaluations(run, tmp_path):
+def test_the_state_is_that_of_a_run_without_evaluations(run: Run, tmp_path: Path) -> None:
     _, config, state, _ = run
     plain: TrainConfig = dataclasses.replace(config, eval_every=0, eval_features=None)
     assert states_differ(training.train(plain, tmp_path / "plain"), state) == []
     assert config_changes.check(plain, config, tmp_path), "a run may begin and end to be evaluated"
 
 
-def test_scores_are_those_of_the_command(run):
-    """Of the average of the weights, as the command takes it."""
+def test_scores_are_those_of_the_command(run: Run) -> None:
+    """Both evaluate the moving average of the weights."""
     workdir, _, _, lines = run
     step = folders.steps(workdir)[-1]
     assert step == 6
@@ -60,13 +65,13 @@ def test_scores_are_those_of_the_command(run):
     evaluate_run(workdir, Settings(features=FEATURES))
     after = json.loads(file.read_text())
     assert {**after, "settings": None} == {**during, "settings": None}
-    told = [line for line in lines if line.startswith("evaluated step")]
-    assert [line.split(":")[0] for line in told] == ["evaluated step 2", "evaluated step 4", "evaluated step 6"]
-    assert f"fid_B[{FEATURES}] " in told[0]
-    assert "cycle_l1_A" in told[0] and "(the best so far)" in told[0]
+    logged_lines = [line for line in lines if line.startswith("evaluated step")]
+    assert [line.split(":")[0] for line in logged_lines] == ["evaluated step 2", "evaluated step 4", "evaluated step 6"]
+    assert f"fid_B[{FEATURES}] " in logged_lines[0]
+    assert "cycle_l1_A" in logged_lines[0] and "(best so far)" in logged_lines[0]
 
 
-def test_tensorboard_has_the_scores(run):
+def test_tensorboard_has_the_scores(run: Run) -> None:
     workdir, _, _, _ = run
     events = EventAccumulator(str(workdir / "tensorboard")).Reload()
     assert {"eval/reconstruction_A/l1", "eval/photo_to_labels/class_iou", "eval/distance_to_B/fid"} <= set(
@@ -78,14 +83,14 @@ def test_tensorboard_has_the_scores(run):
     assert sorted(values) == [2, 4, 6]
 
 
-def test_evaluated_steps_are_saved_and_the_best_are_kept(run):
+def test_evaluated_steps_are_saved_and_the_best_are_kept(run: Run) -> None:
     workdir, _, _, _ = run
     present = folders.steps(workdir)
     # Of 2, 4, 5 and 6 only the newest would stay.
     assert set(present) == {6, *scores.best_steps(workdir, [2, 4, 5, 6]).values()}
 
 
-def test_nothing_stays_on_the_device(run):
+def test_nothing_stays_on_the_device(run: Run) -> None:
     _, config, state, _ = run
     evaluator = Evaluator(config, Settings(features=FEATURES), open_dataset(config.data))
     evaluator.evaluate(state.generators)
@@ -95,18 +100,18 @@ def test_nothing_stays_on_the_device(run):
     assert len(jax.live_arrays()) == before
 
 
-def test_an_evaluation_that_fails_ends_no_training(run, tmp_path, log_lines):
+def test_a_failed_evaluation_does_not_end_the_training(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
     _, config, state, _ = run
     broken = dataclasses.replace(config, eval_features="tests.evaluation.scenes:broken")
     evaluate = TrainingEvaluation(broken, open_dataset(config.data), tmp_path)
     assert evaluate(6, state.generators) == {}
     assert log_lines == [
-        "the evaluation of step 6 failed, and training goes on: the features tests.evaluation.scenes:broken returned "
+        "the evaluation of step 6 failed, and the training continues: the features tests.evaluation.scenes:broken returned "
         "float64 of shape () for 3 images, but they must be numbers [N, D], with one D for images of every size"
     ]
 
 
-def test_what_is_not_there_is_said_before_the_first_step(run, tmp_path):
+def test_missing_features_are_reported_before_the_first_step(run: Run, tmp_path: Path) -> None:
     _, config, _, _ = run
     nowhere = dataclasses.replace(config, eval_features="nothing_of_this_name:f")
     with pytest.raises(

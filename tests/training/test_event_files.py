@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cyclegan_jax.training.event_files import summary_writer
 
 
-def test_what_is_written_is_read_and_later_steps_are_purged(tmp_path):
+def test_events_are_read_back_without_purged_steps(tmp_path: Path) -> None:
     first, files = summary_writer(tmp_path / "logs", 1)
     for step in (1, 2, 3):
         first.add_scalar("loss", step * 1.0, step)
@@ -33,9 +33,9 @@ def descriptor_of(file: Path) -> int:
     raise AssertionError(f"{file} is not open")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and /proc are Linux's")
-def test_a_failed_write_is_told_and_nothing_waits_for_ever(tmp_path):
-    # The first event is written while the file is opened: what follows is small enough to fit a disk that then fills.
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and /proc exist only on Linux")
+def test_a_failed_write_is_reported_and_blocks_nothing(tmp_path: Path) -> None:
+    # The writer has written its first event already; the file is on a full disk from here on.
     writer, files = summary_writer(tmp_path / "logs", 1)
     (log_file,) = (tmp_path / "logs").iterdir()
     full = os.open("/dev/full", os.O_WRONLY)

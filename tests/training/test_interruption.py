@@ -1,4 +1,4 @@
-"""What signals do to a process, whatever it is doing."""
+"""Signals to a process, also while it runs C code."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 from cyclegan_jax.training.interruption import Interruption
 
 ROOT = Path(__file__).parents[2]
-# A call into C that Python's signal handlers cannot get between, as XLA's compiler.
+# A call into C, like XLA's compiler: Python does not run signal handlers during it.
 BUSY = "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"
 
 
@@ -40,7 +40,7 @@ def finish(started: subprocess.Popen[str]) -> tuple[int, str, str]:
     return started.returncode, out, err
 
 
-def test_the_first_signal_is_a_request_and_afterwards_signals_are_as_before():
+def test_the_first_signal_is_recorded_and_handlers_are_restored() -> None:
     started = process("while interruption.requested is None: time.sleep(0.01)")
     started.send_signal(signal.SIGTERM)
     assert started.stdout is not None
@@ -51,7 +51,7 @@ def test_the_first_signal_is_a_request_and_afterwards_signals_are_as_before():
     assert err.startswith("SIGTERM: saving")
 
 
-def test_a_second_ctrl_c_ends_at_once_even_inside_c_code():
+def test_a_second_ctrl_c_ends_the_process_even_in_c_code() -> None:
     started = process(BUSY)
     started.send_signal(signal.SIGINT)
     time.sleep(0.5)
@@ -61,10 +61,10 @@ def test_a_second_ctrl_c_ends_at_once_even_inside_c_code():
     status, _, err = finish(started)
     assert status == 130
     assert time.monotonic() - sent < 10
-    assert "ended without saving" in err
+    assert "stopped without saving" in err
 
 
-def test_what_does_not_end_in_time_is_ended():
+def test_a_process_that_does_not_stop_in_time_ends() -> None:
     started = process(BUSY, grace=0.5)
     started.send_signal(signal.SIGTERM)
     status, _, err = finish(started)
@@ -72,7 +72,7 @@ def test_what_does_not_end_in_time_is_ended():
     assert "did not end within 0.5 s" in err
 
 
-def test_a_second_sigterm_waits_for_the_save():
+def test_a_second_sigterm_waits_for_the_save() -> None:
     """Schedulers may send more than one."""
     started = process("while interruption.requested is None: time.sleep(0.01)\n    time.sleep(1)")
     started.send_signal(signal.SIGTERM)
@@ -84,7 +84,7 @@ def test_a_second_sigterm_waits_for_the_save():
     finish(started)
 
 
-def test_signals_are_given_back_without_any():
+def test_handlers_are_restored_without_a_signal() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interruption() as interruption:
         assert signal.getsignal(signal.SIGINT) is not before
@@ -93,7 +93,7 @@ def test_signals_are_given_back_without_any():
     assert not any(thread.name == "interruption" for thread in threading.enumerate())
 
 
-def test_in_another_thread_signals_are_left_alone():
+def test_there_is_no_effect_in_another_thread() -> None:
     found: list[object] = []
 
     def enter() -> None:

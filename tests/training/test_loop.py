@@ -1,10 +1,11 @@
-"""The loop on real files: what it writes, how it goes on, and how it stops."""
+"""The training loop on real files: what it writes, how it resumes, and how it stops."""
 
 import dataclasses
 import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,12 +21,17 @@ from cyclegan_jax.config import OptimizerConfig, TrainConfig
 from cyclegan_jax.devices import memory
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
+from cyclegan_jax.training import divergence
 from cyclegan_jax.training import loop as training
+from cyclegan_jax.training.divergence import DivergedError
 from tests.conftest import tiny_config
 from tests.helpers.logs import logged
 
+Run = tuple[Path, TrainConfig, list[str]]
+"""The work directory of a run, its config, and its log lines."""
 
-def config_for(folder: Path, **changes) -> TrainConfig:
+
+def config_for(folder: Path, **changes: Any) -> TrainConfig:
     base = tiny_config()
     data = dataclasses.replace(base.data, dir=str(folder))
     every = {"log_every": 2, "sample_every": 4, "checkpoint_every": 4}
@@ -33,8 +39,8 @@ def config_for(folder: Path, **changes) -> TrainConfig:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> tuple[Path, TrainConfig, list[str]]:
-    """A finished run of six steps, its config, and what it said."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run of six steps: its work directory, its config, and its log lines."""
     root = tmp_path_factory.mktemp("run")
     rng = np.random.default_rng(0)
     for split in ("trainA", "trainB", "testA", "testB"):
@@ -48,7 +54,7 @@ def run(tmp_path_factory) -> tuple[Path, TrainConfig, list[str]]:
     return root / "work", config, lines
 
 
-def test_writes_pictures_logs_and_checkpoints(run):
+def test_writes_pictures_logs_and_checkpoints(run: Run) -> None:
     workdir, config, lines = run
     assert sorted(path.name for path in (workdir / "samples").iterdir()) == ["step_0000004.png", "step_0000006.png"]
     with Image.open(workdir / "samples" / "step_0000006.png") as grid:
@@ -67,11 +73,11 @@ def test_writes_pictures_logs_and_checkpoints(run):
 
     assert lines[0] == "A: 3 images, B: 3 images, 1 CPU device, 6 steps"
     assert lines[-1].startswith("step 6/6  ")
-    for part in ("images/s", "0s left", "G ", "D ", "gan ", "cycle "):
+    for part in ("pairs/s", "0s left", "G ", "D ", "gan ", "cycle "):
         assert part in lines[-1]
 
 
-def test_load_generator_gives_the_trained_one(run):
+def test_load_generator_gives_the_trained_one(run: Run) -> None:
     workdir, _, _ = run
     images = np.random.default_rng(1).integers(0, 256, (2, 24, 28, 3), dtype=np.uint8)
     generator = inference.load_generator(workdir, "BtoA")
@@ -88,19 +94,19 @@ def test_load_generator_gives_the_trained_one(run):
     assert not np.array_equal(other.translate_uint8(images), translated)
 
 
-def test_load_generator_says_what_is_missing(run, tmp_path):
+def test_load_generator_reports_what_is_missing(run: Run, tmp_path: Path) -> None:
     workdir, _, _ = run
     with pytest.raises(UserError, match=f"{tmp_path} has no checkpoints"):
         inference.load_generator(tmp_path)
     with pytest.raises(UserError, match=r"no checkpoint of step 5; it has 4, 6"):
         inference.load_generator(workdir, step=5)
     with pytest.raises(UserError, match="direction is 'BtoC'"):
-        inference.load_generator(workdir, "BtoC")
+        inference.load_generator(workdir, "BtoC")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="takes float images"):
         inference.load_generator(workdir)(np.zeros((1, 24, 24, 3), np.uint8))
 
 
-def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path, log_lines):
+def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
     """Weights, optimizer states, pools, average, and the order of the data."""
     workdir, config, _ = run
     training.train(dataclasses.replace(config, steps=3), tmp_path / "work")
@@ -115,12 +121,9 @@ def test_going_on_gives_the_bits_of_a_run_without_a_stop(run, tmp_path, log_line
     assert int(resumed.step) == 6
 
 
-def test_several_steps_in_one_program(run, tmp_path, log_lines):
-    """Three steps at once, then one by one up to what is due at step 4 and the end at step 6."""
+def test_several_steps_in_one_program(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
+    """Three steps in one call, then single steps to the checkpoint at step 4 and the end at step 6."""
     workdir, config, lines = run
-    assert [
-        training._steps_at_once(dataclasses.replace(config, steps_per_dispatch=3), step, 6) for step in range(6)
-    ] == [*(3, 3, 1, 1, 1, 1)]
     training.train(dataclasses.replace(config, steps_per_dispatch=3), tmp_path / "work")
     assert [line.split()[:2] for line in log_lines] == [line.split()[:2] for line in lines]
     assert open_checkpoint(tmp_path / "work").step == 6
@@ -131,7 +134,9 @@ def test_several_steps_in_one_program(run, tmp_path, log_lines):
         assert len(set(expected)) == 3
 
 
-def test_a_step_that_the_machine_cannot_hold_is_not_begun(run, tmp_path, monkeypatch):
+def test_too_little_memory_is_reported_before_the_first_step(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, config, _ = run
     monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
     (tmp_path / "memory.max").write_text("100000\n")
@@ -141,13 +146,13 @@ def test_a_step_that_the_machine_cannot_hold_is_not_begun(run, tmp_path, monkeyp
     assert int(training.train(dataclasses.replace(config, steps=1), tmp_path / "work").step) == 1
 
 
-def test_a_finished_run_says_so(run, log_lines):
+def test_a_finished_run_logs_that_it_is_finished(run: Run, log_lines: list[str]) -> None:
     workdir, config, _ = run
     training.train(config, workdir)
     assert "is at step 6 already: raise --steps" in log_lines[-1]
 
 
-def test_a_moved_run_is_extended_past_its_schedule(run, tmp_path, log_lines):
+def test_a_moved_run_is_extended_past_its_schedule(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
     """Three images and one constant epoch of two: the schedule ends at step 6, with half of the rate in its last."""
     workdir, config, _ = run
     moved = shutil.copytree(workdir, tmp_path / "moved")
@@ -155,13 +160,13 @@ def test_a_moved_run_is_extended_past_its_schedule(run, tmp_path, log_lines):
     state = training.train(short, moved)
     assert int(state.step) == 8
     assert log_lines[0].startswith(f"continuing {moved} from step 6, with optimizer.constant_epochs 100 -> 1")
-    assert "the learning-rate schedule ends at step 6: the steps after it keep its last rate, 0.0001" in log_lines
+    assert "the learning-rate schedule ends at step 6: later steps keep its last rate, 0.0001" in log_lines
     rates = EventAccumulator(str(moved / "tensorboard")).Reload().Scalars("learning_rate")
     assert rates[-1].step == 8
     assert rates[-1].value == pytest.approx(1e-4)
 
 
-def test_a_new_run_starts_from_another_runs_weights(run, tmp_path, log_lines):
+def test_a_new_run_starts_from_another_runs_weights(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
     workdir, config, _ = run
     tuned = dataclasses.replace(config, init_from=str(workdir), steps=1)
     training.train(tuned, tmp_path / "work")
@@ -174,34 +179,34 @@ def test_a_new_run_starts_from_another_runs_weights(run, tmp_path, log_lines):
         training.train(dataclasses.replace(config, init_from=str(tmp_path)), workdir)
 
 
-def test_an_infinite_moment_is_not_saved(run):
-    """Adam divides by its root: the parameters stay finite, and never move again."""
+def test_an_infinite_moment_is_not_saved(run: Run) -> None:
+    """Adam divides by its square root: the parameters stay finite, but never change again."""
     workdir, config, _ = run
     with CheckpointWriter(workdir, config) as opened:
         good = restore_newest(workdir, config, state.create(config, optimizer.adam(config.optimizer)))
         assert good is not None
-        training._check_state(good.state, 6, opened)
+        divergence.check_state(good.state, 6, opened)
         moments = good.state.generator_optimizer
         bad = good.state._replace(
             generator_optimizer=moments._replace(nu=jax.tree.map(lambda leaf: leaf * math.inf, moments.nu))
         )
-        message = r"generator optimizer: a number is not finite at step 7; the checkpoint of step 6 is kept"
-        with pytest.raises(training.DivergedError, match=message):
-            training._check_state(bad, 7, opened)
+        message = r"at step 7: a number in the generator optimizer is not finite; the checkpoint of step 6 is kept"
+        with pytest.raises(DivergedError, match=message):
+            divergence.check_state(bad, 7, opened)
 
 
-def test_another_architecture_is_refused(run):
+def test_another_architecture_is_refused(run: Run) -> None:
     workdir, config, _ = run
     wider = dataclasses.replace(config, generator=dataclasses.replace(config.generator, width=8))
     with pytest.raises(UserError, match=r"another config \(generator\.width 4 -> 8\).*--init_from="):
         training.train(wider, workdir)
 
 
-def test_divergence_stops_and_keeps_the_last_good_checkpoint(run, tmp_path):
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(run: Run, tmp_path: Path) -> None:
     """A rate at which float32 overflows within a few steps."""
     _, config, _ = run
     steep = dataclasses.replace(config, optimizer=OptimizerConfig(learning_rate=1e30), checkpoint_every=1, steps=50)
-    with pytest.raises(training.DivergedError, match=r"training diverged: .* at step \d+; .*Lower --optimizer") as stop:
+    with pytest.raises(DivergedError, match=r"training diverged at step \d+: .*; .*Lower --optimizer") as stop:
         training.train(steep, tmp_path / "work")
     # Whatever was saved can be used: every weight in it is a number.
     try:
@@ -212,8 +217,3 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(run, tmp_path):
     assert f"the checkpoint of step {step} is kept" in str(stop.value)
     params = open_checkpoint(tmp_path / "work").generator("AtoB", ema=False)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
-
-
-def test_steps_default_to_the_schedule():
-    config = tiny_config(optimizer=OptimizerConfig(constant_epochs=3, decay_epochs=2), batch_size=4)
-    assert training.schedule_steps(config, 10) == 13

@@ -1,4 +1,4 @@
-"""Eight devices give the numbers of one, under jit and under pmap; and a batch they cannot share is refused."""
+"""Eight devices compute the numbers of one, under jit and under pmap; a batch that they cannot share is an error."""
 
 import functools
 import json
@@ -8,8 +8,9 @@ import sys
 
 import jax
 import pytest
+from jax.sharding import AbstractMesh
 
-from cyclegan_jax.devices import sharding
+from cyclegan_jax.devices.mesh import AXIS, check_batch_size, make_mesh
 from cyclegan_jax.errors import UserError
 from tests.conftest import tiny_config
 
@@ -18,7 +19,7 @@ BOUND = 1e-10
 
 @functools.cache
 def differences(optimizer: str) -> dict[str, dict[str, float]]:
-    """What `eight_devices.py` prints, from a process that has eight virtual devices."""
+    """Run `eight_devices.py` in a process with eight virtual devices, and return what it prints."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
@@ -35,7 +36,7 @@ def differences(optimizer: str) -> dict[str, dict[str, float]]:
 
 @pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adam", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("parallel", ["jit", "pmap"])
-def test_eight_devices_equal_one(parallel, optimizer):
+def test_eight_devices_equal_one(parallel, optimizer) -> None:
     found = differences(optimizer)[parallel]
     assert found["devices"] == 8
     assert found["state"] <= BOUND, found
@@ -44,14 +45,12 @@ def test_eight_devices_equal_one(parallel, optimizer):
     assert found["several_steps"], found
     # The pools hold images of every device, and the random exchange took place.
     assert found["pool_filled"] == 6
-    # What a step that forgets to average would give: the comparison is sharp enough to see it.
+    # A step that does not average the gradients differs by more: the comparison can detect this mistake.
     assert found["forgot_to_average"] > 1e3 * BOUND
 
 
-def test_a_batch_that_devices_cannot_share_is_refused():
-    class EightDevices:
-        size = 8
-
-    with pytest.raises(UserError, match="batch_size is 12, but it is shared by 8 devices: take a multiple of 8"):
-        sharding.check_batch_size(tiny_config(batch_size=12), EightDevices())
-    sharding.check_batch_size(tiny_config(batch_size=12), sharding.make_mesh(jax.devices()[:1]))
+def test_a_batch_that_the_devices_cannot_share() -> None:
+    eight = AbstractMesh((8,), (AXIS,))
+    with pytest.raises(UserError, match=r"batch_size is 12, but 8 devices share it: .* a multiple of 8"):
+        check_batch_size(tiny_config(batch_size=12), eight)
+    check_batch_size(tiny_config(batch_size=12), make_mesh(jax.devices()[:1]))

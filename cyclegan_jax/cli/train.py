@@ -1,0 +1,114 @@
+"""`train.py`: parse its flags, and train the experiment, in one process or as one of several."""
+
+import argparse
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from cyclegan_jax.cli import official_flags
+from cyclegan_jax.cli.config_file import load_config_file
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.console import shown_log
+from cyclegan_jax.devices import distributed, supervision
+from cyclegan_jax.devices.distributed import Processes
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.training.interruption import Interruption
+
+DESCRIPTION = """Train a CycleGAN, or resume its training.
+
+--config FILE    the experiment, such as configs/streets.py; its values are the defaults below
+--workdir DIR    folder for checkpoints, samples and logs; default: runs/NAME for configs/NAME.py.
+                 If it holds a run, the training resumes from the newest checkpoint.
+
+To train with several processes, start this command in each of them with
+--coordinator HOST:PORT --num_processes N --process_id I    the address where process 0 listens; I is 0 to N-1
+or with
+--distributed                                               on SLURM, Open MPI, Cloud TPU or Kubernetes"""
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """A parsed command line.
+
+    Attributes:
+        config: the experiment.
+        workdir: the run's folder.
+        processes: how to find the other processes of the run; None for a single process.
+    """
+
+    config: TrainConfig
+    workdir: Path
+    processes: Processes | None
+
+
+def run(args: Sequence[str], run_command: Callable[[Callable[[], int]], int]) -> int:
+    """Train as `args` say, and return the exit status.
+
+    Args:
+        args: the arguments after the program's name.
+        run_command: calls a function and turns its errors into messages and exit statuses. A run of several processes
+            trains in a child process, which needs this for itself.
+
+    Raises:
+        UserError: as `parse` and `cyclegan_jax.training.loop.train`.
+        StoppedError: a signal stopped the run.
+    """
+    command = parse(args)
+    if command.processes is None:
+        return _train(command)
+    return supervision.supervised(lambda: run_command(lambda: _train(command)))
+
+
+def _train(command: TrainCommand) -> int:
+    # Imports JAX, which must not happen before main.py has set its flags, nor before a supervisor has forked.
+    from cyclegan_jax.training import loop
+
+    if command.processes is not None:
+        distributed.connect(command.processes)
+    # Only process 0 prints the log: the others would print the same lines.
+    with shown_log() if distributed.is_first() else contextlib.nullcontext():
+        supervision.raising_peer_lost(lambda: loop.train(command.config, command.workdir, interruption=Interruption()))
+    return 0
+
+
+def parse(args: Sequence[str]) -> TrainCommand:
+    """Parse the command line of `train.py`.
+
+    Args:
+        args: the arguments after the program's name.
+
+    Raises:
+        UserError: the config file is missing or not valid, a flag is one of the official PyTorch code's, or the flags
+            for several processes contradict each other.
+        SystemExit: `--help` was given, or a flag is unknown or has a value of the wrong type.
+    """
+    # tyro makes a flag of every field of the config, but the config file that holds their defaults must be known first.
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--workdir", type=Path)
+    parser.add_argument("--distributed", action="store_true")
+    parser.add_argument("--coordinator")
+    parser.add_argument("--num_processes", type=int)
+    parser.add_argument("--process_id", type=int)
+    known, rest = parser.parse_known_args(args)
+    official_flags.check(rest)
+    wants_help = "--help" in rest or "-h" in rest
+    if known.config is None and not wants_help:
+        raise UserError("--config is missing: give the config file of an experiment, such as configs/streets.py")
+    default = TrainConfig() if known.config is None else load_config_file(known.config)
+    config = tyro.cli(
+        TrainConfig,
+        default=default,
+        args=rest,
+        prog="train.py",
+        description=DESCRIPTION,
+        # Booleans take a value, as in --data.flip=False, like all other fields.
+        config=(tyro.conf.FlagConversionOff,),
+    )
+    process_flags = (known.coordinator, known.num_processes, known.process_id)
+    several = known.distributed or any(flag is not None for flag in process_flags)
+    workdir = known.workdir or Path("runs") / known.config.stem
+    return TrainCommand(config, workdir, Processes(*process_flags) if several else None)

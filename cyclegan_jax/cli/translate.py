@@ -1,0 +1,79 @@
+"""`cyclegan-jax translate`: translate image files with a trained generator."""
+
+from pathlib import Path
+from typing import Literal
+
+from cyclegan_jax.cli.exit_status import SKIPPED
+from cyclegan_jax.config_checks import require
+from cyclegan_jax.errors import UserError
+
+
+def translate(
+    run: Path,
+    input: str,
+    output: Path,
+    direction: Literal["AtoB", "BtoA"] = "AtoB",
+    step: int | Literal["best"] | None = None,
+    metric: str | None = None,
+    format: Literal["png", "jpg", "webp"] | None = None,
+    max_size: int | None = None,
+    batch_size: int = 8,
+    tile: int = 1024,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    gallery: bool = False,
+) -> int:
+    """Translate image files with a run's generator; file names and sub-folders are kept.
+
+    The exit status is 1 if a file could not be read and was skipped.
+
+    Args:
+        run: work directory of a run, or folder of one of its checkpoints.
+        input: image file, folder, or quoted pattern such as 'photos/*.jpg'.
+        output: folder for the translated images.
+        direction: direction of the translation.
+        step: checkpoint to use: a step, or best; default: the newest.
+        metric: with --step=best, the score that decides, if the scores disagree.
+        format: file format of the translated images; default: PNG, JPEG and WebP files keep theirs, others become PNG.
+        max_size: before the translation, scale images down so that no side is longer than this many pixels.
+        batch_size: number of images translated at once; large images are translated in smaller batches.
+        tile: images with a side above 2048 pixels are translated in tiles of this many pixels; smaller tiles need less
+            memory.
+        overwrite: replace existing files.
+        skip_existing: skip images whose translation exists, for example to resume after an interruption.
+        gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and reconstructions.
+    """
+    # JAX reads its flags when it is imported; main.py sets them after it has imported this module.
+    from cyclegan_jax.console import progress_bar
+    from cyclegan_jax.inference import file_plan, translate_files
+    from cyclegan_jax.inference.gallery import write_gallery
+    from cyclegan_jax.inference.generator import load_generator
+    from cyclegan_jax.inference.user_images import output_type
+
+    require(batch_size >= 1, "batch_size", batch_size, "at least 1")
+    require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
+    if overwrite and skip_existing:
+        raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
+    generator = load_generator(run, direction, step, metric=metric)
+    kind = output_type(generator.config.data.value_range(generator.domains[1]))
+    chosen = file_plan.plan(input, output, format=format, refuse=not overwrite and not skip_existing, kind=kind)
+    missing = {file: target for file, target in chosen.items() if not (skip_existing and target.exists())}
+    if len(missing) < len(chosen):
+        print(f"{len(chosen) - len(missing):,} of {len(chosen):,} images are translated already")
+    summary = translate_files.translate_files(
+        generator,
+        missing,
+        batch_size=batch_size,
+        tile=tile,
+        max_size=max_size,
+        progress=progress_bar,
+    )
+    for line in summary.lines():
+        print(line)
+    if gallery:
+        back = load_generator(run, "BtoA" if direction == "AtoB" else "AtoB", generator.step)
+        page = output / "gallery.html"
+        title = f"{Path(run).resolve().name} {direction}, step {generator.step:,}"
+        write_gallery(page, translate_files.gallery_items(chosen, back), title=title)
+        print(f"gallery: {page}")
+    return SKIPPED if summary.skipped else 0

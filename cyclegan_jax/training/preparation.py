@@ -1,0 +1,146 @@
+"""Everything a run needs before its first step: the data, the networks, the step's program, samples and evaluation."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import optax
+from jax.sharding import Mesh
+
+from cyclegan_jax import optimizer as optimizer_lib
+from cyclegan_jax import state
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data import eval_images
+from cyclegan_jax.data.batches import TrainIterator, train_iterator
+from cyclegan_jax.data.dataset import Dataset
+from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.data.open_dataset import open_dataset
+from cyclegan_jax.data.train_images import train_sizes
+from cyclegan_jax.devices import distributed
+from cyclegan_jax.devices.compiled_step import StepProgram
+from cyclegan_jax.devices.mesh import check_batch_size, make_mesh, replicated
+from cyclegan_jax.devices.step_program import step_program
+from cyclegan_jax.networks import cyclegan
+from cyclegan_jax.networks.cyclegan import Params
+from cyclegan_jax.state import TrainState
+from cyclegan_jax.train_step import make_train_step
+from cyclegan_jax.training import schedule
+from cyclegan_jax.training.evaluation import TrainingEvaluation
+from cyclegan_jax.training.samples import make_sampler
+
+_LOG = logging.getLogger(__name__)
+
+SAMPLE_IMAGES = 4
+"""Number of images of each domain in the grid of samples."""
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that is ready to be trained.
+
+    Attributes:
+        config: the experiment.
+        workdir: the run's folder.
+        mesh: all devices.
+        batches: this process's part of the training batches; its position is that of a new run.
+        images_A: number of training images of domain A.
+        images_B: number of training images of domain B.
+        last_step: the step at which the run ends.
+        new_state: builds the state of a new run, replicated on all devices.
+        program: the program that makes a number of steps per call.
+        draw_samples: the generators' parameters -> the grid of sample images.
+        evaluate: evaluates checkpoints; None where evaluations are off, and in all processes but the first.
+    """
+
+    config: TrainConfig
+    workdir: Path
+    mesh: Mesh
+    batches: TrainIterator
+    images_A: int
+    images_B: int
+    last_step: int
+    new_state: Callable[[], TrainState]
+    program: Callable[[int], StepProgram]
+    draw_samples: Callable[[Params], Uint8Image]
+    evaluate: TrainingEvaluation | None
+
+    @property
+    def epoch_images(self) -> int:
+        """Images in the larger domain, which make one epoch."""
+        return max(self.images_A, self.images_B)
+
+    @property
+    def end_of_schedule(self) -> int:
+        """The step at which the learning-rate schedule ends."""
+        return schedule.schedule_steps(self.config, self.epoch_images)
+
+
+def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
+    """Open the data and define everything that does not depend on a checkpoint; writes nothing to `workdir`.
+
+    Raises:
+        UserError: the data, the config and the devices do not fit together.
+    """
+    mesh = make_mesh()
+    data = _open_data(config, mesh)
+    sizes = None if config.data.crops else train_sizes(data, config)
+    networks = cyclegan.define(config, sizes)
+    optimizer = optimizer_lib.adam(config.optimizer)
+    epoch_images = max(len(data.train_A), len(data.train_B))
+    sample_images = eval_images.sample_images(data, config.data, SAMPLE_IMAGES)
+    return PreparedRun(
+        config=config,
+        workdir=workdir,
+        mesh=mesh,
+        batches=train_iterator(data, config, process_index=jax.process_index(), process_count=jax.process_count()),
+        images_A=len(data.train_A),
+        images_B=len(data.train_B),
+        last_step=config.steps if config.steps is not None else schedule.schedule_steps(config, epoch_images),
+        # Jitted, so that each device draws its own copy of the weights instead of receiving it.
+        new_state=jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=replicated(mesh)),
+        program=_step_programs(config, networks, optimizer, epoch_images, mesh),
+        draw_samples=make_sampler(config, networks, sample_images["A"], sample_images["B"]),
+        evaluate=TrainingEvaluation(config, data, workdir) if config.eval_every and distributed.is_first() else None,
+    )
+
+
+def log_run(run: PreparedRun) -> None:
+    """Log the size of the data, the devices, and the number of steps."""
+    plural = "s" if run.mesh.size > 1 else ""
+    devices = f"{run.mesh.size} {jax.devices()[0].platform.upper()} device{plural}"
+    _LOG.info(f"A: {run.images_A:,} images, B: {run.images_B:,} images, {devices}, {run.last_step:,} steps")
+
+
+def log_end_of_schedule(run: PreparedRun) -> None:
+    """Log that the run is longer than the learning-rate schedule, if it is."""
+    end, config = run.end_of_schedule, run.config
+    if run.last_step > end:
+        rate = optimizer_lib.learning_rate(
+            config.optimizer, end, batch_size=config.batch_size, epoch_images=run.epoch_images
+        )
+        _LOG.info(f"the learning-rate schedule ends at step {end:,}: later steps keep its last rate, {rate:.3g}")
+
+
+def _open_data(config: TrainConfig, mesh: Mesh) -> Dataset:
+    with distributed.failing_together("data"):
+        check_batch_size(config, mesh)
+        if config.data.crops:
+            cyclegan.define(config)  # reports a wrong image size before data are downloaded or prepared
+    return distributed.first_process_first("data", lambda: open_dataset(config.data))
+
+
+def _step_programs(
+    config: TrainConfig,
+    networks: cyclegan.Networks,
+    optimizer: optax.GradientTransformation,
+    epoch_images: int,
+    mesh: Mesh,
+) -> Callable[[int], StepProgram]:
+    return lambda steps: step_program(
+        lambda collectives: make_train_step(config, networks, optimizer, epoch_images=epoch_images, spread=collectives),
+        config,
+        mesh,
+        steps=steps,
+    )

@@ -1,0 +1,88 @@
+"""Pure functions: when a run ends, how many steps one call makes, and what the loop does after a step."""
+
+import math
+from dataclasses import dataclass
+
+from cyclegan_jax import optimizer
+from cyclegan_jax.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Due:
+    """What the loop does after a step.
+
+    Attributes:
+        log: log the progress line and the metrics.
+        checkpoint: save a checkpoint.
+        sample: draw the sample images.
+        evaluation: evaluate the checkpoint.
+        stop: stop because of a signal, before the run's last step.
+    """
+
+    log: bool
+    checkpoint: bool
+    sample: bool
+    evaluation: bool
+    stop: bool
+
+    @property
+    def needs_state(self) -> bool:
+        """Whether the train state is used, so that the loop must pause before the next step donates it."""
+        return self.checkpoint or self.sample or self.evaluation or self.stop
+
+
+def due_after(step: int, config: TrainConfig, last_step: int, *, signal_received: bool = False) -> Due:
+    """Return what is due after `step`.
+
+    After the last step everything is due. Evaluations and stops come with a checkpoint. A run that stops saves its
+    state and does nothing else: the process that sent the signal may not wait long.
+
+    Args:
+        step: the number of steps done, from 1.
+        config: the experiment.
+        last_step: the step at which the run ends.
+        signal_received: whether any process has been asked to stop.
+    """
+    is_last = step == last_step
+    stop = signal_received and not is_last
+    evaluation = config.eval_every > 0 and (step % config.eval_every == 0 or is_last)
+    return Due(
+        log=step % config.log_every == 0 or is_last,
+        checkpoint=step % config.checkpoint_every == 0 or is_last or evaluation or stop,
+        sample=(step % config.sample_every == 0 or is_last) and not stop,
+        evaluation=evaluation and not stop,
+        stop=stop,
+    )
+
+
+def steps_per_call(config: TrainConfig, step: int, last_step: int) -> int:
+    """Return how many steps the next call of the program makes after `step`.
+
+    This is `steps_per_dispatch`, or 1 if a sample, checkpoint, evaluation or the end is due before that many steps.
+    A run thus needs at most two programs.
+    """
+    due_steps = [last_step]
+    for every in (config.sample_every, config.checkpoint_every, config.eval_every):
+        if every:
+            due_steps.append((step // every + 1) * every)
+    return config.steps_per_dispatch if step + config.steps_per_dispatch <= min(due_steps) else 1
+
+
+def call_sizes(config: TrainConfig, start: int, last_step: int) -> list[int]:
+    """Return the distinct values of `steps_per_call` from step `start` to the end, largest first."""
+    sizes: set[int] = set()
+    step = start
+    while step < last_step and len(sizes) < len({1, config.steps_per_dispatch}):
+        sizes.add(steps_per_call(config, step, last_step))
+        step += steps_per_call(config, step, last_step)
+    return sorted(sizes, reverse=True)
+
+
+def schedule_steps(config: TrainConfig, epoch_images: int) -> int:
+    """Return the step at which the learning-rate schedule ends; by default the run ends there too.
+
+    Args:
+        config: the experiment.
+        epoch_images: images in the larger domain, which make one epoch.
+    """
+    return math.ceil(optimizer.schedule_epochs(config.optimizer) * epoch_images / config.batch_size)

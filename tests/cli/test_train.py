@@ -1,0 +1,127 @@
+"""The command line of `train.py`, mistakes included."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cyclegan_jax import config as config_lib
+from cyclegan_jax.cli import main as cli
+from cyclegan_jax.cli import official_flags
+from cyclegan_jax.cli.train import parse
+from cyclegan_jax.config import TrainConfig
+
+ROOT = Path(__file__).parents[2]
+STREETS = str(ROOT / "configs" / "streets.py")
+
+
+FIELDS = config_lib.fields(TrainConfig())
+
+
+def test_every_named_flag_reaches_its_field() -> None:
+    flags = {
+        "data.dir": "photos",
+        "data.image_size": 96,
+        "data.load_size": 100,
+        "data.labels": "B",
+        "batch_size": 2,
+        "steps": 5,
+        "seed": 7,
+        "generator.blocks": 3,
+        "generator.width": 16,
+        "generator.upsample": "resize",
+        "discriminator.kind": "pytorch_gan",
+        "loss.identity_weight": 0.25,
+        "pool_size": 9,
+        "dtype": "bfloat16",
+        "parallel": "pmap",
+    }
+    command = parse(["--config", STREETS, *(f"--{name}={value}" for name, value in flags.items())])
+    assert command.workdir == Path("runs/streets")
+    for name, value in flags.items():
+        found: object = command.config
+        for part in name.split("."):
+            found = getattr(found, part)
+        assert found == value, name
+
+
+def test_hyphens_none_booleans_and_workdir() -> None:
+    command = parse(
+        [
+            f"--config={STREETS}",
+            "--workdir=elsewhere",
+            "--data.image-size=32",
+            "--data.labels=None",
+            "--data.flip=False",
+        ]
+    )
+    data = command.config.data
+    assert (data.image_size, data.labels, data.flip) == (32, None, False)
+    assert command.workdir == Path("elsewhere")
+
+
+def stopped(capsys, *args: str) -> tuple[int, str]:
+    """Exit status and standard error of `train.py` with these arguments."""
+    try:
+        status = cli.train(args)
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    return status, capsys.readouterr().err
+
+
+def test_a_typo_gets_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = stopped(capsys, "--config", STREETS, "--data.image_sze=64")
+    assert status == 2
+    assert "--data.image" in said.replace("\n", "")
+
+
+@pytest.mark.parametrize("flag", official_flags.EQUALS)
+def test_a_flag_of_the_official_code_gets_its_equal(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    status, said = stopped(capsys, "--config", STREETS, f"{flag}=3")
+    equal = official_flags.EQUALS[flag]
+    assert (status, said) == (2, f"error: {flag} is a flag of the official PyTorch code: here it is {equal}\n")
+    field = equal.removeprefix("--").partition("=")[0]
+    assert field == "workdir" or field in FIELDS
+    assert f"`{flag}" in (ROOT / "docs" / "coming_from_pytorch.md").read_text()
+
+
+def test_a_flag_of_the_official_code_that_is_not_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = stopped(capsys, "--dataset_mode", "unaligned", "--config", STREETS)
+    assert status == 2
+    assert said.endswith("leave it out: --data.source says what the data is\n")
+
+
+def test_the_flags_that_the_documents_show_are_taken() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "README.md", ROOT / "docs" / "coming_from_pytorch.md"))
+    shown = {flag for flag in re.findall(r"`(--[\w.]+=[^` ,]+)`", text) if flag.split("=")[0][2:] in FIELDS}
+    assert {"--remat=True", "--batch_size=8", "--data.cache_gib=4"} <= shown
+    for flag in shown:
+        parse(["--config", str(ROOT / "configs" / "horse2zebra.py"), flag])
+
+
+def test_a_wrong_value_is_refused_by_its_field(capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = stopped(capsys, "--config", STREETS, "--batch_size=0")
+    assert status == 2
+    assert "batch_size is 0, but it must be at least 1" in said
+
+
+def test_no_config_and_no_data(capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = stopped(capsys)
+    assert (status, said.count("\n")) == (2, 1)
+    assert "--config configs/streets.py" in said
+    status, said = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.image_size=32")
+    assert (status, said.count("\n")) == (2, 1)
+    assert "--data.dir" in said
+    status, said = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.dir=nowhere")
+    assert (status, said.count("\n")) == (2, 1)
+    assert "nowhere" in said
+    assert "gtFine_trainvaltest.zip" in said
+
+
+def test_help_documents_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse(["--config", STREETS, "--help"])
+    assert exit_.value.code == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--data.image-size" in said or "--data.image_size" in said
+    assert "Height and width in pixels of the square crop" in said
