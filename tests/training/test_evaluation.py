@@ -107,7 +107,8 @@ def test_a_failed_evaluation_does_not_end_the_training(run: Run, tmp_path: Path,
     assert evaluate(6, state.generators) == {}
     assert log_lines == [
         "the evaluation of step 6 failed, and the training continues: the features tests.evaluation.scenes:broken "
-        "returned float64 of shape () for 3 images, but they must be numbers [N, D], with one D for images of every size"
+        "returned float64 of shape () for 3 images, but they must be numbers [N, D], with one D for images of every "
+        "size"
     ]
 
 
