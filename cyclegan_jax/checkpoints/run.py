@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import jax
 
-from cyclegan_jax import config as config_lib
-from cyclegan_jax import optimizer
+from cyclegan_jax import config_dict, optimizer
 from cyclegan_jax import state as state_lib
 from cyclegan_jax.checkpoints import checkpoint as store
 from cyclegan_jax.checkpoints import resume
@@ -109,7 +108,7 @@ class Checkpoints:
         if distributed.is_first() and path.exists():
             store.set_aside(path)
         distributed.wait_for_all("the checkpoint's place")
-        metadata = {"config": config_lib.to_dict(self._config), "data_position": data_position}
+        metadata = {"config": config_dict.to_dict(self._config), "data_position": data_position}
         self._saving = store.save(path, _as_dict(state), metadata)
 
     def poll(self) -> None:
@@ -163,7 +162,7 @@ class Checkpoints:
             path = self._folder / str(step)
             try:
                 metadata = store.read_metadata(path)
-                saved_config = config_lib.from_dict(metadata["config"])
+                saved_config = config_dict.from_dict(metadata["config"])
                 changed = resume.changes(saved_config, self._config, self._workdir)
                 _check_shapes(like, _saved_shapes(saved_config, metadata), path)
                 values = store.load(path, _as_dict(jax.tree.map(_abstract, like)), metadata)
@@ -224,7 +223,7 @@ def load_config(run: str | Path, step: int | None = None) -> tuple[TrainConfig, 
     """
     step, path = _find(run, step)
     with _naming_others(run, step):
-        return config_lib.from_dict(store.read_metadata(path)["config"]), step
+        return config_dict.from_dict(store.read_metadata(path)["config"]), step
 
 
 def load_state(run: str | Path, step: int | None = None) -> tuple[dict[str, Any], TrainConfig, int]:
@@ -235,7 +234,7 @@ def load_state(run: str | Path, step: int | None = None) -> tuple[dict[str, Any]
     """
     step, path = _find(run, step)
     metadata = store.read_metadata(path)
-    config = config_lib.from_dict(metadata["config"])
+    config = config_dict.from_dict(metadata["config"])
     with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
         like = _as_dict(jax.tree.map(_on_first_device, _saved_shapes(config, metadata)))
         return store.load(path, like, metadata), config, step

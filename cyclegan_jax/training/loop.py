@@ -14,9 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cyclegan_jax import config as config_lib
+from cyclegan_jax import config_dict, state
 from cyclegan_jax import optimizer as optimizer_lib
-from cyclegan_jax import state
 from cyclegan_jax.checkpoints import fine_tuning
 from cyclegan_jax.checkpoints.run import Checkpoints
 from cyclegan_jax.config import TrainConfig
@@ -302,4 +301,4 @@ def _writing(workdir: Path) -> Iterator[None]:
 
 def _write_config(config: TrainConfig, workdir: Path) -> None:
     """For people to read; the checkpoints hold the config that counts."""
-    write_atomically(workdir / "config.json", json.dumps(config_lib.to_dict(config), indent=2) + "\n")
+    write_atomically(workdir / "config.json", json.dumps(config_dict.to_dict(config), indent=2) + "\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax import config as config_lib
+from cyclegan_jax import config_dict
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.cli import official_flags
 from cyclegan_jax.cli.train_command import load_config_file, parse_train
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 STREETS = str(ROOT / "configs" / "streets.py")
 
 
-FIELDS = config_lib.fields(TrainConfig())
+FIELDS = config_dict.fields(TrainConfig())
 
 
 def test_every_named_flag_reaches_its_field():

@@ -157,7 +157,7 @@ def test_discriminator(kind, n_layers, channels, size):
     dtype = jnp.dtype("float64")
     if kind == "pytorch_gan":
         theirs, ours = (
-            reference.SeedDiscriminator(channels, 4),
+            reference.PyTorchGANDiscriminator(channels, 4),
             PyTorchGANDiscriminator(channels, 4, dtype=dtype, rngs=nnx.Rngs(0)),
         )
     else:
@@ -196,7 +196,7 @@ def test_float32_forward_as_wide_ones_compute(upsample):
 @pytest.mark.parametrize("kind", ["pytorch_gan", "n_layers"])
 def test_float32_discriminator_forward(kind):
     torch.manual_seed(0)
-    make_theirs = reference.SeedDiscriminator if kind == "pytorch_gan" else reference.NLayerDiscriminator
+    make_theirs = reference.PyTorchGANDiscriminator if kind == "pytorch_gan" else reference.NLayerDiscriminator
     make_ours = PyTorchGANDiscriminator if kind == "pytorch_gan" else NLayerDiscriminator
     theirs, ours = make_theirs(3, 16), make_ours(3, 16, rngs=nnx.Rngs(0))
     params = from_torch(theirs, nnx.to_pure_dict(nnx.state(ours, nnx.Param)))
