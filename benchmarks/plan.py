@@ -69,7 +69,7 @@ gpu_device_info {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chip", choices=("h200", "v5e"), default="h200")
-    parser.add_argument("--recipe", choices=("paper", "pytorch_gan"), default="paper")
+    parser.add_argument("--recipe", choices=("paper", "simplified"), default="paper")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--batch", type=int, default=16, help="pairs of images per device")
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", choices=(*forms.FORMS, "all"), default=[])
     args = parser.parse_args()
 
-    recipe = recipes.paper() if args.recipe == "paper" else recipes.pytorch_gan()
+    recipe = recipes.paper() if args.recipe == "paper" else recipes.simplified()
     config = TrainConfig(
         loss=recipe.loss,
         optimizer=recipe.optimizer,

@@ -4,8 +4,7 @@ import dataclasses
 
 import pytest
 
-from cyclegan_jax import config as config_lib
-from cyclegan_jax import recipes
+from cyclegan_jax import config_dict, recipes
 from cyclegan_jax.config import (
     DataConfig,
     DiscriminatorConfig,
@@ -69,15 +68,15 @@ def test_default_load_size_keeps_the_official_proportion():
 @pytest.mark.parametrize("recipe", [recipes.paper, recipes.pytorch_gan])
 def test_a_config_survives_its_dictionary(recipe):
     config = dataclasses.replace(recipe(), data=DataConfig(dir="somewhere", labels="B"), steps=7)
-    assert config_lib.from_dict(config_lib.to_dict(config)) == config
+    assert config_dict.from_dict(config_dict.to_dict(config)) == config
 
 
 def test_an_unknown_field_of_a_dictionary_is_named():
     with pytest.raises(UserError, match=r"a field data\.mirror that this version"):
-        config_lib.from_dict({"data": {"mirror": True}})
+        config_dict.from_dict({"data": {"mirror": True}})
 
 
 def test_differences_name_nested_fields():
     before, after = TrainConfig(), TrainConfig(steps=9, optimizer=OptimizerConfig(beta1=0.4))
-    assert config_lib.differences(before, after) == ["optimizer.beta1 0.5 -> 0.4", "steps None -> 9"]
-    assert config_lib.differences(before, before) == []
+    assert config_dict.differences(before, after) == ["optimizer.beta1 0.5 -> 0.4", "steps None -> 9"]
+    assert config_dict.differences(before, before) == []

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cyclegan_jax"
 ORDER = (
-    {"errors", "files", "console", "config_checks", "config", "recipes"},
+    {"errors", "files", "console", "config_checks", "config", "config_dict", "recipes"},
     {"kernels"},
     {"networks"},
     {"data"},
@@ -21,7 +21,7 @@ ORDER = (
     {"cli"},
 )
 """Rooms and root modules in the order in which they may import each other: a set imports itself and earlier ones."""
-OPEN_ROOMS = {"__init__"}
+OPEN_ROOMS = {"__init__", "__main__"}
 """Modules that re-export the public API from any room, lazily."""
 
 
