@@ -1,9 +1,9 @@
-"""Time what surrounds the step: from the command to the first step, and what the loop adds to the bare step.
+"""Time from the command to the first step, and time per step in the training loop compared with the bare step.
 
     python -m benchmarks.loop
 
-Runs `train.py` on the embedded data set, prepared beforehand; then the training loop and the bare step in turns, as the
-machine's speed drifts. The last line is JSON.
+Runs `train.py` on the embedded data set, which is prepared first; then the training loop and the bare step alternately,
+because a machine's speed drifts. The last line is JSON.
 """
 
 import dataclasses
@@ -68,7 +68,7 @@ def main() -> None:
     }
     print(f"streets drawn in {prepare:.1f} s; first step done {first:.1f} s after the command")
     print(
-        f"a step takes {statistics.median(loop_ms):.1f} ms in the loop and {statistics.median(bare_ms):.1f} ms bare: "
+        f"one step: {statistics.median(loop_ms):.1f} ms in the loop, {statistics.median(bare_ms):.1f} ms bare: "
         f"{ratio - 1:+.1%}"
     )
     print(f"{statistics.median(waited):.2%} of the loop's time is waiting for data")
@@ -76,29 +76,29 @@ def main() -> None:
 
 
 def first_step(folder: str) -> float:
-    """Seconds from the command to the line of the first step."""
+    """Return the seconds from the command to the progress line of the first step."""
     command = [sys.executable, "train.py", "--config", "configs/streets.py", f"--workdir={folder}/first"]
     command += [f"--data.dir={folder}/data", "--steps=2", "--log_every=1"]
     begin = time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         stamps = [time.perf_counter() - begin for line in process.stdout if line.startswith("step ")]
-    assert process.returncode == 0 and len(stamps) == 2, "the run did not end well"
+    assert process.returncode == 0 and len(stamps) == 2, "the run failed"
     return stamps[0]
 
 
 def loop(config: TrainConfig, workdir: str) -> tuple[float, float]:
-    """Of a short run, the median milliseconds a step and share of waiting for data.
+    """Train a short run; return the median milliseconds per step, and the median share of waiting for data.
 
-    Over the stretches between its lines, but the last, which saves.
+    Both are measured between progress lines. The last interval, which contains the checkpoint, is left out.
     """
     stamps, shares = [], []
 
     class Watched(Progress):
-        """Tells its share of waiting, which the progress line keeps to itself while it is small."""
+        """Records the share of waiting for data, which the progress line shows only above 5%."""
 
         def line(self, step: int, scalars: Scalars) -> str:
-            """The line as it is."""
+            """Return the unchanged line."""
             shares.append(self.waited())
             return super().line(step, scalars)
 
@@ -117,7 +117,7 @@ def loop(config: TrainConfig, workdir: str) -> tuple[float, float]:
 
 
 def bare(config: TrainConfig) -> Iterator[float]:
-    """Median milliseconds of the compiled step on one batch that is on the device, of one stretch after another."""
+    """Yield the median milliseconds per compiled step, measured on one batch on the device, once per round."""
     transform = optimizer.adam(config.optimizer)
     step = jax.jit(make_train_step(config, cyclegan.define(config), transform, epoch_images=600), donate_argnums=0)
     current = jax.jit(lambda: state.create(config, transform))()

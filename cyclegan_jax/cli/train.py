@@ -25,8 +25,7 @@ DESCRIPTION = """Train a CycleGAN, or resume its training.
 
 To train with several processes, start this command in each of them with
 --coordinator HOST:PORT --num_processes N --process_id I    the address where process 0 listens; I is 0 to N-1
-or with
---distributed                                               on SLURM, Open MPI, Cloud TPU or Kubernetes"""
+--distributed                                               instead, on SLURM, Open MPI, Cloud TPU or Kubernetes"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,9 @@ def parse(args: Sequence[str]) -> TrainCommand:
     official_flags.check(rest)
     wants_help = "--help" in rest or "-h" in rest
     if known.config is None and not wants_help:
-        raise UserError("--config is missing: give the config file of an experiment, such as configs/streets.py")
+        raise UserError(
+            "--config is missing: give the config file of an experiment, such as --config configs/streets.py"
+        )
     default = TrainConfig() if known.config is None else load_config_file(known.config)
     config = tyro.cli(
         TrainConfig,

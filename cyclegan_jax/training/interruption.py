@@ -102,7 +102,11 @@ class Interruption:
 
     def _exit_after_grace(self, number: int) -> None:
         if not self._left.wait(self._grace_seconds):
-            _exit(f"stopped without saving: the current step did not end within {self._grace_seconds:g} s", number)
+            _exit(
+                f"stopped without saving: the current step, or its compilation, did not end within "
+                f"{self._grace_seconds:g} s",
+                number,
+            )
 
 
 def _print(line: str) -> None:
