@@ -23,6 +23,7 @@ def test_size_zero_is_no_pool():
 
 def test_fills_first_whatever_the_draws_then_exchanges_in_order():
     pool = image_pool.empty(2, (1, 1, 1), jnp.float32)
+    assert pool is not None
     # The batch of three fills both places and exchanges its last image for the first, stored a moment before.
     pool, shown = show(pool, images(1, 2, 3), [True, True, True], [1, 1, 0])
     assert shown == [1, 2, 1]

@@ -24,7 +24,7 @@ def values(images):
 
 
 def test_all_images_are_taken_and_pairs_are_indices():
-    data = Dataset((), (), named("1", "2", "3"), named("3", "9", "1"))
+    data = Dataset(EMPTY, EMPTY, named("1", "2", "3"), named("3", "9", "1"))
     split = splits.load(data, LABELLED)
     # Labels are snapped to the palette, photos are as they are.
     assert values(split.images["B"]) == [3, 9, 1]
@@ -46,7 +46,7 @@ def test_a_part_is_spread_over_the_split_and_keeps_pairs():
 
 
 def test_label_maps_without_pairs_give_the_reason():
-    split = splits.load(Dataset((), (), named("1", "2"), named("3", "4")), LABELLED)
+    split = splits.load(Dataset(EMPTY, EMPTY, named("1", "2"), named("3", "4")), LABELLED)
     assert split.pairs == ()
     assert split.unpaired is not None
     assert "no test image of A has a partner in B" in split.unpaired

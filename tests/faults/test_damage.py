@@ -16,6 +16,7 @@ from cyclegan_jax.checkpoints import health as checkpoint_health
 from cyclegan_jax.checkpoints.restore import Restored, restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.cli import main as cli
+from cyclegan_jax.cli.exit_status import DAMAGED
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
@@ -249,7 +250,7 @@ def test_the_command_lists_health(run, capsys, monkeypatch):
     assert eight.split()[-2:] == ["30.25", "ok"]
     assert "best" in note
     flip_array(run / "checkpoints" / "8")
-    assert cli.main(["checkpoints", "--run", str(run)]) == cli.DAMAGED == 1
+    assert cli.main(["checkpoints", "--run", str(run)]) == DAMAGED == 1
     assert "damaged: the array" in capsys.readouterr().out
     assert cli.main(["checkpoints", "--run", str(run.parent)]) == 2
     assert "has no checkpoints" in capsys.readouterr().err

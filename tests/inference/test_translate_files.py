@@ -10,6 +10,7 @@ from cyclegan_jax import load_generator, optimizer, state
 from cyclegan_jax.checkpoints import scores
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.cli import main as cli
+from cyclegan_jax.cli.exit_status import SKIPPED
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import file_plan, image_files, translate_files
@@ -55,7 +56,7 @@ def odd(tmp_path) -> Path:
 
 def test_a_folder_of_odd_images(run, odd, tmp_path, capsys):
     out = tmp_path / "out"
-    assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == cli.SKIPPED == 1
+    assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == SKIPPED == 1
     said = capsys.readouterr()
     first, last = said.out.splitlines()
     assert first.startswith(f"skipped: the image {odd}/broken.png cannot be read")
