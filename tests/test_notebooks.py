@@ -1,4 +1,4 @@
-"""The notebooks run from a clean kernel: first the one that trains, then the other on what it has trained."""
+"""The notebooks run in a fresh kernel: first the one that trains, then the other on the trained run."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
 def execute(name: str, folder: Path) -> str:
-    """Run a notebook, and give back all that it printed."""
+    """Run a notebook in `folder`, check that it shows a picture, and return everything it printed."""
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
@@ -20,24 +20,24 @@ def execute(name: str, folder: Path) -> str:
     return "".join(output.get("text", "") for output in outputs)
 
 
-def test_both(tmp_path, monkeypatch):
+def test_both_notebooks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "CYCLEGAN_FOLDER": str(tmp_path / "two"),
         "CYCLEGAN_STEPS": "4",
         "CYCLEGAN_WIDTH": "4",
         "CYCLEGAN_RUN": str(tmp_path / "two" / "run"),
         "TFDS_DATA_DIR": str(tmp_path / "tfds"),
-        # The kernel's pictures need no display.
+        # Draws pictures into the notebook; no display is needed.
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }.items():
         monkeypatch.setenv(name, value)
-    assert "step 4/4" in execute("train_your_own.ipynb", tmp_path)
-    said = execute("translate.ipynb", tmp_path)
-    assert said.count("mean |F(G(x)) - x|: ") == 3
-    assert "which is rounding to whole numbers" in said
+    assert "step 4/4" in execute("train_your_own.ipynb", tmp_path), "the log of the training is not shown"
+    printed = execute("translate.ipynb", tmp_path)
+    assert printed.count("mean |F(G(x)) - x|: ") == 3
+    assert "which is rounding to whole numbers" in printed
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
-def test_they_are_kept_without_outputs(name):
+def test_notebooks_are_committed_without_outputs(name: str) -> None:
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     assert all(not cell.outputs and cell.execution_count is None for cell in notebook.cells if cell.cell_type == "code")
