@@ -14,7 +14,7 @@ from cyclegan_jax.checkpoints import fine_tuning
 from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.devices import distributed, memory
+from cyclegan_jax.devices import distributed, float64, memory
 from cyclegan_jax.devices.compiled_step import CompiledStep, HostBatch
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Metrics
@@ -55,8 +55,7 @@ def train(
         DivergedError: a loss or a parameter is no longer finite.
         StoppedError: a signal stopped the run; its state is saved.
     """
-    # JAX makes 64-bit arrays only in this mode. A caller that has switched it on keeps it.
-    with jax.enable_x64(config.dtype == "float64" or jax.config.read("jax_enable_x64")):
+    with float64.allowed(config):
         run = prepare(config, Path(workdir))
         with _open_checkpoints(run) as checkpoints:
             train_state = _restore_or_begin(run)

@@ -92,7 +92,7 @@ def test_a_flag_of_the_official_code_without_one(capsys: pytest.CaptureFixture[s
 
 
 def test_flags_shown_in_the_documents_are_valid() -> None:
-    text = "".join(path.read_text() for path in (ROOT / "README.md", ROOT / "docs" / "coming_from_pytorch.md"))
+    text = "".join(path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
     shown = {flag for flag in re.findall(r"`(--[\w.]+=[^` ,]+)`", text) if flag.split("=")[0][2:] in FIELDS}
     assert {"--remat=True", "--batch_size=8", "--data.cache_gib=4"} <= shown
     for flag in shown:
@@ -124,4 +124,4 @@ def test_help_documents_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_.value.code == 0
     printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "--data.image-size" in printed or "--data.image_size" in printed
-    assert "Height and width in pixels of the square crop" in printed
+    assert "Height and width in pixels of the square training crop" in printed
