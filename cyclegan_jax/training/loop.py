@@ -20,7 +20,7 @@ from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Metrics
 from cyclegan_jax.training import schedule
 from cyclegan_jax.training.divergence import check_losses, check_state
-from cyclegan_jax.training.failure_detector import FailureDetector
+from cyclegan_jax.training.gan_warnings import FailureDetector
 from cyclegan_jax.training.interruption import Interruption, StoppedError
 from cyclegan_jax.training.preparation import PreparedRun, log_end_of_schedule, log_run, prepare
 from cyclegan_jax.training.progress import Progress, Scalars

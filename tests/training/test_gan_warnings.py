@@ -1,6 +1,6 @@
 """Warnings about failed GAN training: each comes once per failure, and a good run has none."""
 
-from cyclegan_jax.training.failure_detector import WINDOW, FailureDetector
+from cyclegan_jax.training.gan_warnings import WINDOW, FailureDetector
 from tests.conftest import tiny_config
 
 GOOD = {
