@@ -74,7 +74,7 @@ def main() -> None:
             rows[name] = (passes * layer.number, both_ways(partial(convolved, layer)))
     for name, (side, channels, number) in NORMS.items():
         rows[name] = (4 * number, both_ways(partial(normalized, side, channels)))
-    recipe = recipes.pytorch_gan()
+    recipe = recipes.simplified()
     config = TrainConfig(
         loss=recipe.loss,
         optimizer=recipe.optimizer,

@@ -69,7 +69,7 @@ gpu_device_info {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chip", choices=("h200", "v5e"), default="h200")
-    parser.add_argument("--recipe", choices=("paper", "pytorch_gan"), default="paper")
+    parser.add_argument("--recipe", choices=("paper", "simplified"), default="paper")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--batch", type=int, default=16, help="pairs of images per device")
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", choices=(*forms.FORMS, "all"), default=[])
     args = parser.parse_args()
 
-    recipe = recipes.paper() if args.recipe == "paper" else recipes.pytorch_gan()
+    recipe = recipes.paper() if args.recipe == "paper" else recipes.simplified()
     config = TrainConfig(
         loss=recipe.loss,
         optimizer=recipe.optimizer,
@@ -116,7 +116,7 @@ def plan(config: TrainConfig, chip: str, devices: int, kernels: Kernels) -> jax.
     mesh = make_mesh(devices_of(chip, devices))
     transform = optimizer.adam(config.optimizer)
     networks = cyclegan.define(config, kernels=kernels)
-    step = make_train_step(config, networks, transform, epoch_images=1000, spread=JitCollectives(mesh))
+    step = make_train_step(config, networks, transform, epoch_images=1000, collectives=JitCollectives(mesh))
     current = jax.eval_shape(lambda: state.create(config, transform))
     shape = (config.batch_size, config.data.image_size, config.data.image_size, 3)
     batch = {domain: jax.ShapeDtypeStruct(shape, np.uint8) for domain in "AB"}

@@ -21,7 +21,7 @@ from tests.parity import reference_networks, reference_training
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that define the work: recipe, device, sizes, networks and dtype."""
-    parser.add_argument("--recipe", choices=("paper", "pytorch_gan"), default="pytorch_gan")
+    parser.add_argument("--recipe", choices=("paper", "simplified"), default="simplified")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--size", type=int, nargs="+", default=[128])
     parser.add_argument("--batch", type=int, nargs="+", default=[1])
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def make_config(args: argparse.Namespace, size: int, batch: int) -> TrainConfig:
     """Return the experiment that both sides run."""
-    recipe = recipes.paper() if args.recipe == "paper" else recipes.pytorch_gan()
+    recipe = recipes.paper() if args.recipe == "paper" else recipes.simplified()
     values = {name: getattr(recipe, name) for name in ("loss", "optimizer", "update_first")}
     return TrainConfig(
         **values,
@@ -85,7 +85,7 @@ def torch_step(config: TrainConfig, batch: Float32[np.ndarray, "2 N H W 3"], dev
     `tuned` adds torch.compile, channels-last memory, cuDNN's choice of kernels by measurement, and a fused Adam.
     """
     begin, held = time.perf_counter(), torch_memory(device)
-    kind: type[torch.nn.Module] = reference_networks.SeedDiscriminator
+    kind: type[torch.nn.Module] = reference_networks.PyTorchGANDiscriminator
     if config.discriminator.kind == "n_layers":
         kind = reference_networks.NLayerDiscriminator
     generators: Any = tuple(placed(torch_generator(config), device, tuned) for _ in "GF")
@@ -97,20 +97,18 @@ def torch_step(config: TrainConfig, batch: Float32[np.ndarray, "2 N H W 3"], dev
     }
     trainer: reference_training.Trainer
     if config.update_first == "discriminators":
-        trainer = reference_training.SeedTrainer(generators, discriminators, **options)
+        trainer = reference_training.SimplifiedTrainer(generators, discriminators, **options)
     else:
         off = reference_training.ImagePool(0, iter(()))
         trainer = reference_training.OfficialTrainer(
             generators,
             discriminators,
             pools=(off, off),
-            cycle_A=10.0,
-            cycle_B=10.0,
-            identity=0.0,
+            weights=reference_training.Weights(identity=0.0),
             **options,
         )
     if tuned:
-        for optim in (trainer.optimizer_G, trainer.optimizer_D):
+        for optim in trainer.optimizers:
             for group in optim.param_groups:
                 group["fused"] = True
     pair = [torch_images(part, device, tuned) for part in batch]

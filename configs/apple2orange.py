@@ -1,9 +1,9 @@
 """Apples <-> oranges (paper, section 5.2: object transfiguration)."""
 
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.experiments import at_256_pixels
+from cyclegan_jax.recipes import paper_experiment
 
 
 def get_config() -> TrainConfig:
-    """The paper's experiment, of 200 epochs."""
-    return at_256_pixels("apple2orange")
+    """Return the paper's experiment of 200 epochs."""
+    return paper_experiment("apple2orange")

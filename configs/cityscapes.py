@@ -1,8 +1,8 @@
-"""Cityscapes labels <-> photos as in the paper (sections 5.1 and 7.2): 128 pixels, 6 blocks, no identity loss.
+"""Cityscapes labels (A) <-> photos (B) as in the paper (section 5.1, appendix 7): 128 pixels, no identity loss.
 
-Point `--data.dir` at a folder with the official downloads `gtFine_trainvaltest.zip` and `leftImg8bit_trainvaltest.zip`:
-they are prepared once, A with the label maps and B with the photos. Or at a folder with trainA, trainB, testA and testB
-that is prepared already, with label maps in the Cityscapes colours; if they are in B, add `--data.labels=B`.
+`--data.dir` is a folder with the official downloads `gtFine_trainvaltest.zip` and `leftImg8bit_trainvaltest.zip`. The
+first run prepares them, with the label maps as A and the photos as B. It can also be a prepared folder with trainA,
+trainB, testA and testB, whose label maps have the Cityscapes colours; if the label maps are B, add `--data.labels=B`.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from cyclegan_jax.recipes import paper
 
 
 def get_config() -> TrainConfig:
-    """The paper's experiment, scored by `cyclegan-jax evaluate`."""
+    """Return the paper's experiment; `cyclegan-jax evaluate` computes its scores."""
     return dataclasses.replace(
         paper(),
         data=DataConfig(source="cityscapes", image_size=128, load_size=None, labels="A"),

@@ -1,4 +1,4 @@
-"""Your own images, in folders that `--data.dir` names: the paper's recipe at 256 pixels, with its identity loss."""
+"""The paper's recipe at 256 pixels with its identity loss, on your own images: `--data.dir` is their folder."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from cyclegan_jax.recipes import paper
 
 
 def get_config() -> TrainConfig:
-    """The official code's defaults: 9 blocks, batches of one, 200 epochs, and an identity loss that keeps colours."""
+    """Return the official code's defaults: 9 blocks, batch size 1, 200 epochs, an identity loss that keeps colours."""
     base = paper()
     return dataclasses.replace(
         base,

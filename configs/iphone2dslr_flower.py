@@ -1,9 +1,9 @@
-"""Flowers by a smartphone (A) <-> by a DSLR, which blurs what is behind (B) (paper, section 5.2: photo enhancement)."""
+"""Photos of flowers from a phone (A) <-> from a DSLR with a blurred background (B) (paper, section 5.2)."""
 
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.experiments import at_256_pixels
+from cyclegan_jax.recipes import paper_experiment
 
 
 def get_config() -> TrainConfig:
-    """The paper's experiment, of 200 epochs."""
-    return at_256_pixels("iphone2dslr_flower", identity_weight=0.5)
+    """Return the paper's experiment of 200 epochs."""
+    return paper_experiment("iphone2dslr_flower", identity_weight=0.5)

@@ -1,9 +1,9 @@
 """Aerial photos (A) <-> maps (B) (paper, section 5.1). The test images are pairs."""
 
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.experiments import at_256_pixels
+from cyclegan_jax.recipes import paper_experiment
 
 
 def get_config() -> TrainConfig:
-    """The paper's experiment, of 200 epochs."""
-    return at_256_pixels("maps")
+    """Return the paper's experiment of 200 epochs."""
+    return paper_experiment("maps")

@@ -1,4 +1,4 @@
-"""A recipe after PyTorch-GAN: 256 pixels, 9 blocks, on your own folders by `--data.dir`."""
+"""The recipe of PyTorch-GAN's cyclegan.py at 256 pixels, on your own images: `--data.dir` is their folder."""
 
 import dataclasses
 
@@ -7,5 +7,5 @@ from cyclegan_jax.recipes import pytorch_gan
 
 
 def get_config() -> TrainConfig:
-    """The recipe `pytorch_gan`; images are loaded at 286/256 times the crop, which is its 1.12."""
+    """Return the recipe `pytorch_gan`; its images are resized to 1.12 times the crop, 286 pixels."""
     return dataclasses.replace(pytorch_gan(), data=DataConfig(source="folder", image_size=256))

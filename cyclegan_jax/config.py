@@ -1,14 +1,13 @@
-"""The frozen dataclasses that every experiment is made of, checked when they are built.
+"""The config of an experiment: frozen dataclasses that check their values on construction.
 
-A config file's `get_config()` returns a `TrainConfig`; the same value travels inside every checkpoint, so that nobody
-retypes an architecture to load a model. The field docstrings below are the text of `train.py --help`.
+A config file's `get_config()` returns a `TrainConfig`. Every checkpoint stores it, so a trained model loads without any
+architecture flags. The field docstrings are the text of `train.py --help`.
 """
 
-import dataclasses
 import math
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from cyclegan_jax.config_checks import check_types, require
 from cyclegan_jax.errors import UserError
@@ -16,66 +15,66 @@ from cyclegan_jax.errors import UserError
 Domain = Literal["A", "B"]
 Direction = Literal["AtoB", "BtoA"]
 
-# The official recipe loads at 286 and crops 256; other sizes keep that proportion (143 for 128, as in the paper).
+# The official code resizes to 286 pixels and crops 256; other sizes keep this ratio (143 for 128, as in the paper).
 LOAD_RATIO = 286 / 256
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the two image sets come from and how an image becomes a training example."""
+    """The two image sets, and how an image becomes a training example."""
 
     source: Literal["streets", "folder", "cityscapes", "tfds"] = "folder"
-    """`streets`: the scenes that the package draws itself; `folder`: your own images, in `data.dir`; `cityscapes`: the
-    official archives, in `data.dir`; `tfds`: a data set by its name."""
+    """`streets`: street scenes that the package draws; `folder`: your own images, in `data.dir`; `cityscapes`: the
+    official archives, in `data.dir`; `tfds`: a data set of TensorFlow Datasets, by name."""
     dir: str | None = None
-    """For `folder`: the folder that holds trainA, trainB, testA and testB, or train/A, train/B, test/A and test/B. For
-    `cityscapes`: where the archives are. For the others: where to keep the data (default: the TFDS directory)."""
+    """For `folder`: a folder with trainA, trainB, testA and testB, or train/A, train/B, test/A and test/B. For
+    `cityscapes`: the folder of the archives. Otherwise: where to store the data (default: the TFDS directory)."""
     train_A: str | None = None
-    """For `folder`: any folder with training images of domain A, in place of the one in `data.dir`."""
+    """For `folder`: a folder of training images of domain A, instead of the one in `data.dir`."""
     train_B: str | None = None
-    """For `folder`: any folder with training images of domain B."""
+    """For `folder`: a folder of training images of domain B, instead of the one in `data.dir`."""
     test_A: str | None = None
-    """For `folder`: any folder with test images of domain A."""
+    """For `folder`: a folder of test images of domain A, instead of the one in `data.dir`."""
     test_B: str | None = None
-    """For `folder`: any folder with test images of domain B."""
+    """For `folder`: a folder of test images of domain B, instead of the one in `data.dir`."""
     name: str | None = None
-    """For `tfds`: one of the paper's sets, such as horse2zebra."""
+    """For `tfds`: one of the paper's data sets, such as horse2zebra."""
     name_A: str | None = None
-    """For `tfds`, in place of `data.name`: the labelled image set that is domain A, such as cifar10:cat for a class."""
+    """For `tfds`, instead of `data.name`: a labelled data set as domain A, or one class of it, such as cifar10:cat."""
     name_B: str | None = None
-    """For `tfds`, in place of `data.name`: the same for domain B."""
+    """For `tfds`, instead of `data.name`: the same for domain B."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
-    """How a training image gets its size. `resize_and_crop`: resized to a square of `data.load_size`, then cropped;
-    `crop`: cropped as it is; `scale_width_and_crop`: its width scaled to `data.load_size`, then cropped; `scale_width`:
-    its width scaled to `data.load_size` (default: `data.image_size`); `none`: as it is. The last two round the sides to
-    what the networks take, and need images of one size."""
+    """How training images get their size. `resize_and_crop`: resize to a square of `data.load_size`, then crop; `crop`:
+    crop only; `scale_width_and_crop`: scale the width to `data.load_size`, then crop; `scale_width`: scale the width to
+    `data.load_size` (default: `data.image_size`); `none`: keep the size. The last two round height and width to a size
+    that the networks accept, and need images of equal size."""
     image_size: int = 256
-    """Height and width in pixels of the square crop that the networks are trained on, and of test images where training
-    images are resized to a square."""
+    """Height and width in pixels of the square training crop, and of test images if training images are resized to a
+    square."""
     load_size: int | None = None
-    """Training images are resized to this before the random crop; default: image_size * 286 / 256."""
+    """Size in pixels to which training images are resized before the random crop; default: image_size * 286 / 256."""
     flip: bool = True
-    """Mirror half of the training images left to right."""
+    """Flip each training image left to right with probability 1/2."""
     labels: Domain | None = None
-    """Which domain is a label map, if any: it is resized by nearest neighbour and scored by palette colour."""
+    """The domain of label maps, if any: they are resized by nearest neighbour and scored by palette colour."""
     channels_A: Literal[1, 3, 4] = 3
     """Channels of domain A: 1 (gray), 3 (RGB) or 4 (RGBA)."""
     channels_B: Literal[1, 3, 4] = 3
     """Channels of domain B."""
     range_A: tuple[float, float] | None = None
-    """The lowest and the highest value of domain A, such as 0 4095, where its files hold more than 8 bits (16-bit and
-    float images, .npy arrays): they are scaled to [-1, 1] by it, and nothing is clipped. None: 8-bit images."""
+    """The lowest and highest value of domain A, such as 0 4095, if its files hold more than 8 bits (16-bit and float
+    images, .npy arrays): this range is scaled to [-1, 1] without clipping. None: 8-bit images."""
     range_B: tuple[float, float] | None = None
     """The same for domain B."""
     on_error: Literal["stop", "skip"] = "stop"
-    """What an unreadable training image does: `stop` training, or `skip` it for the next one, and be counted."""
+    """At an unreadable training image, `stop` the training, or `skip` to the next image and count it."""
     cache_gib: float = 0.0
-    """Memory in GiB for decoded training images, which then need no decoding from the second epoch on; 0 is off."""
+    """Memory in GiB for a cache of decoded training images, so that later epochs need not decode them; 0 is off."""
     threads: int = 2
-    """Threads that read and decode images; any number gives the same order."""
+    """Threads that read and decode images; the order of the images does not depend on it."""
 
     def __post_init__(self) -> None:
-        """Check each field alone and the sizes together."""
+        """Check every field, and the fields that depend on each other."""
         check_types(self, "data")
         require(self.image_size >= 8, "data.image_size", self.image_size, "at least 8")
         require(self.threads >= 1, "data.threads", self.threads, "at least 1")
@@ -84,7 +83,7 @@ class DataConfig:
             require(self.load_size >= self.image_size, "data.load_size", self.load_size, need)
         if self.labels is not None and self.channels(self.labels) != 3:
             raise UserError(
-                f"data.labels is {self.labels!r}, but label maps are in palette colours, and "
+                f"data.labels is {self.labels!r}, but label maps have palette colours in 3 channels and "
                 f"data.channels_{self.labels} is {self.channels(self.labels)}: set it to 3, or data.labels to None"
             )
         for domain in typing.get_args(Domain):
@@ -95,31 +94,32 @@ class DataConfig:
         limits = self.value_range(domain)
         if limits is None:
             return
-        require(-math.inf < limits[0] < limits[1] < math.inf, f"data.range_{domain}", limits, "the lower value first")
+        need = "two finite values, the lower first"
+        require(-math.inf < limits[0] < limits[1] < math.inf, f"data.range_{domain}", limits, need)
         if self.labels == domain:
             raise UserError(
-                f"data.range_{domain} is {limits}, but data.labels says that {domain} is a label map, in 8-bit palette "
-                f"colours: set one of them to None"
+                f"data.range_{domain} is {limits}, but data.labels is {domain!r} and label maps have 8-bit colours: "
+                "set one of the two to None"
             )
 
     @property
     def resolved_load_size(self) -> int:
-        """`load_size`, or where it is not given the official proportion of `image_size`."""
+        """`load_size` in pixels, or its default for the preprocess mode."""
         if self.load_size is not None:
             return self.load_size
         return self.image_size if self.preprocess == "scale_width" else round(self.image_size * LOAD_RATIO)
 
     @property
     def crops(self) -> bool:
-        """Whether training images are crops of `image_size`; otherwise the data give them their size."""
+        """Whether training images are crops of `image_size`; if not, their size depends on the data."""
         return self.preprocess not in ("scale_width", "none")
 
     def channels(self, domain: Domain) -> int:
-        """Channels of one domain."""
+        """Number of channels of a domain's images: 1, 3 or 4."""
         return self.channels_A if domain == "A" else self.channels_B
 
     def value_range(self, domain: Domain) -> tuple[float, float] | None:
-        """The stated lowest and highest value of one domain, or None for 8-bit images."""
+        """The lowest and highest value of a domain's images, or None for 8-bit images."""
         return self.range_A if domain == "A" else self.range_B
 
 
@@ -128,16 +128,17 @@ class GeneratorConfig:
     """The ResNet generator (paper, appendix 7.2)."""
 
     blocks: int = 9
-    """Residual blocks: the paper takes 6 at 128 pixels and 9 at 256 and more."""
+    """Residual blocks; the paper has 6 at 128 pixels, and 9 at 256 pixels and more."""
     width: int = 64
-    """Channels after the first convolution; they double twice on the way down."""
+    """Channels after the first convolution; the two downsampling layers double them."""
     upsample: Literal["resize", "transposed"] = "transposed"
-    """`transposed`: stride-2 transposed convolutions (official); `resize`: nearest upsampling, then a convolution."""
+    """`transposed`: stride-2 transposed convolutions, as in the official code; `resize`: nearest upsampling, then a
+    convolution, as in PyTorch-GAN."""
     dropout: float = 0.0
-    """Dropout rate inside the residual blocks during training (the official option uses 0.5); 0 is off."""
+    """Dropout rate in the residual blocks during training (0.5 in the official code's option); 0 is off."""
 
     def __post_init__(self) -> None:
-        """Check each field."""
+        """Check every field."""
         check_types(self, "generator")
         require(self.blocks >= 0, "generator.blocks", self.blocks, "0 or more")
         require(self.width >= 1, "generator.width", self.width, "at least 1")
@@ -146,18 +147,18 @@ class GeneratorConfig:
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """The PatchGAN discriminators."""
+    """The PatchGAN discriminators (paper, section 4 and appendix 7.2)."""
 
     kind: Literal["n_layers", "pytorch_gan"] = "n_layers"
-    """`n_layers`: the official PatchGAN, 70x70 with 3 layers; `pytorch_gan`: four stride-2 blocks and an asymmetric
-    zero pad, H/16 x W/16 patches of 94x94."""
+    """`n_layers`: the official PatchGAN, 70x70 with 3 layers; `pytorch_gan`: PyTorch-GAN's, four stride-2 blocks and an
+    asymmetric zero pad, which scores H/16 x W/16 patches of 94x94."""
     n_layers: int = 3
     """Stride-2 convolutions of the `n_layers` kind; 3 gives patches of 70x70 pixels."""
     width: int = 64
     """Channels after the first convolution."""
 
     def __post_init__(self) -> None:
-        """Check each field."""
+        """Check every field."""
         check_types(self, "discriminator")
         require(1 <= self.n_layers <= 8, "discriminator.n_layers", self.n_layers, "from 1 to 8")
         require(self.width >= 1, "discriminator.width", self.width, "at least 1")
@@ -165,22 +166,25 @@ class DiscriminatorConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The weights and forms of the objective (paper, section 3)."""
+    """The objective's terms and their weights (paper, section 3)."""
 
     cycle_weight_A: float = 10.0
-    """Weight of the cycle A -> B -> A against the adversarial term."""
+    """Weight of the cycle loss A -> B -> A; the adversarial loss has weight 1."""
     cycle_weight_B: float = 10.0
-    """Weight of the cycle B -> A -> B against the adversarial term."""
+    """Weight of the cycle loss B -> A -> B."""
     identity_weight: float = 0.0
-    """Weight of the identity term relative to the cycle weight of the same images: 0.5 with 10 weighs 5; 0 is off."""
+    """Weight of the identity loss relative to the cycle weight: 0.5 with a cycle weight of 10 is 5; 0 is off."""
     identity: Literal["target", "input"] = "target"
-    """`target`: a generator should keep an image of its target domain (paper, section 5.2); `input`: its output should
-    stay near its input, ||G(x) - x||."""
+    """`target`: a generator should keep an image that is in its target domain already, ||G(y) - y|| (paper, section
+    5.2); `input`: its output should stay near its input, ||G(x) - x||."""
     domains: Literal["sum", "mean"] = "sum"
-    """Whether the two domains' terms are added (official) or averaged (PyTorch-GAN)."""
+    """How the two domains' terms are combined: `sum` as in the official code, or `mean` as in PyTorch-GAN."""
+    discriminator_domains: Literal["sum", "mean"] | None = None
+    """The same for the discriminators' loss; default: as `loss.domains`. `sum` acts as a separate Adam for each
+    discriminator."""
 
     def __post_init__(self) -> None:
-        """Check each field."""
+        """Check every field."""
         check_types(self, "loss")
         for name in ("cycle_weight_A", "cycle_weight_B", "identity_weight"):
             require(getattr(self, name) >= 0, f"loss.{name}", getattr(self, name), "0 or more")
@@ -188,26 +192,26 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam and the learning-rate schedule, in epochs of the larger domain."""
+    """Adam and the learning-rate schedule; an epoch is one pass over the larger domain."""
 
     learning_rate: float = 2e-4
     """Learning rate of the constant phase."""
     beta1: float = 0.5
-    """Adam's decay of the first moment."""
+    """Adam's decay rate of the first moment."""
     beta2: float = 0.999
-    """Adam's decay of the second moment."""
+    """Adam's decay rate of the second moment."""
     eps: float = 1e-8
-    """Adam's epsilon, added outside the root as in PyTorch."""
+    """Adam's epsilon, added to the square root as in PyTorch."""
     constant_epochs: int = 100
-    """Epochs at the full learning rate."""
+    """Epochs at the constant learning rate."""
     decay_epochs: int = 100
-    """Epochs of linear decay after that."""
+    """Epochs of linear decay after them."""
     schedule: Literal["official", "pytorch_gan"] = "official"
-    """How the decay counts, for the epoch e from 0: `official` 1 - max(0, e + 1 - constant) / (decay + 1);
-    `pytorch_gan` 1 - max(0, e - constant) / decay."""
+    """The decay factor in epoch e, counted from 0. `official`: 1 - max(0, e + 1 - constant) / (decay + 1);
+    `pytorch_gan`: 1 - max(0, e - constant) / decay."""
 
     def __post_init__(self) -> None:
-        """Check each field."""
+        """Check every field."""
         check_types(self, "optimizer")
         require(self.learning_rate >= 0, "optimizer.learning_rate", self.learning_rate, "0 or more")
         for name in ("beta1", "beta2"):
@@ -221,7 +225,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One experiment."""
+    """An experiment: everything that training needs to know."""
 
     data: DataConfig = field(default_factory=DataConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
@@ -229,50 +233,49 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     batch_size: int = 1
-    """Image pairs a step, over all devices together."""
+    """Image pairs per step, over all devices together."""
     steps: int | None = None
-    """Where to stop; default: the end of the learning-rate schedule. It never changes the schedule."""
+    """Stop after this step; default: the end of the learning-rate schedule. The schedule does not depend on it."""
     seed: int = 0
-    """Seed of the initial weights, the data order, the augmentation and the pool."""
+    """Seed of the initial weights, the data order, the augmentation, dropout and the image pools."""
     update_first: Literal["generators", "discriminators"] = "generators"
-    """`generators`: G before D (official); `discriminators`: D first, then G against the updated D."""
+    """`generators`: update G, then D, as in the official code; `discriminators`: update D, then G against the new D."""
     pool_size: int = 50
-    """Generated images kept for each discriminator (paper, section 4); 0 is off."""
+    """Earlier generated images kept to show each discriminator (paper, section 4); 0 is off."""
     ema_decay: float = 0.0
-    """Decay a step of a moving average of the generators, kept beside them, such as 0.999; 0 is off."""
+    """Decay per step of an exponential moving average of the generators' weights, such as 0.999; 0 is off."""
     dtype: Literal["float32", "bfloat16", "float64"] = "float32"
-    """Type of the networks' arithmetic; parameters, losses and norm statistics are float32 at least."""
+    """Data type of the networks' arithmetic; parameters, losses and norm statistics are at least float32."""
     precision: Literal["default", "high", "highest"] = "default"
-    """Precision of float32 products where the hardware has a choice (TF32 on recent GPUs, bfloat16 on TPUs)."""
+    """Precision of float32 matrix products on hardware with a choice (TF32 on recent GPUs, bfloat16 on TPUs)."""
     remat: bool = False
-    """Compute what a generator did on the way once more for its gradients, in place of keeping it: less memory for the
-    activations, more time."""
+    """Recompute the generators' activations for the gradients instead of keeping them: less memory, more time."""
     steps_per_dispatch: int = 1
-    """Steps in one program, for fast accelerators that would otherwise wait for the host between small steps. On CPU it
-    is much slower."""
+    """Steps per call of the compiled program, for fast accelerators that would wait for the host between small steps;
+    much slower on CPU."""
     parallel: Literal["jit", "pmap"] = "jit"
-    """How a step is spread over devices: one program over a mesh, or the same step as a per-device body."""
+    """How a step runs on several devices: `jit`, one program over a mesh of them, or `pmap`, one program per device."""
     log_every: int = 100
     """Steps between progress lines and logged losses."""
     sample_every: int = 1000
-    """Steps between picture grids."""
+    """Steps between grids of sample images."""
     checkpoint_every: int = 1000
     """Steps between checkpoints."""
     keep_checkpoints: int = 3
-    """How many of the newest checkpoints stay, beside the best by any score."""
+    """Number of the newest checkpoints to keep, besides the best by each score."""
     eval_every: int = 0
-    """Steps between evaluations on the test images, as `cyclegan-jax evaluate` does them; each saves a checkpoint, and
+    """Steps between evaluations on the test images, like those of `cyclegan-jax evaluate`; each saves a checkpoint, and
     the best by each score is kept. 0 is off."""
     eval_images: int | None = None
-    """At most so many test images of each domain in those evaluations; default: all."""
+    """Largest number of test images per domain in these evaluations; default: all."""
     eval_features: str | None = None
-    """Add FID and KID to those evaluations: `inception`, the file of its weights (.pth), or for features of your own
-    module:function, uint8 images (N, H, W, 3) -> (N, D)."""
+    """Add FID and KID to these evaluations, with these features: `inception`, a file of its weights (.pth), or your own
+    function as module:function, from uint8 images (N, H, W, 3) to (N, D)."""
     init_from: str | None = None
-    """A run whose weights a new run, in a work directory of its own, starts from (fine-tuning)."""
+    """Work directory of a run whose weights a new run in another work directory starts from (fine-tuning)."""
 
     def __post_init__(self) -> None:
-        """Check each field alone and the fields that must fit together."""
+        """Check every field, and the fields that depend on each other."""
         check_types(self, "")
         for name in (
             "batch_size",
@@ -291,59 +294,7 @@ class TrainConfig:
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "at least 0 and below 1")
         if self.loss.identity_weight > 0 and self.data.channels_A != self.data.channels_B:
             raise UserError(
-                f"loss.identity_weight is {self.loss.identity_weight}, but the identity loss needs as many channels in "
-                f"both domains, and data.channels_A is {self.data.channels_A}, data.channels_B {self.data.channels_B}: "
-                "set loss.identity_weight to 0 or make the channels equal"
+                f"loss.identity_weight is {self.loss.identity_weight}, but the identity loss needs domains with equal "
+                f"channels and data.channels_A is {self.data.channels_A}, data.channels_B {self.data.channels_B}: "
+                "set loss.identity_weight to 0, or the channels to the same number"
             )
-
-
-_Config = TypeVar("_Config")
-
-
-def to_dict(config: TrainConfig) -> dict[str, Any]:
-    """The config as nested plain dictionaries, ready for JSON."""
-    return dataclasses.asdict(config)
-
-
-def from_dict(values: dict[str, Any]) -> TrainConfig:
-    """The config that `to_dict` was given.
-
-    Raises:
-        UserError: a field is unknown or its value is not allowed.
-    """
-    return _build(TrainConfig, values, "")
-
-
-def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
-    hints = typing.get_type_hints(kind)
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
-        raise UserError(
-            f"the config has a field {prefix}{unknown[0]!s} that this version of cyclegan-jax does not know: "
-            "it was written by another version, or the field is misspelt"
-        )
-
-    def built(name: str, value: Any) -> Any:
-        if dataclasses.is_dataclass(hints[name]):
-            return _build(hints[name], value, f"{prefix}{name}.")
-        return tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
-
-    return kind(**{name: built(name, value) for name, value in values.items()})
-
-
-def fields(config: TrainConfig) -> dict[str, Any]:
-    """Every field's value by its name, such as `data.image_size`."""
-
-    def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for name, value in values.items():
-            result |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-        return result
-
-    return flat(to_dict(config))
-
-
-def differences(before: TrainConfig, after: TrainConfig) -> list[str]:
-    """The fields in which two configs differ, each as `name old -> new`."""
-    old, new = fields(before), fields(after)
-    return [f"{name} {old[name]} -> {new[name]}" for name in new if old[name] != new[name]]

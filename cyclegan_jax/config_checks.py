@@ -1,4 +1,4 @@
-"""Checks of a config dataclass's fields: each refusal names the field, its value and what it must be."""
+"""Checks of a config dataclass's fields, whose errors report the field, its value and the allowed values."""
 
 import dataclasses
 import typing
@@ -6,15 +6,37 @@ from typing import Any, Literal
 
 from cyclegan_jax.errors import UserError
 
+_TYPE_NAMES: dict[Any, str] = {int: "an integer", float: "a number", str: "a string", bool: "True or False"}
+
 
 def require(condition: bool, name: str, value: object, need: str) -> None:
-    """Refuse `value` of the field `name` unless `condition`; `need` says what it must be."""
+    """Raise an error about the field `name` unless `condition` holds.
+
+    Args:
+        condition: whether the value is allowed.
+        name: the field's name as the user writes it, such as `data.image_size`.
+        value: the field's value.
+        need: the allowed values, to complete "it must be ...".
+
+    Raises:
+        UserError: `condition` is false.
+    """
     if not condition:
         raise UserError(f"{name} is {value!r}, but it must be {need}")
 
 
 def check_types(config: Any, prefix: str) -> None:
-    """Refuse a value outside a field's declared choices or of another type: nothing else checks a config file."""
+    """Check that each field of a config dataclass has a value of its declared type, or one of its declared choices.
+
+    Python does not check them, and neither does a config file.
+
+    Args:
+        config: an instance of a config dataclass.
+        prefix: the instance's place in the experiment, such as `data`, or "" for the experiment itself.
+
+    Raises:
+        UserError: a field has another value.
+    """
     hints = typing.get_type_hints(type(config))
     for item in dataclasses.fields(config):
         name = f"{prefix}.{item.name}" if prefix else item.name
@@ -23,13 +45,10 @@ def check_types(config: Any, prefix: str) -> None:
         require(allowed, name, value, need)
 
 
-_TYPE_NAMES: dict[Any, str] = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
-
-
 def _allowed(value: object, hint: Any) -> tuple[bool, str]:
-    """Whether `value` fits the type `hint`, and what would."""
+    """Return whether `value` is of the type `hint`, and a description of that type."""
     if typing.get_origin(hint) is Literal:
-        # True == 1 in Python, so that a mere `in` would take a bool for a number.
+        # 1 == True in Python, so `value in choices` would accept True for 1.
         choices = typing.get_args(hint)
         fits = any(value == choice and type(value) is type(choice) for choice in choices)
         return fits, "one of " + ", ".join(str(choice) for choice in choices)
@@ -38,9 +57,10 @@ def _allowed(value: object, hint: Any) -> tuple[bool, str]:
         parts = value if isinstance(value, tuple) else ()
         fits = len(parts) == len(arms) and all(_allowed(part, arms[i])[0] for i, part in enumerate(parts))
         return fits, f"{len(arms)} values, each " + _TYPE_NAMES[arms[0]]
-    if arms:  # an optional field
+    if arms:  # a union with None
         results = [_allowed(value, arm) for arm in arms if arm is not type(None)]
         return value is None or any(fits for fits, _ in results), " or ".join([need for _, need in results] + ["None"])
+    # bool is a subclass of int.
     if hint in (int, float) and isinstance(value, bool):
         return False, _TYPE_NAMES[hint]
     accepted = (int, float) if hint is float else hint

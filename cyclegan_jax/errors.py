@@ -1,9 +1,9 @@
-"""The one exception type for a user's mistake."""
+"""The exception for mistakes of the user."""
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave: a config value, a path, a file.
+    """A mistake in a config value, a path, a file or another input of the user.
 
-    Its message is one sentence that says what is wrong, where, and what to do. Entry points print the message alone,
-    without a traceback; as a library error it is an ordinary `ValueError`.
+    Its message is one sentence: what is wrong, where, and what to do. Commands print the message without a traceback;
+    library callers catch it as a `ValueError`.
     """

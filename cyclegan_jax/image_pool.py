@@ -1,78 +1,80 @@
-"""The history of generated images that discriminators are shown (paper, section 4), as a pure function.
+"""The pool of earlier generated images that a discriminator sees (paper, section 4), as a pure function.
 
-The discriminators see a mix of new and older generated images, which damps oscillation (Shrivastava et al., 2017).
+A discriminator that sees older images besides the newest ones makes training oscillate less (Shrivastava et al., 2017).
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
 
 
 class ImagePool(NamedTuple):
     """Up to `size` generated images of one domain.
 
     Attributes:
-        images: (size, H, W, C) in [-1, 1].
-        filled: () int32, how many of them there are.
+        images: the stored images in [-1, 1]; zeros in the places not filled yet.
+        filled: the number of stored images, int32.
     """
 
-    images: jax.Array
-    filled: jax.Array
+    images: Float[Array, "size H W C"]
+    filled: Int[Array, ""]
 
 
 class Draws(NamedTuple):
     """The random choices for N images, in their order.
 
     Attributes:
-        swap: (N,) bool, whether the image is exchanged for a stored one once the pool is full.
-        place: (N,) int32 in [0, size), which one.
+        swap: whether a full pool swaps the image for a stored one.
+        place: the place of that stored image, int32 in [0, size).
     """
 
-    swap: jax.Array
-    place: jax.Array
+    swap: Bool[Array, " N"]
+    place: Int[Array, " N"]
 
 
 def empty(size: int, image_shape: tuple[int, int, int], dtype: jnp.dtype) -> ImagePool | None:
-    """A pool of `size` images of shape (H, W, C) with none in it yet; None, which stores nothing, for size 0."""
+    """Return a pool without images, for `size` images of shape (H, W, C); None for size 0, which means no pool."""
     if size == 0:
         return None
     return ImagePool(jnp.zeros((size, *image_shape), dtype), jnp.zeros((), jnp.int32))
 
 
-def draw(key: jax.Array, number: int, size: int) -> Draws:
-    """The choices for `number` images: swap with probability one half, with each stored image alike."""
-    swap_key, index_key = jax.random.split(key)
+def draw(key: Key[Array, ""], number: int, size: int) -> Draws:
+    """Draw the choices for `number` images: swap with probability 1/2, every place with the same probability."""
+    swap_key, place_key = jax.random.split(key)
     return Draws(
         swap=jax.random.bernoulli(swap_key, 0.5, (number,)),
-        place=jax.random.randint(index_key, (number,), 0, size, jnp.int32),
+        place=jax.random.randint(place_key, (number,), 0, size, jnp.int32),
     )
 
 
-def query(pool: ImagePool, images: jax.Array, draws: Draws) -> tuple[ImagePool, jax.Array]:
-    """Show the pool new images and take as many from it, one after the other as the official `ImagePool` does.
+def query(pool: ImagePool, images: Float[Array, "N H W C"], draws: Draws) -> tuple[ImagePool, Float[Array, "N H W C"]]:
+    """Show new images to the pool one after another, and return as many for the discriminator.
 
-    While the pool is not full an image is stored and returned. Afterwards, where `draws.swap` says so, a stored image
-    is returned and the new one takes its place; else the new one is returned and not stored.
+    The rule is that of the official code's `ImagePool` and of PyTorch-GAN's `ReplayBuffer`: while the pool is not full,
+    it stores and returns the new image. A full pool returns a stored image and stores the new one in its place if
+    `draws.swap`; otherwise it returns the new image and does not store it.
 
     Args:
-        pool: the history.
-        images: (N, H, W, C) new images.
-        draws: the choices for these N images.
+        pool: the stored images.
+        images: new images in [-1, 1].
+        draws: the choices for these images.
 
     Returns:
-        The pool after them, and the (N, H, W, C) images for the discriminator.
+        The pool afterwards, and the images for the discriminator.
     """
     size = pool.images.shape[0]
 
-    def one(pool: ImagePool, item: tuple[jax.Array, Draws]) -> tuple[ImagePool, jax.Array]:
-        image, (swap, chosen) = item
+    def show_one(pool: ImagePool, item: tuple[jax.Array, Draws]) -> tuple[ImagePool, jax.Array]:
+        image, (swap, drawn_place) = item
         filling = pool.filled < size
-        place = jnp.where(filling, pool.filled, chosen)
+        place = jnp.where(filling, pool.filled, drawn_place)
         stored = pool.images[place]
         returned = jnp.where(filling | ~swap, image, stored)
         kept = jnp.where(filling | swap, image, stored)
         return ImagePool(pool.images.at[place].set(kept), jnp.minimum(pool.filled + 1, size)), returned
 
-    # Images of one batch can meet in the pool, so the order matters: a scan, not a gather.
-    return jax.lax.scan(one, pool, (images.astype(pool.images.dtype), draws))
+    # A scan, because a later image of the batch may be swapped for an earlier one.
+    return jax.lax.scan(show_one, pool, (images.astype(pool.images.dtype), draws))

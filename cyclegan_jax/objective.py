@@ -1,68 +1,72 @@
-"""The objective of CycleGAN (paper, section 3): adversarial, cycle-consistency and identity losses, and their total."""
+"""The losses of CycleGAN (paper, section 3): adversarial, cycle-consistency and identity losses, and their totals."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from cyclegan_jax.config import LossConfig
 
+Terms = dict[str, Float[Array, ""]]
+"""Unweighted loss terms by name."""
+
 
 class Generated(NamedTuple):
-    """What the generators make of one batch: (N, H, W, C) images in [-1, 1].
+    """The images that the generators make from one batch, all in [-1, 1].
 
     Attributes:
         fake_A: BtoA of the real B.
         fake_B: AtoB of the real A.
-        cycled_A: BtoA of fake_B, which should be the real A again.
-        cycled_B: AtoB of fake_A, which should be the real B again.
-        identity_A: what should equal the real A by the identity loss, or None where that loss is off. With
-            `identity="target"` BtoA of the real A; with `"input"` it is fake_B, held against the image it was made of.
+        cycled_A: BtoA of fake_B; the cycle loss compares it with the real A.
+        cycled_B: AtoB of fake_A; the cycle loss compares it with the real B.
+        identity_A: the image that the identity loss compares with the real A: BtoA of the real A for
+            `identity="target"`, fake_B for `identity="input"`; None without an identity loss.
         identity_B: the same for the real B.
     """
 
-    fake_A: jax.Array
-    fake_B: jax.Array
-    cycled_A: jax.Array
-    cycled_B: jax.Array
-    identity_A: jax.Array | None
-    identity_B: jax.Array | None
+    fake_A: Float[Array, "N HB WB CA"]
+    fake_B: Float[Array, "N HA WA CB"]
+    cycled_A: Float[Array, "N HA WA CA"]
+    cycled_B: Float[Array, "N HB WB CB"]
+    identity_A: Float[Array, "N HA WA CA"] | None
+    identity_B: Float[Array, "N HB WB CB"] | None
 
 
-def least_squares(scores: jax.Array, target: float) -> jax.Array:
-    """LSGAN's loss: the mean squared distance of patch scores of any shape from 1 (real) or 0 (generated).
+def least_squares(scores: Float[Array, "*shape"], target: float) -> Float[Array, ""]:
+    """Return the least-squares adversarial loss of patch scores: their mean squared distance from `target`.
 
-    Paper, section 4: a least-squares loss in place of the log likelihood. A scalar, float32 at least.
+    The target is 1 for "real" and 0 for "generated". The paper takes this loss instead of the log likelihood of
+    equation 1 because training is more stable (section 4).
     """
-    return jnp.square(_wide(scores) - target).mean()
+    return jnp.square(_at_least_float32(scores) - target).mean()
 
 
-def l1(x: jax.Array, y: jax.Array) -> jax.Array:
-    """The mean absolute difference of two arrays of one shape: a scalar, float32 at least."""
-    return jnp.abs(_wide(x) - _wide(y)).mean()
+def l1(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, ""]:
+    """Return the mean absolute difference of two arrays."""
+    return jnp.abs(_at_least_float32(x) - _at_least_float32(y)).mean()
 
 
 def generator_objective(
     generated: Generated,
-    real_A: jax.Array,
-    real_B: jax.Array,
-    scores_A: jax.Array,
-    scores_B: jax.Array,
+    real_A: Float[Array, "N HA WA CA"],
+    real_B: Float[Array, "N HB WB CB"],
+    scores_A: Float[Array, "N hB wB 1"],
+    scores_B: Float[Array, "N hA wA 1"],
     config: LossConfig,
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """What both generators minimise together.
+) -> tuple[Float[Array, ""], Terms]:
+    """Return the loss that both generators minimise together (paper, equation 3, and section 5.2 for the identity).
 
     Args:
         generated: the generators' images.
-        real_A: (N, H, W, C) in [-1, 1].
-        real_B: (N, H, W, C) in [-1, 1].
-        scores_A: the patch scores that discriminator A gives `generated.fake_A`.
-        scores_B: the patch scores that discriminator B gives `generated.fake_B`.
-        config: weights and forms.
+        real_A: training images of domain A in [-1, 1].
+        real_B: training images of domain B in [-1, 1].
+        scores_A: patch scores of `generated.fake_A` by discriminator A.
+        scores_B: patch scores of `generated.fake_B` by discriminator B.
+        config: weights and forms of the terms.
 
     Returns:
-        The weighted total, and each unweighted term by name. Terms are named after the generator (`gan_AtoB`) or after
-        the domain of the real image that they hold on to (`cycle_A`, `identity_A`).
+        The weighted total, and the unweighted terms. A term's name ends in the generator (`gan_AtoB`) or in the domain
+        of the real image that the term compares with (`cycle_A`, `identity_A`).
     """
     terms = {
         "gan_AtoB": least_squares(scores_B, 1.0),
@@ -77,19 +81,19 @@ def generator_objective(
         terms["identity_B"] = l1(generated.identity_B, real_B)
         total += config.identity_weight * config.cycle_weight_A * terms["identity_A"]
         total += config.identity_weight * config.cycle_weight_B * terms["identity_B"]
-    return _over_domains(total, config), terms
+    return _over_domains(total, config.domains), terms
 
 
 def discriminator_objective(
-    scores_real_A: jax.Array,
-    scores_fake_A: jax.Array,
-    scores_real_B: jax.Array,
-    scores_fake_B: jax.Array,
+    scores_real_A: Float[Array, "N hA wA 1"],
+    scores_fake_A: Float[Array, "N hB wB 1"],
+    scores_real_B: Float[Array, "N hB wB 1"],
+    scores_fake_B: Float[Array, "N hA wA 1"],
     config: LossConfig,
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """What both discriminators minimise: 1 for real patches, 0 for generated ones.
+) -> tuple[Float[Array, ""], Terms]:
+    """Return the loss that both discriminators minimise: 1 for patches of real images, 0 for generated ones.
 
-    The two halves of a domain are averaged, which slows D against G (paper, section 7.1 of the appendix, and the seed).
+    The loss of a domain is halved, which slows the discriminators relative to the generators (paper, appendix 7.1).
 
     Returns:
         The total, and the terms `discriminator_A` and `discriminator_B`.
@@ -98,12 +102,14 @@ def discriminator_objective(
         "discriminator_A": (least_squares(scores_real_A, 1.0) + least_squares(scores_fake_A, 0.0)) / 2,
         "discriminator_B": (least_squares(scores_real_B, 1.0) + least_squares(scores_fake_B, 0.0)) / 2,
     }
-    return _over_domains(terms["discriminator_A"] + terms["discriminator_B"], config), terms
+    domains = config.discriminator_domains or config.domains
+    return _over_domains(terms["discriminator_A"] + terms["discriminator_B"], domains), terms
 
 
-def _over_domains(total: jax.Array, config: LossConfig) -> jax.Array:
-    return total / 2 if config.domains == "mean" else total
+def _over_domains(total: Float[Array, ""], domains: Literal["sum", "mean"]) -> Float[Array, ""]:
+    return total / 2 if domains == "mean" else total
 
 
-def _wide(x: jax.Array) -> jax.Array:
+def _at_least_float32(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    # A mean over an image in bfloat16 would lose most of its terms.
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -1,53 +1,53 @@
-"""Adam and the learning-rate schedule, each recipe's by its own official formula."""
+"""Adam and the learning-rate schedules of the recipes."""
 
-import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Int
 
 from cyclegan_jax.config import OptimizerConfig
 
 
 def adam(config: OptimizerConfig) -> optax.GradientTransformation:
-    """Adam's direction of descent, to be scaled by minus the learning rate.
+    """Return Adam without a learning rate; the training step scales its updates by minus the rate.
 
-    The rate is applied outside, from the training step's own counter, so that one counter rules the schedule.
+    The training step computes the rate from its own step counter, so no second counter can disagree with it.
     """
     return optax.scale_by_adam(b1=config.beta1, b2=config.beta2, eps=config.eps)
 
 
 def schedule_epochs(config: OptimizerConfig) -> int:
-    """Epochs until the schedule ends."""
+    """Return the number of epochs of the whole schedule."""
     return config.constant_epochs + config.decay_epochs
 
 
-def learning_rate(config: OptimizerConfig, step: jax.Array | int, *, batch_size: int, epoch_images: int) -> jax.Array:
-    """The learning rate of a step.
+def learning_rate(
+    config: OptimizerConfig, step: Int[Array, ""] | int, *, batch_size: int, epoch_images: int
+) -> Float[Array, ""]:
+    """Return the learning rate of a step, which changes once per epoch.
 
-    The rate changes once an epoch. Step s, from 0, is in epoch e = floor(s * batch_size / epoch_images). With constant
-    and decay epochs n and m, the factor is
+    Step s, counted from 0, belongs to epoch e = floor(s * batch_size / epoch_images). With n constant and m decay
+    epochs, the rate is multiplied by
 
-    * `official` (the paper's PyTorch port): 1 - max(0, e + 1 - n) / (m + 1): the first decay epoch, e = n, already has
-      m / (m + 1), and the last 1 / (m + 1);
-    * `pytorch_gan` (PyTorch-GAN): 1 - max(0, e - n) / m: the first decay epoch still has 1, the last 1 / m.
+    * `official` (the official code): 1 - max(0, e + 1 - n) / (m + 1), which is m / (m + 1) in the first decay epoch,
+      e = n, and 1 / (m + 1) in the last;
+    * `pytorch_gan` (PyTorch-GAN): 1 - max(0, e - n) / m, which is 1 in the first decay epoch and 1 / m in the last.
 
-    A run that goes on past the schedule keeps the last epoch's rate: neither formula reaches 0 within it.
+    After the schedule's end, the rate of the last epoch stays.
 
     Args:
-        config: the schedule.
-        step: () the step, from 0.
-        batch_size: image pairs a step, over all devices.
-        epoch_images: images in the larger domain, which is an epoch.
-
-    Returns:
-        () of JAX's default float type.
+        config: the rate and its schedule.
+        step: the step, counted from 0.
+        batch_size: image pairs per step, over all devices.
+        epoch_images: images of the larger domain, which make an epoch.
     """
-    # Floor division in two parts, so that step * batch_size cannot overflow 32 bits.
+    # step * batch_size can overflow int32; the quotient and the remainder of step / epoch_images cannot.
     step = jnp.asarray(step)
-    rounds, rest = step // epoch_images, step % epoch_images
-    epoch = rounds * batch_size + (rest * batch_size) // epoch_images
+    quotient, remainder = step // epoch_images, step % epoch_images
+    epoch = quotient * batch_size + (remainder * batch_size) // epoch_images
     epoch = jnp.minimum(epoch, schedule_epochs(config) - 1).astype(float)
     if config.schedule == "official":
         factor = 1 - jnp.maximum(0, epoch + 1 - config.constant_epochs) / (config.decay_epochs + 1)
     else:
+        # Without decay epochs the numerator is 0.
         factor = 1 - jnp.maximum(0, epoch - config.constant_epochs) / max(config.decay_epochs, 1)
     return config.learning_rate * factor

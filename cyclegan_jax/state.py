@@ -1,4 +1,4 @@
-"""Everything that a training step changes, as one pytree of arrays."""
+"""The state of training: all arrays that a step changes, as one pytree."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int, UInt32
 
 from cyclegan_jax import image_pool
 from cyclegan_jax.config import Domain, TrainConfig
@@ -15,22 +16,22 @@ from cyclegan_jax.networks.cyclegan import Params
 
 
 class TrainState(NamedTuple):
-    """The state between two training steps.
+    """The state between two training steps. The checkpoints store its arrays by these names.
 
     Attributes:
-        step: () int32, steps done.
-        key: (2,) uint32, the data of the random key from which every step folds its own.
+        step: the number of finished steps, int32.
+        key: the data of a random key; each step derives its own key from it.
         generators: parameters of `AtoB` and `BtoA`.
         discriminators: parameters of `A` and `B`.
-        generator_optimizer: optax state over both generators.
-        discriminator_optimizer: optax state over both discriminators.
-        pool_A: history of generated images of domain A, or None where pools are off.
-        pool_B: the same for domain B.
-        ema: moving average of the generators' parameters, or None where it is off.
+        generator_optimizer: optax state for both generators.
+        discriminator_optimizer: optax state for both discriminators.
+        pool_A: earlier generated images of domain A; None without pools.
+        pool_B: earlier generated images of domain B; None without pools.
+        ema: exponential moving average of the generators' parameters; None if `ema_decay` is 0.
     """
 
-    step: jax.Array
-    key: jax.Array
+    step: Int[Array, ""]
+    key: UInt32[Array, "2"]
     generators: Params
     discriminators: Params
     generator_optimizer: Any
@@ -45,12 +46,12 @@ def create(
     optimizer: optax.GradientTransformation,
     sizes: Mapping[Domain, tuple[int, int]] | None = None,
 ) -> TrainState:
-    """The state before the first step: fresh weights, empty pools, the average equal to the weights.
+    """Return the state before the first step: random weights, empty pools, and an average equal to the weights.
 
     Args:
         config: the experiment.
-        optimizer: what `make_train_step` is given, for both pairs of networks.
-        sizes: height and width of each domain's training images, where they are not squares of `data.image_size`.
+        optimizer: the same as for `make_train_step`.
+        sizes: height and width of each domain's training images; by default, squares of `data.image_size`.
     """
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     params = cyclegan.initialize(config, init_key)
@@ -64,9 +65,9 @@ def create(
         discriminators=params["discriminators"],
         generator_optimizer=optimizer.init(params["generators"]),
         discriminator_optimizer=optimizer.init(params["discriminators"]),
-        # A generated image has the size of the image of the other domain that it was made from.
+        # A generated image has the size of its input, which is an image of the other domain.
         pool_A=image_pool.empty(config.pool_size, (*size_B, config.data.channels_A), dtype),
         pool_B=image_pool.empty(config.pool_size, (*size_A, config.data.channels_B), dtype),
-        # A copy: the step donates the state, and one buffer cannot be donated twice.
+        # A copy, because the step donates the state and JAX cannot donate one buffer twice.
         ema=jax.tree.map(jnp.copy, params["generators"]) if config.ema_decay > 0 else None,
     )

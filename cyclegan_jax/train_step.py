@@ -1,11 +1,17 @@
-"""One training step: (state, batch) -> (state, metrics), pure, for both update orders."""
+"""The training step (paper, section 4 and appendix 7.1) as a pure function: (state, batch) -> (state, metrics).
+
+Its phases: generate images, show them to the pools, update the discriminators, update the generators.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Key, UInt8
 
 from cyclegan_jax import image_pool
 from cyclegan_jax.config import Direction, TrainConfig
@@ -14,16 +20,22 @@ from cyclegan_jax.devices.collectives import Collectives, OneDevice
 from cyclegan_jax.image_pool import Draws, ImagePool
 from cyclegan_jax.kernels.recompute import Recomputed
 from cyclegan_jax.networks.cyclegan import Networks, Params
-from cyclegan_jax.objective import Generated, discriminator_objective, generator_objective, l1
+from cyclegan_jax.objective import Generated, Terms, discriminator_objective, generator_objective, l1
 from cyclegan_jax.optimizer import learning_rate
 from cyclegan_jax.state import TrainState
 
-Batch = dict[str, jax.Array]
-"""Images by domain, `A` and `B`: (N, H, W, C) uint8 in [0, 255], or float in [-1, 1]."""
-Metrics = dict[str, jax.Array]
-"""Scalars by name: every loss term, the totals `generators` and `discriminators`, `learning_rate`, and the mean
-absolute differences of G(x) and x, `change_AtoB` and `change_BtoA`, where the domains have as many channels."""
+Images = Float[Array, "N _ _ _"]
+"""A batch of images of one domain, (N, H, W, C) in [-1, 1]."""
+Batch = dict[str, UInt8[Array, "N _ _ _"] | Float[Array, "N _ _ _"]]
+"""Images by domain, `A` and `B`: (N, H, W, C), uint8 in [0, 255] or float in [-1, 1]."""
+Metrics = dict[str, Float[Array, ""]]
+"""Scalars by name: the loss terms, the totals `generators` and `discriminators`, `learning_rate`, and, for domains with
+equal channels, the mean absolute differences between G(x) and x, `change_AtoB` and `change_BtoA`."""
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+DrawFunction = Callable[[Key[Array, ""], int, int], Draws]
+
+PASSES = ("fake_B", "fake_A", "cycled_A", "cycled_B", "identity_A", "identity_B")
+"""The generators' passes in a step. A pass's place selects its dropout masks, so a new order would change training."""
 
 
 def make_train_step(
@@ -32,164 +44,187 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     epoch_images: int,
-    spread: Collectives | None = None,
-    draw: Callable[[jax.Array, int, int], Draws] = image_pool.draw,
+    collectives: Collectives | None = None,
+    draw: DrawFunction = image_pool.draw,
 ) -> TrainStep:
-    """The training step of an experiment, a pure function to be jitted with its state donated.
-
-    The generators run forward once a step, under one `jax.vjp`; the discriminators are updated before or after the
-    generators as `config.update_first` says, and either way on images made before the generators' update.
+    """Return the training step of an experiment: a pure function, to be jitted with its state donated.
 
     Args:
         config: the experiment.
         networks: the definitions from `networks.cyclegan.define(config)`.
-        optimizer: the direction of descent for both pairs of networks, such as `optimizer.adam(...)`.
-        epoch_images: images in the larger domain, for the learning-rate schedule.
-        spread: how the batch lies on devices; by default one device holds it all.
-        draw: the image pools' random choices; tests script it.
+        optimizer: a gradient transformation without a learning rate, such as `optimizer.adam(...)`; the generators and
+            the discriminators have a state of it each.
+        epoch_images: images of the larger domain, for the learning-rate schedule.
+        collectives: the communication between devices; by default, one device holds the whole batch.
+        draw: draws the image pools' random choices; tests replace it by a script.
     """
-    spread = spread if spread is not None else OneDevice()
+    phases = _Phases(config, networks, optimizer, epoch_images, collectives or OneDevice(), draw)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         with jax.default_matmul_precision(config.precision):
-            return step_in_precision(state, batch)
-
-    def step_in_precision(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        image_dtype = jnp.promote_types(config.dtype, jnp.float32)
-        real_A, real_B = (to_model_range(batch[domain], image_dtype) for domain in ("A", "B"))
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-        pool_key_A, pool_key_B, dropout_key = jax.random.split(key, 3)
-        dropout_keys = _dropout_keys(dropout_key, spread, len(real_A)) if config.generator.dropout > 0 else None
-        rate = learning_rate(
-            config.optimizer,
-            state.step,
-            batch_size=config.batch_size,
-            epoch_images=epoch_images,
-        )
-
-        def generate(generators: Params) -> Generated:
-            return _generate(networks, config, generators, real_A, real_B, dropout_keys)
-
-        generated, pull_back = jax.vjp(generate, state.generators)
-
-        shown_A, pool_A = _from_pool(state.pool_A, generated.fake_A, pool_key_A, draw, spread)
-        shown_B, pool_B = _from_pool(state.pool_B, generated.fake_B, pool_key_B, draw, spread)
-
-        def discriminator_loss(discriminators: Params) -> tuple[jax.Array, Metrics]:
-            return discriminator_objective(
-                networks.judge(discriminators, "A", real_A),
-                networks.judge(discriminators, "A", shown_A),
-                networks.judge(discriminators, "B", real_B),
-                networks.judge(discriminators, "B", shown_B),
-                config.loss,
-            )
-
-        (d_total, d_terms), d_grads = jax.value_and_grad(discriminator_loss, has_aux=True)(state.discriminators)
-        discriminators, discriminator_optimizer = _descend(
-            optimizer, spread.mean(d_grads), state.discriminator_optimizer, state.discriminators, rate
-        )
-
-        # The gradients of D above are those of the state's D in both orders; what differs is which D the generators
-        # are held against.
-        judges = discriminators if config.update_first == "discriminators" else state.discriminators
-
-        def generator_loss(generated: Generated) -> tuple[jax.Array, Metrics]:
-            scores_A = networks.judge(judges, "A", generated.fake_A)
-            scores_B = networks.judge(judges, "B", generated.fake_B)
-            return generator_objective(generated, real_A, real_B, scores_A, scores_B, config.loss)
-
-        (g_total, g_terms), cotangents = jax.value_and_grad(generator_loss, has_aux=True)(generated)
-        (g_grads,) = pull_back(cotangents)
-        generators, generator_optimizer = _descend(
-            optimizer, spread.mean(g_grads), state.generator_optimizer, state.generators, rate
-        )
-
-        new_state = TrainState(
-            step=state.step + 1,
-            key=state.key,
-            generators=generators,
-            discriminators=discriminators,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            pool_A=pool_A,
-            pool_B=pool_B,
-            ema=_average(state.ema, generators, config.ema_decay),
-        )
-        changes = {}
-        if config.data.channels_A == config.data.channels_B:
-            changes = {"change_AtoB": l1(generated.fake_B, real_A), "change_BtoA": l1(generated.fake_A, real_B)}
-        metrics = spread.mean(g_terms | d_terms | changes | {"generators": g_total, "discriminators": d_total})
-        return new_state, metrics | {"learning_rate": rate}
+            return phases.run(state, batch)
 
     return train_step
 
 
-def _generate(
-    networks: Networks,
-    config: TrainConfig,
-    generators: Params,
-    real_A: jax.Array,
-    real_B: jax.Array,
-    dropout_keys: jax.Array | None,
-) -> Generated:
-    """All generator passes of a step; each has dropout masks of its own."""
-    passes = iter(range(6))
+class _Updated(NamedTuple):
+    """Both generators, or both discriminators, after their update, with the loss that they descended."""
 
-    # A whole pass at a time: between the passes nothing but images is kept.
-    recomputed = Recomputed() if config.remat else None
-
-    def translate(direction: Direction, images: jax.Array) -> jax.Array:
-        number = next(passes)
-        keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, number)
-
-        def generate(params: Any, images: jax.Array, keys: jax.Array | None) -> jax.Array:
-            return networks.generate({direction: params}, direction, images, keys)
-
-        if recomputed:
-            return recomputed(generate, generators[direction], images, keys)
-        return generate(generators[direction], images, keys)
-
-    fake_B = translate("AtoB", real_A)
-    fake_A = translate("BtoA", real_B)
-    cycled_A = translate("BtoA", fake_B)
-    cycled_B = translate("AtoB", fake_A)
-    identity_A = identity_B = None
-    if config.loss.identity_weight > 0 and config.loss.identity == "target":
-        identity_A, identity_B = translate("BtoA", real_A), translate("AtoB", real_B)
-    elif config.loss.identity_weight > 0:
-        identity_A, identity_B = fake_B, fake_A
-    return Generated(fake_A, fake_B, cycled_A, cycled_B, identity_A, identity_B)
+    params: Params
+    optimizer_state: Any
+    total: Float[Array, ""]
+    terms: Terms
 
 
-def _from_pool(
-    pool: ImagePool | None,
-    fakes: jax.Array,
-    key: jax.Array,
-    draw: Callable[[jax.Array, int, int], Draws],
-    spread: Collectives,
-) -> tuple[jax.Array, ImagePool | None]:
-    """The images to show a discriminator, and the pool after the whole batch, which every device holds alike."""
-    if pool is None:
-        return fakes, None
-    everyone = spread.gather(fakes)
-    pool, shown = image_pool.query(pool, everyone, draw(key, len(everyone), len(pool.images)))
-    return spread.own_part(shown), pool
+@dataclass(frozen=True)
+class _Phases:
+    """The phases of a training step, with what stays the same from step to step; see `make_train_step`."""
+
+    config: TrainConfig
+    networks: Networks
+    optimizer: optax.GradientTransformation
+    epoch_images: int
+    collectives: Collectives
+    draw: DrawFunction
+
+    def run(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        """Run one step, in the order of the phases."""
+        config = self.config
+        dtype = jnp.promote_types(config.dtype, jnp.float32)
+        real_A, real_B = to_model_range(batch["A"], dtype), to_model_range(batch["B"], dtype)
+        # Keys depend on the run's key and the step only, so that a resumed run draws the same numbers.
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        pool_key_A, pool_key_B, dropout_key = jax.random.split(key, 3)
+        rate = learning_rate(config.optimizer, state.step, batch_size=config.batch_size, epoch_images=self.epoch_images)
+
+        # The generators run forward once, for both updates: the discriminators see the images, and later `pull_back`
+        # turns the loss's gradient with respect to the images into that with respect to the generators' parameters.
+        generated, pull_back = jax.vjp(
+            lambda generators: self.generate(generators, real_A, real_B, dropout_key), state.generators
+        )
+        shown_A, pool_A = self.show_pool(state.pool_A, generated.fake_A, pool_key_A)
+        shown_B, pool_B = self.show_pool(state.pool_B, generated.fake_B, pool_key_B)
+        discriminators = self.update_discriminators(state, (real_A, shown_A), (real_B, shown_B), rate)
+        # Both updates start from the same images and the same discriminators. The order decides only whether the
+        # discriminators that judge the generators are the old or the updated ones.
+        judges = discriminators.params if config.update_first == "discriminators" else state.discriminators
+        generators = self.update_generators(state, judges, generated, pull_back, (real_A, real_B), rate)
+
+        new_state = state._replace(
+            step=state.step + 1,
+            generators=generators.params,
+            discriminators=discriminators.params,
+            generator_optimizer=generators.optimizer_state,
+            discriminator_optimizer=discriminators.optimizer_state,
+            pool_A=pool_A,
+            pool_B=pool_B,
+            ema=_moving_average(state.ema, generators.params, config.ema_decay),
+        )
+        metrics = generators.terms | discriminators.terms | self.changes(generated, real_A, real_B)
+        metrics |= {"generators": generators.total, "discriminators": discriminators.total}
+        return new_state, self.collectives.mean(metrics) | {"learning_rate": rate}
+
+    def generate(self, generators: Params, real_A: Images, real_B: Images, dropout_key: Key[Array, ""]) -> Generated:
+        """Translate the batch, translate the results back, and make the identity loss's images (paper, figure 3)."""
+        loss, dropout = self.config.loss, self.config.generator.dropout > 0
+        # A key for each image, by the image's place in the global batch: the same on any number of devices.
+        image_keys = _fold_in_each(dropout_key, self.collectives.indices(len(real_A))) if dropout else None
+        recomputed = Recomputed() if self.config.remat else None
+
+        def translate(direction: Direction, images: Images, passed: str) -> Images:
+            keys = None
+            if image_keys is not None:
+                keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys, PASSES.index(passed))
+            forward = partial(self.forward, direction)
+            if recomputed is not None:
+                return recomputed(forward, generators[direction], images, keys)
+            return forward(generators[direction], images, keys)
+
+        fake_B = translate("AtoB", real_A, "fake_B")
+        fake_A = translate("BtoA", real_B, "fake_A")
+        cycled_A = translate("BtoA", fake_B, "cycled_A")
+        cycled_B = translate("AtoB", fake_A, "cycled_B")
+        identity_A = identity_B = None
+        if loss.identity_weight > 0 and loss.identity == "target":
+            identity_A = translate("BtoA", real_A, "identity_A")
+            identity_B = translate("AtoB", real_B, "identity_B")
+        elif loss.identity_weight > 0:
+            identity_A, identity_B = fake_B, fake_A
+        return Generated(fake_A, fake_B, cycled_A, cycled_B, identity_A, identity_B)
+
+    def forward(
+        self, direction: Direction, params: Params, images: Images, dropout_keys: Key[Array, " N"] | None
+    ) -> Images:
+        """Run one generator, given its own parameters."""
+        return self.networks.generate({direction: params}, direction, images, dropout_keys)
+
+    def show_pool(self, pool: ImagePool | None, fakes: Images, key: Key[Array, ""]) -> tuple[Images, ImagePool | None]:
+        """Return the images to show a discriminator, and the pool after them."""
+        if pool is None:
+            return fakes, None
+        # Every device holds the whole pool and shows it the global batch, so that the pools stay equal.
+        global_fakes = self.collectives.gather(fakes)
+        pool, shown = image_pool.query(pool, global_fakes, self.draw(key, len(global_fakes), len(pool.images)))
+        return self.collectives.own_part(shown), pool
+
+    def update_discriminators(
+        self, state: TrainState, images_A: tuple[Images, Images], images_B: tuple[Images, Images], rate: jax.Array
+    ) -> _Updated:
+        """Descend the discriminators' loss on each domain's real and shown images."""
+        (real_A, shown_A), (real_B, shown_B) = images_A, images_B
+
+        def objective(discriminators: Params) -> tuple[jax.Array, Terms]:
+            return discriminator_objective(
+                self.networks.judge(discriminators, "A", real_A),
+                self.networks.judge(discriminators, "A", shown_A),
+                self.networks.judge(discriminators, "B", real_B),
+                self.networks.judge(discriminators, "B", shown_B),
+                self.config.loss,
+            )
+
+        (total, terms), grads = jax.value_and_grad(objective, has_aux=True)(state.discriminators)
+        params, optimizer_state = self.descend(grads, state.discriminator_optimizer, state.discriminators, rate)
+        return _Updated(params, optimizer_state, total, terms)
+
+    def update_generators(
+        self,
+        state: TrainState,
+        judges: Params,
+        generated: Generated,
+        pull_back: Callable[[Generated], tuple[Params]],
+        reals: tuple[Images, Images],
+        rate: jax.Array,
+    ) -> _Updated:
+        """Descend the generators' loss against the discriminators `judges`."""
+
+        def objective(generated: Generated) -> tuple[jax.Array, Terms]:
+            scores_A = self.networks.judge(judges, "A", generated.fake_A)
+            scores_B = self.networks.judge(judges, "B", generated.fake_B)
+            return generator_objective(generated, *reals, scores_A, scores_B, self.config.loss)
+
+        (total, terms), image_grads = jax.value_and_grad(objective, has_aux=True)(generated)
+        (grads,) = pull_back(image_grads)
+        params, optimizer_state = self.descend(grads, state.generator_optimizer, state.generators, rate)
+        return _Updated(params, optimizer_state, total, terms)
+
+    def descend(self, grads: Params, optimizer_state: Any, params: Params, rate: jax.Array) -> tuple[Params, Any]:
+        """Average the gradients over the devices and take an optimizer step at the learning rate `rate`."""
+        updates, optimizer_state = self.optimizer.update(self.collectives.mean(grads), optimizer_state, params)
+        params = jax.tree.map(lambda param, update: param - rate.astype(param.dtype) * update, params, updates)
+        return params, optimizer_state
+
+    def changes(self, generated: Generated, real_A: Images, real_B: Images) -> Metrics:
+        """Return how far each generator moves its input, which shows a generator that only copies it."""
+        if self.config.data.channels_A != self.config.data.channels_B:
+            return {}
+        return {"change_AtoB": l1(generated.fake_B, real_A), "change_BtoA": l1(generated.fake_A, real_B)}
 
 
-def _descend(
-    optimizer: optax.GradientTransformation, grads: Params, optimizer_state: Any, params: Params, rate: jax.Array
-) -> tuple[Params, Any]:
-    directions, optimizer_state = optimizer.update(grads, optimizer_state, params)
-    params = jax.tree.map(lambda param, direction: param - rate.astype(param.dtype) * direction, params, directions)
-    return params, optimizer_state
-
-
-def _average(ema: Params | None, generators: Params, decay: float) -> Params | None:
-    if ema is None:
+def _moving_average(average: Params | None, params: Params, decay: float) -> Params | None:
+    if average is None:
         return None
-    return jax.tree.map(lambda average, param: decay * average + (1 - decay) * param, ema, generators)
+    return jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, params)
 
 
-def _dropout_keys(key: jax.Array, spread: Collectives, number: int) -> jax.Array:
-    """A key for each image of this device, by the image's place in the global batch."""
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, spread.indices(number))
+def _fold_in_each(key: Key[Array, ""], numbers: jax.Array) -> Key[Array, " N"]:
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)

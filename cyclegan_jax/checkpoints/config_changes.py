@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cyclegan_jax import config as config_lib
+from cyclegan_jax import config_dict
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
@@ -44,7 +44,7 @@ def check(before: TrainConfig, after: TrainConfig, workdir: str | Path) -> list[
     Raises:
         UserError: a field was changed that a run must keep.
     """
-    changed = config_lib.differences(before, after)
+    changed = config_dict.differences(before, after)
     refused = [change for change in changed if _is_fixed(change.split()[0])]
     if (before.ema_decay > 0) != (after.ema_decay > 0):
         refused.append(f"ema_decay {before.ema_decay} -> {after.ema_decay}")

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import jax
 
-from cyclegan_jax import config as config_lib
+from cyclegan_jax import config_dict
 from cyclegan_jax.checkpoints import folders, layout, on_disk, scores
 from cyclegan_jax.checkpoints.on_disk import DamagedError
 from cyclegan_jax.config import Direction, Domain, TrainConfig
@@ -45,7 +45,7 @@ class Checkpoint:
             DamagedError: it is not what was saved.
         """
         metadata = on_disk.read_metadata(path)
-        return cls(Path(run), path, config_lib.from_dict(metadata["config"]), metadata)
+        return cls(Path(run), path, config_dict.from_dict(metadata["config"]), metadata)
 
     @property
     def step(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from cyclegan_jax import config as config_lib
+from cyclegan_jax import config_dict
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import write_atomically
@@ -98,4 +98,4 @@ def reporting_full_disk(workdir: Path) -> Iterator[None]:
 
 def write_config(config: TrainConfig, workdir: Path) -> None:
     """Write `config.json` for people to read. Nothing reads it back: the checkpoints hold the config that counts."""
-    write_atomically(workdir / "config.json", json.dumps(config_lib.to_dict(config), indent=2) + "\n")
+    write_atomically(workdir / "config.json", json.dumps(config_dict.to_dict(config), indent=2) + "\n")

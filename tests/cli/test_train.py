@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax import config as config_lib
+from cyclegan_jax import config_dict
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.cli import official_flags
 from cyclegan_jax.cli.train import parse
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 STREETS = str(ROOT / "configs" / "streets.py")
 
 
-FIELDS = config_lib.fields(TrainConfig())
+FIELDS = config_dict.fields(TrainConfig())
 
 
 def test_every_named_flag_reaches_its_field() -> None:

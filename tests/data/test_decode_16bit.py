@@ -185,7 +185,9 @@ def test_limits_are_rounded_to_float32_for_float32_files() -> None:
 
 
 def test_a_range_must_be_two_increasing_numbers() -> None:
-    with pytest.raises(UserError, match=r"data\.range_A is \(5\.0, 5\.0\), but it must be the lower value first"):
+    with pytest.raises(
+        UserError, match=r"data\.range_A is \(5\.0, 5\.0\), but it must be two finite values, the lower first"
+    ):
         DataConfig(range_A=(5.0, 5.0))
     with pytest.raises(UserError, match=r"data\.range_B is \(1\.0,\), but it must be 2 values, each a number or None"):
         DataConfig(range_B=(1.0,))  # type: ignore[arg-type]

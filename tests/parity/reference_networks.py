@@ -1,11 +1,11 @@
-"""The networks in PyTorch, written from the seed and the paper: what ours are compared with. NCHW."""
+"""The networks in PyTorch, after the paper and PyTorch-GAN: the reference of the parity tests. Images are NCHW."""
 
 import torch
 from torch import nn
 
 
 def initialise(network: nn.Module) -> None:
-    """Weights from N(0, 0.02), biases 0."""
+    """Draw weights from N(0, 0.02) and set biases to 0."""
     for part in network.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(part.weight, 0.0, 0.02)
@@ -14,7 +14,7 @@ def initialise(network: nn.Module) -> None:
 
 
 class Residual(nn.Module):
-    """Two reflection-padded convolutions, added to their input."""
+    """A residual block: two reflection-padded convolutions, whose output is added to the input."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -33,7 +33,7 @@ class Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """The ResNet generator: `resize` upsamples as the seed does, `transposed` as the official code."""
+    """The ResNet generator; `upsample` is `resize` as in PyTorch-GAN or `transposed` as in the official code."""
 
     def __init__(self, in_channels: int, out_channels: int, width: int, blocks: int, upsample: str):
         super().__init__()
@@ -60,8 +60,8 @@ class Generator(nn.Module):
         return self.parts(x)
 
 
-class SeedDiscriminator(nn.Module):
-    """The seed's discriminator: four stride-2 blocks, a zero pad at the left and top, a head."""
+class PyTorchGANDiscriminator(nn.Module):
+    """PyTorch-GAN's PatchGAN, 94x94: four stride-2 blocks, a zero pad at the left and top, a head."""
 
     def __init__(self, channels: int, width: int):
         super().__init__()
@@ -82,7 +82,7 @@ class SeedDiscriminator(nn.Module):
 
 
 class NLayerDiscriminator(nn.Module):
-    """The official PatchGAN: 70x70 with three layers."""
+    """The official PatchGAN, 70x70 with three layers."""
 
     def __init__(self, channels: int, width: int, n_layers: int = 3):
         super().__init__()

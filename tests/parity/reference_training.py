@@ -1,7 +1,9 @@
-"""One training step in PyTorch for each recipe, written from the seed and the official rules. NCHW."""
+"""A training step of each recipe in PyTorch: the reference of the parity tests. Images are NCHW."""
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -9,17 +11,20 @@ from torch.nn import functional
 
 
 def lr_factor_official(epoch: int, constant: int = 100, decay: int = 100) -> float:
-    """The official port's factor for an epoch counted from 0."""
+    """The official code's factor of the learning rate in an epoch counted from 0."""
     return 1.0 - max(0, epoch + 1 - constant) / float(decay + 1)
 
 
 def lr_factor_pytorch_gan(epoch: int, constant: int = 100, decay: int = 100) -> float:
-    """PyTorch-GAN's factor for an epoch counted from 0."""
+    """PyTorch-GAN's factor of the learning rate in an epoch counted from 0."""
     return 1.0 - max(0, epoch - constant) / float(decay)
 
 
 class ImagePool:
-    """The official pool; coin and die come from a script of (exchange?, which) for each image once it is full."""
+    """The pool of the official code and of PyTorch-GAN.
+
+    Its random choices come from a script, which has a pair (swap?, place) for each image once the pool is full.
+    """
 
     def __init__(self, size: int, script: Iterator[tuple[bool, int]]):
         self.size, self.script = size, script
@@ -34,10 +39,10 @@ class ImagePool:
                 self.stored.append(image.clone())
                 answer.append(image)
                 continue
-            exchange, which = next(self.script)
-            if exchange:
-                answer.append(self.stored[which].clone())
-                self.stored[which] = image.clone()
+            swap, place = next(self.script)
+            if swap:
+                answer.append(self.stored[place].clone())
+                self.stored[place] = image.clone()
             else:
                 answer.append(image)
         return torch.stack(answer)
@@ -51,8 +56,16 @@ def to_fake(scores: torch.Tensor) -> torch.Tensor:
     return functional.mse_loss(scores, torch.zeros_like(scores))
 
 
-class Trainer:
-    """Four networks, two optimizers, and a learning-rate factor for each step."""
+class Weights(NamedTuple):
+    """The weights of the cycle losses, and of the identity loss relative to them."""
+
+    cycle_A: float = 10.0
+    cycle_B: float = 10.0
+    identity: float = 0.5
+
+
+class Trainer(ABC):
+    """Four networks, their optimizers, and the factor of the learning rate in each step."""
 
     def __init__(
         self,
@@ -65,24 +78,37 @@ class Trainer:
     ):
         self.G_AB, self.G_BA = generators
         self.D_A, self.D_B = discriminators
+        self.kind, self.learning_rate, self.factor, self.steps = kind, learning_rate, factor, 0
+        self.optimizers: list[torch.optim.Optimizer] = []
 
-        def optimizer(networks: tuple[nn.Module, nn.Module]) -> torch.optim.Optimizer:
-            parameters = itertools.chain(*(network.parameters() for network in networks))
-            if kind == "adam":
-                return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.999))
-            return torch.optim.SGD(parameters, lr=learning_rate)
-
-        self.optimizer_G, self.optimizer_D = optimizer(generators), optimizer(discriminators)
-        self.learning_rate, self.factor, self.steps = learning_rate, factor, 0
+    def optimizer(self, *networks: nn.Module) -> torch.optim.Optimizer:
+        """One optimizer over the parameters of these networks."""
+        parameters = itertools.chain(*(network.parameters() for network in networks))
+        made: torch.optim.Optimizer
+        if self.kind == "adam":
+            made = torch.optim.Adam(parameters, lr=self.learning_rate, betas=(0.5, 0.999))
+        else:
+            made = torch.optim.SGD(parameters, lr=self.learning_rate)
+        self.optimizers.append(made)
+        return made
 
     def set_rate(self) -> None:
-        for group in (*self.optimizer_G.param_groups, *self.optimizer_D.param_groups):
+        for group in itertools.chain(*(optimizer.param_groups for optimizer in self.optimizers)):
             group["lr"] = self.learning_rate * self.factor(self.steps)
         self.steps += 1
 
+    @abstractmethod
+    def step(self, real_A: torch.Tensor, real_B: torch.Tensor) -> dict[str, float]:
+        """Take one step and return its losses by the names of our metrics."""
 
-class SeedTrainer(Trainer):
-    """The seed's step: D first, then G against the updated D; means over domains; the identity of the input."""
+
+class SimplifiedTrainer(Trainer):
+    """D first, then G against the updated D; no pool; means over domains; the identity loss holds on the input."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.optimizer_G = self.optimizer(self.G_AB, self.G_BA)
+        self.optimizer_D = self.optimizer(self.D_A, self.D_B)
 
     def step(self, real_A: torch.Tensor, real_B: torch.Tensor) -> dict[str, float]:
         self.set_rate()
@@ -103,21 +129,86 @@ class SeedTrainer(Trainer):
         g_total = (gan_AtoB + gan_BtoA) / 2 + 10.0 * (cycle_A + cycle_B) / 2 + 5.0 * (identity_A + identity_B) / 2
         g_total.backward()
         self.optimizer_G.step()
-        return _values(locals())
+        return _floats(
+            gan_AtoB=gan_AtoB,
+            gan_BtoA=gan_BtoA,
+            cycle_A=cycle_A,
+            cycle_B=cycle_B,
+            identity_A=identity_A,
+            identity_B=identity_B,
+            discriminator_A=d_A,
+            discriminator_B=d_B,
+            generators=g_total,
+            discriminators=d_total,
+        )
 
 
-class OfficialTrainer(Trainer):
-    """The official step: G first, then D on the pool; sums over domains; the identity of the target domain."""
+class PyTorchGANTrainer(Trainer):
+    """PyTorch-GAN: G first, then D_A and D_B on buffers, each with its optimizer; means over domains in G's loss."""
 
-    def __init__(
-        self, *args, pools: tuple[ImagePool, ImagePool], cycle_A: float, cycle_B: float, identity: float, **options
-    ):
+    def __init__(self, *args: Any, pools: tuple[ImagePool, ImagePool], **options: Any):
         super().__init__(*args, **options)
         self.pool_A, self.pool_B = pools
-        self.cycle_A, self.cycle_B, self.identity = cycle_A, cycle_B, identity
+        self.optimizer_G = self.optimizer(self.G_AB, self.G_BA)
+        self.optimizer_D_A, self.optimizer_D_B = self.optimizer(self.D_A), self.optimizer(self.D_B)
 
     def step(self, real_A: torch.Tensor, real_B: torch.Tensor) -> dict[str, float]:
         self.set_rate()
+        self.optimizer_G.zero_grad()
+        identity_A = functional.l1_loss(self.G_BA(real_A), real_A)
+        identity_B = functional.l1_loss(self.G_AB(real_B), real_B)
+        fake_B, fake_A = self.G_AB(real_A), self.G_BA(real_B)
+        gan_AtoB, gan_BtoA = to_real(self.D_B(fake_B)), to_real(self.D_A(fake_A))
+        cycle_A = functional.l1_loss(self.G_BA(fake_B), real_A)
+        cycle_B = functional.l1_loss(self.G_AB(fake_A), real_B)
+        g_total = torch.stack([gan_AtoB, gan_BtoA]).mean()
+        g_total = g_total + 10.0 * torch.stack([cycle_A, cycle_B]).mean()
+        g_total = g_total + 5.0 * torch.stack([identity_A, identity_B]).mean()
+        g_total.backward()
+        self.optimizer_G.step()
+
+        d_A = self.step_discriminator(self.D_A, self.optimizer_D_A, real_A, self.pool_A.query(fake_A))
+        d_B = self.step_discriminator(self.D_B, self.optimizer_D_B, real_B, self.pool_B.query(fake_B))
+        # The program prints the mean; what the two optimizers descend together is the sum.
+        d_total = d_A + d_B
+        return _floats(
+            gan_AtoB=gan_AtoB,
+            gan_BtoA=gan_BtoA,
+            cycle_A=cycle_A,
+            cycle_B=cycle_B,
+            identity_A=identity_A,
+            identity_B=identity_B,
+            discriminator_A=d_A,
+            discriminator_B=d_B,
+            generators=g_total,
+            discriminators=d_total,
+        )
+
+    @staticmethod
+    def step_discriminator(
+        network: nn.Module, optimizer: torch.optim.Optimizer, real: torch.Tensor, shown: torch.Tensor
+    ) -> torch.Tensor:
+        # The gradients that the generators' loss left in this network must not count.
+        optimizer.zero_grad()
+        loss = (to_real(network(real)) + to_fake(network(shown.detach()))) / 2
+        loss.backward()
+        optimizer.step()
+        return loss
+
+
+class OfficialTrainer(Trainer):
+    """The official code: G first, then D on the pool; sums over domains; the identity loss holds on the target."""
+
+    def __init__(self, *args: Any, pools: tuple[ImagePool, ImagePool], weights: Weights, **options: Any):
+        super().__init__(*args, **options)
+        self.pool_A, self.pool_B = pools
+        self.weights = weights
+        self.optimizer_G = self.optimizer(self.G_AB, self.G_BA)
+        self.optimizer_D = self.optimizer(self.D_A, self.D_B)
+
+    def step(self, real_A: torch.Tensor, real_B: torch.Tensor) -> dict[str, float]:
+        self.set_rate()
+        weights = self.weights
         fake_B = self.G_AB(real_A)
         recovered_A = self.G_BA(fake_B)
         fake_A = self.G_BA(real_B)
@@ -128,12 +219,12 @@ class OfficialTrainer(Trainer):
         self.optimizer_G.zero_grad()
         gan_AtoB, gan_BtoA = to_real(self.D_B(fake_B)), to_real(self.D_A(fake_A))
         cycle_A, cycle_B = functional.l1_loss(recovered_A, real_A), functional.l1_loss(recovered_B, real_B)
-        g_total = gan_AtoB + gan_BtoA + self.cycle_A * cycle_A + self.cycle_B * cycle_B
+        g_total = gan_AtoB + gan_BtoA + weights.cycle_A * cycle_A + weights.cycle_B * cycle_B
         identity_A = identity_B = torch.zeros(())
-        if self.identity > 0:
+        if weights.identity > 0:
             identity_A = functional.l1_loss(self.G_BA(real_A), real_A)
             identity_B = functional.l1_loss(self.G_AB(real_B), real_B)
-            g_total = g_total + self.identity * (self.cycle_A * identity_A + self.cycle_B * identity_B)
+            g_total = g_total + weights.identity * (weights.cycle_A * identity_A + weights.cycle_B * identity_B)
         g_total.backward()
         self.optimizer_G.step()
 
@@ -146,21 +237,19 @@ class OfficialTrainer(Trainer):
         d_B.backward()
         d_total = d_A + d_B
         self.optimizer_D.step()
-        return _values(locals())
+        return _floats(
+            gan_AtoB=gan_AtoB,
+            gan_BtoA=gan_BtoA,
+            cycle_A=cycle_A,
+            cycle_B=cycle_B,
+            identity_A=identity_A,
+            identity_B=identity_B,
+            discriminator_A=d_A,
+            discriminator_B=d_B,
+            generators=g_total,
+            discriminators=d_total,
+        )
 
 
-def _values(found: dict[str, object]) -> dict[str, float]:
-    """The losses among a step's local variables, by our names."""
-    names = {
-        "gan_AtoB": "gan_AtoB",
-        "gan_BtoA": "gan_BtoA",
-        "cycle_A": "cycle_A",
-        "cycle_B": "cycle_B",
-        "identity_A": "identity_A",
-        "identity_B": "identity_B",
-        "d_A": "discriminator_A",
-        "d_B": "discriminator_B",
-        "g_total": "generators",
-        "d_total": "discriminators",
-    }
-    return {ours: float(found[theirs].detach()) for theirs, ours in names.items()}  # type: ignore[attr-defined]
+def _floats(**losses: torch.Tensor) -> dict[str, float]:
+    return {name: float(loss.detach()) for name, loss in losses.items()}

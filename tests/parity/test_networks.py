@@ -181,7 +181,7 @@ def compare_discriminators(
     ours: PatchGAN
     key, dtype = jax.random.key(0), jnp.dtype("float64")
     if kind == "pytorch_gan":
-        theirs = reference.SeedDiscriminator(channels, 4)
+        theirs = reference.PyTorchGANDiscriminator(channels, 4)
         ours = PyTorchGANDiscriminator(channels, 4, key=key, dtype=dtype, kernels=kernels)
     else:
         theirs = reference.NLayerDiscriminator(channels, 4, n_layers)
@@ -222,7 +222,7 @@ def test_float32_forward_as_wide_ones_compute(upsample):
 @pytest.mark.parametrize("kind", ["pytorch_gan", "n_layers"])
 def test_float32_discriminator_forward(kind):
     torch.manual_seed(0)
-    make_theirs = reference.SeedDiscriminator if kind == "pytorch_gan" else reference.NLayerDiscriminator
+    make_theirs = reference.PyTorchGANDiscriminator if kind == "pytorch_gan" else reference.NLayerDiscriminator
     make_ours = PyTorchGANDiscriminator if kind == "pytorch_gan" else NLayerDiscriminator
     theirs, ours = make_theirs(3, 16), make_ours(3, 16, key=jax.random.key(0))
     params = from_torch(theirs, nnx.to_pure_dict(nnx.state(ours, nnx.Param)))

@@ -1,0 +1,62 @@
+"""A config as a dictionary for JSON, back from it, and compared with another, field by field."""
+
+import dataclasses
+import typing
+from typing import Any, TypeVar
+
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.errors import UserError
+
+_Config = TypeVar("_Config")
+
+
+def to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Return the config as nested dictionaries that JSON can hold."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: dict[str, Any]) -> TrainConfig:
+    """Return the config that `to_dict` turned into `values`, checked again.
+
+    A field that is missing, because the version that wrote the dictionary did not have it, gets its default: a new
+    field's default must therefore mean what the code did before the field existed.
+
+    Raises:
+        UserError: a field is unknown or its value is not allowed.
+    """
+    return _build(TrainConfig, values, "")
+
+
+def fields(config: TrainConfig) -> dict[str, Any]:
+    """Return every field's value by its dotted name, such as `data.image_size`."""
+
+    def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for name, value in values.items():
+            result |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        return result
+
+    return flat(to_dict(config))
+
+
+def differences(before: TrainConfig, after: TrainConfig) -> list[str]:
+    """List the fields in which two configs differ, each as `name old -> new`."""
+    old, new = fields(before), fields(after)
+    return [f"{name} {old[name]} -> {new[name]}" for name in new if old[name] != new[name]]
+
+
+def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise UserError(
+            f"the config has an unknown field {prefix}{unknown[0]!s}: another version of cyclegan-jax wrote it, or its "
+            "name is misspelled"
+        )
+
+    def built(name: str, value: Any) -> Any:
+        if dataclasses.is_dataclass(hints[name]):
+            return _build(hints[name], value, f"{prefix}{name}.")
+        return tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+
+    return kind(**{name: built(name, value) for name, value in values.items()})
