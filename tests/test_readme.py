@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from cyclegan_jax.config import TrainConfig, fields
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.config_dict import fields
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -124,4 +124,4 @@ def test_help_documents_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_.value.code == 0
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "--data.image-size" in said or "--data.image_size" in said
-    assert "Height and width in pixels of the square crop" in said
+    assert "Height and width in pixels of the square training crop" in said

@@ -154,7 +154,10 @@ def make_reference(recipe: str, config: TrainConfig, kind: str, scripts: dict[st
     if recipe == "simplified":
         return reference.SimplifiedTrainer(*made, **options)
     # A pool reads its script only once it is full.
-    pools = tuple(reference.ImagePool(config.pool_size, iter(scripts[domain][config.pool_size :])) for domain in "AB")
+    pool_A, pool_B = (
+        reference.ImagePool(config.pool_size, iter(scripts[domain][config.pool_size :])) for domain in "AB"
+    )
+    pools = pool_A, pool_B
     if recipe == "pytorch_gan":
         return reference.PyTorchGANTrainer(*made, pools=pools, **options)
     loss = config.loss
