@@ -116,7 +116,7 @@ def plan(config: TrainConfig, chip: str, devices: int, kernels: Kernels) -> jax.
     mesh = make_mesh(devices_of(chip, devices))
     transform = optimizer.adam(config.optimizer)
     networks = cyclegan.define(config, kernels=kernels)
-    step = make_train_step(config, networks, transform, epoch_images=1000, spread=JitCollectives(mesh))
+    step = make_train_step(config, networks, transform, epoch_images=1000, collectives=JitCollectives(mesh))
     current = jax.eval_shape(lambda: state.create(config, transform))
     shape = (config.batch_size, config.data.image_size, config.data.image_size, 3)
     batch = {domain: jax.ShapeDtypeStruct(shape, np.uint8) for domain in "AB"}

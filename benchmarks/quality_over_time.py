@@ -92,7 +92,9 @@ def training(config: TrainConfig, networks: cyclegan.Networks, epoch_images: int
     """Return a fresh state and the program that trains it for `scan` steps per call."""
     transform, mesh = optimizer.adam(config.optimizer), make_mesh()
     program = step_program(
-        lambda collectives: make_train_step(config, networks, transform, epoch_images=epoch_images, spread=collectives),
+        lambda collectives: make_train_step(
+            config, networks, transform, epoch_images=epoch_images, collectives=collectives
+        ),
         config,
         mesh,
         steps=scan,

@@ -44,7 +44,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     epoch_images: int,
-    spread: Collectives | None = None,
+    collectives: Collectives | None = None,
     draw: DrawFunction = image_pool.draw,
 ) -> TrainStep:
     """Return the training step of an experiment: a pure function, to be jitted with its state donated.
@@ -55,10 +55,10 @@ def make_train_step(
         optimizer: a gradient transformation without a learning rate, such as `optimizer.adam(...)`; the generators and
             the discriminators have a state of it each.
         epoch_images: images of the larger domain, for the learning-rate schedule.
-        spread: how the batch lies on the devices; by default, one device holds all of it.
+        collectives: the communication between devices; by default, one device holds the whole batch.
         draw: draws the image pools' random choices; tests replace it by a script.
     """
-    phases = _Phases(config, networks, optimizer, epoch_images, spread if spread is not None else OneDevice(), draw)
+    phases = _Phases(config, networks, optimizer, epoch_images, collectives or OneDevice(), draw)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         with jax.default_matmul_precision(config.precision):
@@ -84,7 +84,7 @@ class _Phases:
     networks: Networks
     optimizer: optax.GradientTransformation
     epoch_images: int
-    spread: Collectives
+    collectives: Collectives
     draw: DrawFunction
 
     def run(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -122,13 +122,13 @@ class _Phases:
         )
         metrics = generators.terms | discriminators.terms | self.changes(generated, real_A, real_B)
         metrics |= {"generators": generators.total, "discriminators": discriminators.total}
-        return new_state, self.spread.mean(metrics) | {"learning_rate": rate}
+        return new_state, self.collectives.mean(metrics) | {"learning_rate": rate}
 
     def generate(self, generators: Params, real_A: Images, real_B: Images, dropout_key: Key[Array, ""]) -> Generated:
         """Translate the batch, translate the results back, and make the identity loss's images (paper, figure 3)."""
         loss, dropout = self.config.loss, self.config.generator.dropout > 0
         # A key for each image, by the image's place in the global batch: the same on any number of devices.
-        image_keys = _fold_in_each(dropout_key, self.spread.indices(len(real_A))) if dropout else None
+        image_keys = _fold_in_each(dropout_key, self.collectives.indices(len(real_A))) if dropout else None
         recomputed = Recomputed() if self.config.remat else None
 
         def translate(direction: Direction, images: Images, passed: str) -> Images:
@@ -163,9 +163,9 @@ class _Phases:
         if pool is None:
             return fakes, None
         # Every device holds the whole pool and shows it the global batch, so that the pools stay equal.
-        global_fakes = self.spread.gather(fakes)
+        global_fakes = self.collectives.gather(fakes)
         pool, shown = image_pool.query(pool, global_fakes, self.draw(key, len(global_fakes), len(pool.images)))
-        return self.spread.own_part(shown), pool
+        return self.collectives.own_part(shown), pool
 
     def update_discriminators(
         self, state: TrainState, images_A: tuple[Images, Images], images_B: tuple[Images, Images], rate: jax.Array
@@ -209,7 +209,7 @@ class _Phases:
 
     def descend(self, grads: Params, optimizer_state: Any, params: Params, rate: jax.Array) -> tuple[Params, Any]:
         """Average the gradients over the devices and take an optimizer step at the learning rate `rate`."""
-        updates, optimizer_state = self.optimizer.update(self.spread.mean(grads), optimizer_state, params)
+        updates, optimizer_state = self.optimizer.update(self.collectives.mean(grads), optimizer_state, params)
         params = jax.tree.map(lambda param, update: param - rate.astype(param.dtype) * update, params, updates)
         return params, optimizer_state
 

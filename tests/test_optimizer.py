@@ -1,4 +1,4 @@
-"""The schedule's epochs, factors and end."""
+"""The learning rate's epochs, decay factors and end."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def factors(config: OptimizerConfig, steps: list[int], batch_size: int = 1, epoc
     return [float(rate) / config.learning_rate for rate in rates]
 
 
-def test_official_decay_starts_within_its_first_epoch():
+def test_official_decay_starts_within_its_first_epoch() -> None:
     config = OptimizerConfig(constant_epochs=2, decay_epochs=3, schedule="official")
     # Epochs 0 to 4, then past the end.
     assert factors(config, [0, 19, 20, 30, 40, 49, 50, 10_000]) == pytest.approx(
@@ -20,26 +20,26 @@ def test_official_decay_starts_within_its_first_epoch():
     )
 
 
-def test_pytorch_gan_decay_starts_an_epoch_later():
+def test_pytorch_gan_decay_starts_an_epoch_later() -> None:
     config = OptimizerConfig(constant_epochs=2, decay_epochs=3, schedule="pytorch_gan")
     assert factors(config, [0, 20, 29, 30, 40, 50]) == pytest.approx([1, 1, 1, 2 / 3, 1 / 3, 1 / 3])
 
 
-def test_epochs_count_images_and_not_steps():
+def test_epochs_count_images_and_not_steps() -> None:
     config = OptimizerConfig(constant_epochs=1, decay_epochs=1, schedule="official")
     for batch_size in (1, 2, 4, 8):
         seen = [step * batch_size for step in range(40)]
         assert factors(config, list(range(40)), batch_size, 16) == pytest.approx([1 if n < 16 else 0.5 for n in seen])
-    # A batch that does not divide the epoch: 3 images a step, 10 an epoch, so that step 4 begins with image 12.
+    # A batch that does not divide the epoch: 3 images per step, 10 per epoch, so step 4 begins with image 12.
     assert factors(config, [3, 4], 3, 10) == pytest.approx([1, 0.5])
 
 
-def test_long_runs_do_not_overflow():
+def test_long_runs_do_not_overflow() -> None:
     config = OptimizerConfig(constant_epochs=100_000, decay_epochs=100_000)
     assert factors(config, [2**30], batch_size=64, epoch_images=2_000_000) == pytest.approx([1.0])
 
 
-def test_no_decay_epochs_keeps_the_rate():
+def test_no_decay_epochs_keeps_the_rate() -> None:
     for schedule in ("official", "pytorch_gan"):
         config = OptimizerConfig(constant_epochs=2, decay_epochs=0, schedule=schedule)
         assert np.allclose(factors(config, [0, 15, 25, 500]), 1)

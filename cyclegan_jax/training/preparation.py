@@ -139,7 +139,9 @@ def _step_programs(
     mesh: Mesh,
 ) -> Callable[[int], StepProgram]:
     return lambda steps: step_program(
-        lambda collectives: make_train_step(config, networks, optimizer, epoch_images=epoch_images, spread=collectives),
+        lambda collectives: make_train_step(
+            config, networks, optimizer, epoch_images=epoch_images, collectives=collectives
+        ),
         config,
         mesh,
         steps=steps,

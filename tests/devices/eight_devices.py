@@ -40,7 +40,7 @@ def run(
     train_state = jax.jit(lambda: state.create(config, transform), out_shardings=replicated(mesh))()
     program = step_program(
         lambda collectives: make_train_step(
-            config, networks, transform, epoch_images=16, spread=mistaken or collectives
+            config, networks, transform, epoch_images=16, collectives=mistaken or collectives
         ),
         config,
         mesh,

@@ -67,7 +67,7 @@ def test_a_step_is_traced_and_compiled_once(parallel: str, monkeypatch: pytest.M
     traces: list[str] = []
 
     def make_step(collectives: Collectives) -> Any:
-        step = make_train_step(config, cyclegan.define(config), transform, epoch_images=4, spread=collectives)
+        step = make_train_step(config, cyclegan.define(config), transform, epoch_images=4, collectives=collectives)
 
         def traced(train_state: Any, batch: Any) -> Any:
             traces.append(parallel)

@@ -1,6 +1,6 @@
-"""What the parity tests share."""
+"""Settings for all parity tests."""
 
 import torch
 
-# On one thread: at these sizes PyTorch's threads only wait for each other, for minutes on a busy machine.
+# At these sizes, several PyTorch threads mostly wait for each other, for minutes on a busy machine.
 torch.set_num_threads(1)

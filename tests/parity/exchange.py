@@ -1,4 +1,4 @@
-"""Carry weights and gradients from the PyTorch reference to this package's layout, and compare the two."""
+"""Conversion of weights and gradients from the PyTorch reference to this package's layout, and their comparison."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,23 +8,23 @@ import numpy as np
 import torch
 from torch import nn
 
-# In the order in which the images pass through; `blocks` and `convs` stand for all their members.
+# The order in which the images pass through; `blocks` and `convs` stand for all their members.
 GENERATOR_ORDER = ("stem", "down", "blocks", "up", "head")
 DISCRIMINATOR_ORDER = ("convs", "head")
 
 
 def convolutions(module: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
-    """The convolutions of a PyTorch network, in order."""
+    """Return the convolutions of a PyTorch network, in order."""
     return [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
 
 
 def from_torch(module: nn.Module, like: Any, *, grad: bool = False) -> Any:
-    """The weights, or their gradients, of a PyTorch network as the parameters of ours.
+    """Return the weights of a PyTorch network, or their gradients, in the layout of our parameters.
 
     Args:
         module: the PyTorch network.
-        like: parameters of the same network here, for their structure and shapes.
-        grad: take the gradients.
+        like: parameters of our network of the same kind, for their structure and shapes.
+        grad: return the gradients.
     """
     layers = convolutions(module)
     order = GENERATOR_ORDER if "stem" in like else DISCRIMINATOR_ORDER
@@ -63,12 +63,12 @@ def _numpy(parameter: torch.Tensor | None, grad: bool) -> np.ndarray:
 
 
 def nchw(images: np.ndarray) -> torch.Tensor:
-    """NHWC images as a PyTorch batch."""
+    """Convert (N, H, W, C) images to a PyTorch batch (N, C, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
 
 
 def nhwc(images: torch.Tensor) -> np.ndarray:
-    """A PyTorch batch as NHWC images."""
+    """Convert a PyTorch batch (N, C, H, W) to (N, H, W, C) images."""
     return np.moveaxis(images.detach().numpy(), 1, -1)
 
 

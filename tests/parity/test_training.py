@@ -14,8 +14,8 @@ from jaxtyping import Array, Key
 from cyclegan_jax import image_pool, optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, TrainConfig
 from cyclegan_jax.image_pool import Draws
-from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import cyclegan
+from cyclegan_jax.networks.cyclegan import Networks
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Batch, Metrics, make_train_step
 from tests.helpers.kernels import AS_WIDE, ON_GPU
@@ -27,7 +27,8 @@ RECIPES = {"paper": recipes.paper, "pytorch_gan": recipes.pytorch_gan, "simplifi
 STEPS = 10
 EPOCH_IMAGES = 2
 KERNELS = {"paper": ON_GPU, "pytorch_gan": ON_GPU, "simplified": AS_WIDE}
-"""The forms in the steps of plain descent, where a wrong scale of a gradient shows; Adam hides it."""
+"""The kernels for the steps of plain descent, where a wrong scale of a gradient shows; Adam, which hides it, takes the
+kernels of the platform."""
 
 Script = list[tuple[bool, int]]
 """For each image, in order: whether a full pool swaps it, and for which stored one."""
@@ -72,7 +73,8 @@ def test_ten_steps_in_lockstep(recipe: str, kind: str) -> None:
     theirs = make_reference(recipe, config, kind, scripts)
     transform = optimizer.adam(config.optimizer) if kind == "adam" else optax.identity()
     ours = with_weights_of(theirs, jax.jit(lambda: state.create(config, transform))())
-    one_step = scripted_step(config, transform, KERNELS[recipe] if kind == "sgd" else None)
+    definitions = cyclegan.define(config, kernels=KERNELS[recipe] if kind == "sgd" else None)
+    one_step = scripted_step(config, definitions, transform)
     for step in range(STEPS):
         real_A, real_B = batches[step]
         expected = theirs.step(nchw(real_A), nchw(real_B))
@@ -118,9 +120,8 @@ def as_draws(script: Script) -> Draws:
     return Draws(jnp.array([swap for swap, _ in script]), jnp.array([place for _, place in script], jnp.int32))
 
 
-def scripted_step(config: TrainConfig, transform: optax.GradientTransformation, kernels: Kernels | None) -> Any:
+def scripted_step(config: TrainConfig, definitions: Networks, transform: optax.GradientTransformation) -> Any:
     """Our compiled training step, whose third argument is the draws of pool A and of pool B."""
-    definitions = cyclegan.define(config, kernels=kernels)
 
     def one_step(current: TrainState, batch: Batch, draws: tuple[Draws, Draws]) -> tuple[TrainState, Metrics]:
         # The step asks for A's draws first. It is traced once, so the draws must come from an argument.
@@ -153,8 +154,10 @@ def make_reference(recipe: str, config: TrainConfig, kind: str, scripts: dict[st
     if recipe == "simplified":
         return reference.SimplifiedTrainer(*made, **options)
     # A pool reads its script only once it is full.
-    size = config.pool_size
-    pools = reference.ImagePool(size, iter(scripts["A"][size:])), reference.ImagePool(size, iter(scripts["B"][size:]))
+    pool_A, pool_B = (
+        reference.ImagePool(config.pool_size, iter(scripts[domain][config.pool_size :])) for domain in "AB"
+    )
+    pools = pool_A, pool_B
     if recipe == "pytorch_gan":
         return reference.PyTorchGANTrainer(*made, pools=pools, **options)
     loss = config.loss
