@@ -93,7 +93,7 @@ def test_skip_existing_translates_only_the_rest(run, odd, tmp_path, capsys):
     command = ["translate", "--run", str(run), "--input", str(odd), "--output", str(out), "--skip_existing"]
     assert cli.main(command) == 0
     first, last = capsys.readouterr().out.splitlines()
-    assert first == "2 of 5 are there already"
+    assert first == "2 of 5 images are translated already"
     assert last.startswith("3 translated, 0 skipped, ")
     assert (out / "gray.png").read_bytes() == b"made before"
     assert opened(out / "deeper" / "scan.png").size == (24, 21)
