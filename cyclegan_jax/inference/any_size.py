@@ -24,13 +24,15 @@ from cyclegan_jax.config import GeneratorConfig
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import apply
-from cyclegan_jax.kernels.instance_norm import Statistics
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.frame import Corner, GivenStatistics, RecordingStatistics
 from cyclegan_jax.networks.generator import ResNetGenerator
 
 FloatImage = Float[np.ndarray, "_ _ _"]
 """(H, W, C) in [-1, 1]; every image may have another size."""
+
+LayerStatistics = list[tuple[Float[Array, "1 1 1 _"], Float[Array, "1 1 1 _"]]]
+"""Mean and variance of each channel, for each instance norm of a generator in the order of the layers."""
 
 OVERVIEW: Final = 2048
 """Images with a longer side are translated in tiles; their statistics come from a pass at this size."""
@@ -146,7 +148,7 @@ class AnySize:
         assert result is not None
         return result
 
-    def _overview_statistics(self, image: FloatImage) -> list[Statistics]:
+    def _overview_statistics(self, image: FloatImage) -> LayerStatistics:
         """The instance norms' means and variances over the whole image, scaled down to `OVERVIEW`."""
         height, width = image.shape[:2]
         overview = image
@@ -174,7 +176,7 @@ def _record_statistics(
     images: Float[Array, "N H W C"],
     heights: Int32[Array, " N"],
     widths: Int32[Array, " N"],
-) -> list[Statistics]:
+) -> LayerStatistics:
     frame = RecordingStatistics(Corner(images.shape[1], heights, widths))
     translate(params, images, frame=frame)
     return frame.recorded
@@ -186,7 +188,7 @@ def _translate_with_statistics(
     images: Float[Array, "N H W C"],
     heights: Int32[Array, " N"],
     widths: Int32[Array, " N"],
-    statistics: list[Statistics],
+    statistics: LayerStatistics,
 ) -> Float[Array, "N H W D"]:
     return translate(params, images, frame=GivenStatistics(Corner(images.shape[1], heights, widths), iter(statistics)))
 

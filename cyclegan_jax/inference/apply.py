@@ -1,7 +1,6 @@
 """Applying a generator outside training: the precision and the dtypes that every caller shares.
 
-The sampler, `Generator`, images of any size and the evaluation all translate through `translate`, so they agree to the
-last bit for the same shapes.
+The sampler of training, `Generator`, images of any size and the evaluation all apply generators through this module.
 """
 
 from typing import Any
@@ -35,6 +34,9 @@ def translate(
 ) -> Float[Array, "N H W D"]:
     """Apply a generator; works under `jax.jit`.
 
+    Compiled, the output of a bfloat16 network can have more precision than bfloat16: XLA skips the rounding in front of
+    the conversion to float32.
+
     Args:
         definition: `Networks.generators[direction]`.
         params: the generator's parameters; its weights or their moving average.
@@ -45,10 +47,26 @@ def translate(
     Returns:
         Images of the other domain in [-1, 1]; float32, or float64 where the network computes in it.
     """
+    return widen(in_own_dtype(definition, params, images, precision, frame=frame))
+
+
+def in_own_dtype(
+    definition: nnx.GraphDef[ResNetGenerator],
+    params: Params,
+    images: Float[Array, "N H W C"],
+    precision: str,
+    *,
+    frame: Frame | None = None,
+) -> Float[Array, "N H W D"]:
+    """`translate`, but with the output in the dtype that the network computes in."""
     generator = nnx.merge(definition, params)
     with jax.default_matmul_precision(precision):
-        output = generator(images) if frame is None else generator(images, frame=frame)
-    return output.astype(jnp.promote_types(output.dtype, jnp.float32))
+        return generator(images) if frame is None else generator(images, frame=frame)
+
+
+def widen(images: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Convert bfloat16 to float32; wider dtypes stay."""
+    return images.astype(jnp.promote_types(images.dtype, jnp.float32))
 
 
 def there_and_back(

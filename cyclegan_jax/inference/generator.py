@@ -47,7 +47,7 @@ class Generator:
 
     @cached_property
     def _apply(self) -> Any:
-        return jax.jit(partial(apply.translate, self.graphdef, precision=self.config.precision))
+        return jax.jit(partial(apply.in_own_dtype, self.graphdef, precision=self.config.precision))
 
     def __call__(self, images: Array | np.ndarray) -> Float[Array, "N H W D"]:
         """Translate images; a program is compiled once for each shape.
@@ -66,7 +66,8 @@ class Generator:
                 f"a generator takes float images in [-1, 1], but was given {images.dtype}: for uint8 images call "
                 ".translate_uint8(images)"
             )
-        return self._apply(self.params, images)
+        # Outside of the compiled program, so that a bfloat16 network's output is rounded to bfloat16.
+        return apply.widen(self._apply(self.params, images))
 
     @cached_property
     def _any_size(self) -> AnySize:

@@ -1,4 +1,4 @@
-"""What a run may change when it goes on."""
+"""Which config fields a resumed run may change."""
 
 import dataclasses
 from typing import Any
@@ -53,37 +53,37 @@ REFUSED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_harmless_changes_are_told(name):
+def test_allowed_changes_are_listed(name):
     config = tiny_config(ema_decay=0.5)
-    (told,) = config_changes.check(config, changed(config, name, ALLOWED[name]), "runs/x")
-    assert told.startswith(f"{name} ")
-    assert told.endswith(f" -> {ALLOWED[name]}")
+    (change,) = config_changes.check(config, changed(config, name, ALLOWED[name]), "runs/x")
+    assert change.startswith(f"{name} ")
+    assert change.endswith(f" -> {ALLOWED[name]}")
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_a_run_keeps_is_named(name):
+def test_other_changes_are_errors(name):
     config = changed(tiny_config(), "data.load_size", 40)
     with pytest.raises(UserError, match=rf"runs/x holds a run .*\({name} .* -> .*--init_from=runs/x"):
         config_changes.check(config, changed(config, name, REFUSED[name]), "runs/x")
 
 
-def test_channels_are_kept():
+def test_all_refused_changes_are_in_one_message():
     config = tiny_config()
     with pytest.raises(UserError, match=r"data\.channels_A 3 -> 1, data\.channels_B 3 -> 1"):
         config_changes.check(config, changed(changed(config, "data.channels_A", 1), "data.channels_B", 1), "runs/x")
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.0, 0.9), (0.9, 0.0)])
-def test_an_average_is_not_switched(before, after):
+def test_an_average_cannot_be_switched_on_or_off(before, after):
     with pytest.raises(UserError, match=f"ema_decay {before} -> {after}"):
         config_changes.check(tiny_config(ema_decay=before), tiny_config(ema_decay=after), "runs/x")
 
 
-def test_a_fine_tuned_run_goes_on_with_or_without_its_flag():
+def test_a_fine_tuned_run_resumes_with_or_without_init_from():
     config = tiny_config(init_from="runs/first")
     assert config_changes.check(config, config, "runs/x") == []
     assert config_changes.check(config, tiny_config(), "runs/x") == []
 
 
-def test_nothing_changed_nothing_told():
+def test_an_unchanged_config_lists_nothing():
     assert config_changes.check(tiny_config(), tiny_config(), "runs/x") == []

@@ -1,4 +1,4 @@
-"""New runs from another run's weights."""
+"""Starting a new run from another run's weights."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ def fresh(config: TrainConfig) -> state.TrainState:
 
 
 def saved_run(folder: Path, config: TrainConfig) -> state.TrainState:
-    """A run at step 3, with weights that no fresh state has."""
+    """Save a run at step 3, with weights that differ from all initial ones, and return its state."""
     old = jax.tree.map(lambda leaf: leaf + 1, fresh(config))._replace(step=jax.numpy.int32(3))
     if old.ema is not None:
         old = old._replace(ema=jax.tree.map(lambda leaf: leaf + 1, old.ema))
@@ -33,7 +33,7 @@ def same(one: object, other: object) -> bool:
     return all(map(np.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))
 
 
-def test_networks_are_taken_and_the_rest_begins_anew(tmp_path, log_lines):
+def test_networks_are_copied_and_the_rest_is_new(tmp_path, log_lines):
     config = tiny_config(ema_decay=0.5)
     old = saved_run(tmp_path, config)
     new = fine_tuning.start_from(tmp_path, fresh(config))
@@ -46,7 +46,7 @@ def test_networks_are_taken_and_the_rest_begins_anew(tmp_path, log_lines):
     assert log_lines == [f"starting from the weights of {tmp_path} at step 3: {number} of {number} arrays"]
 
 
-def test_a_checkpoint_may_be_named_by_its_folder(tmp_path, log_lines):
+def test_the_folder_of_a_checkpoint_can_be_given(tmp_path, log_lines):
     config = tiny_config()
     saved_run(tmp_path, config)
     folder = tmp_path / "checkpoints" / "3"
@@ -54,13 +54,13 @@ def test_a_checkpoint_may_be_named_by_its_folder(tmp_path, log_lines):
     assert log_lines[0].startswith(f"starting from the weights of {folder} at step 3: ")
 
 
-def test_without_an_old_average_the_new_one_starts_from_the_weights(tmp_path):
+def test_a_new_average_starts_from_the_weights(tmp_path):
     old = saved_run(tmp_path, tiny_config())
     new = fine_tuning.start_from(tmp_path, fresh(tiny_config(ema_decay=0.5)))
     assert same(new.ema, old.generators)
 
 
-def test_what_does_not_fit_is_named_and_fresh(tmp_path, log_lines):
+def test_arrays_that_do_not_fit_are_logged_and_new(tmp_path, log_lines):
     config = tiny_config()
     old = saved_run(tmp_path, config)
     gray = dataclasses.replace(config, data=dataclasses.replace(config.data, channels_A=1))
@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_named_and_fresh(tmp_path, log_lines):
     assert any(map(np.array_equal, first, jax.tree.leaves(fresh(deeper).discriminators["A"])))
 
 
-def test_another_type_is_converted(tmp_path):
+def test_another_dtype_is_converted(tmp_path):
     old = saved_run(tmp_path, tiny_config())
     with jax.enable_x64(True):
         new = fine_tuning.start_from(tmp_path, fresh(tiny_config(dtype="float64")))
@@ -87,7 +87,7 @@ def test_another_type_is_converted(tmp_path):
     assert same(new.generators, old.generators)
 
 
-def test_a_folder_that_is_no_run_or_of_which_nothing_fits(tmp_path):
+def test_no_run_and_nothing_that_fits_are_errors(tmp_path):
     with pytest.raises(UserError, match="has no checkpoints"):
         fine_tuning.start_from(tmp_path, fresh(tiny_config()))
     saved_run(tmp_path, tiny_config())

@@ -1,4 +1,4 @@
-"""Images of several sizes, there and back: the same as one by one, and measured against what they are compared with."""
+"""Test images of several sizes there and back: results and measures equal those of single images."""
 
 import jax
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from cyclegan_jax.config import GeneratorConfig
 from cyclegan_jax.data import images as images_lib
-from cyclegan_jax.evaluation import round_trip as translation
+from cyclegan_jax.evaluation import round_trip
 from cyclegan_jax.evaluation.round_trip import Translator
 from cyclegan_jax.networks import cyclegan
 from tests.conftest import tiny_config
@@ -22,7 +22,7 @@ def made():
     params = cyclegan.initialize(CONFIG, jax.random.key(0))["generators"]
     params = jax.tree.map(lambda leaf: 10 * leaf, params)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(translation, "BATCH", 2)
+        patch.setattr(round_trip, "BATCH", 2)
         found = Translator(CONFIG)(params, "B", images, keep_cycled=(1, 3))
     return images, params, found
 
@@ -36,7 +36,7 @@ def there_and_back(params, image):
     return (fake[0] + 1) / 2, (back[0] + 1) / 2
 
 
-def test_outputs_and_measures_are_those_of_single_images(made):
+def test_outputs_and_measures_equal_those_of_single_images(made):
     images, params, found = made
     colour = np.concatenate([image.reshape(-1, 3) for image in images]).mean(axis=0) / 255
     others = {0: 3, 2: 0, 3: 2}
@@ -65,8 +65,8 @@ def test_outputs_and_measures_are_those_of_single_images(made):
     assert not np.isnan(found.measures["cycle/ssim"]).any()
 
 
-def test_domains_of_other_channels_and_kinds():
-    """Gray floats to RGB: there is no change to measure, and the rest stands."""
+def test_domains_with_different_channels():
+    """From gray floats to RGB: the change cannot be measured, everything else can."""
     base = tiny_config()
     data = base.data.__class__(image_size=24, channels_A=1, range_A=(0, 1))
     config = tiny_config(data=data, generator=CONFIG.generator)
@@ -75,5 +75,5 @@ def test_domains_of_other_channels_and_kinds():
     found = Translator(config)(params, "A", images)
     assert found.outputs[0].shape == (12, 12, 3)
     assert "cycle/change" not in found.measures
-    # The mean is 0.25, half of it in [0, 1].
+    # The mean of the inputs is 0.25 in [-1, 1]; each differs from it by 0.75, which is 0.375 in [0, 1].
     np.testing.assert_allclose(found.measures["mean_colour/l1"], [0.375, 0.375], rtol=1e-6)

@@ -23,7 +23,7 @@ from cyclegan_jax.inference import generator as inference
 from tests.faults.summary import SUMMARY
 from tests.helpers.logs import logged
 
-# When one array cannot be read Orbax leaves, and TensorStore's other threads find nobody to tell: noise, in any thread.
+# When one array cannot be read, Orbax closes its event loop, and TensorStore's other threads then fail to report to it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 CONFIG = TrainConfig(
@@ -36,7 +36,7 @@ CONFIG = TrainConfig(
 
 
 def at_step(step: int) -> state.TrainState:
-    """A state with numbers of its own in every array."""
+    """A state whose arrays are random and differ from those of every other step."""
     rng = np.random.default_rng(step)
     blank = state.create(CONFIG, optimizer.adam(CONFIG.optimizer))
 
@@ -58,13 +58,13 @@ def whole(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(whole, tmp_path) -> Path:
-    """A copy of it to be damaged, in another place: work directories can be moved."""
+    """A copy of the run to damage, in another folder: work directories can be moved."""
     return Path(shutil.copytree(whole, tmp_path / "moved"))
 
 
 def restored(run: Path) -> tuple[Restored | None, list[str]]:
-    with logged() as said, CheckpointWriter(run, CONFIG):
-        return restore_newest(run, CONFIG, at_step(0)), said
+    with logged() as warnings, CheckpointWriter(run, CONFIG):
+        return restore_newest(run, CONFIG, at_step(0)), warnings
 
 
 def equal(found: Restored | None, step: int) -> bool:
@@ -74,9 +74,9 @@ def equal(found: Restored | None, step: int) -> bool:
 
 
 def damage(folder: Path, rng: random.Random) -> str:
-    """Flip a bit of a byte, or cut a file, anywhere in a checkpoint; by size, as an accident would choose."""
+    """Flip one bit or truncate one file anywhere in a checkpoint, and return what was done."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.stat().st_size)
-    # Every other time any file is as likely, or small ones would hardly be met.
+    # An accident hits large files more often. Half of the time all files are equally likely, to test small ones too.
     file = rng.choices(files, [f.stat().st_size for f in files] if rng.random() < 0.5 else None)[0]
     content = bytearray(file.read_bytes())
     place = rng.randrange(len(content))
@@ -90,15 +90,15 @@ def damage(folder: Path, rng: random.Random) -> str:
 
 def one_damage(run: Path, seed: int) -> None:
     what = damage(run / "checkpoints" / "8", random.Random(seed))
-    found, said = restored(run)
+    found, warnings = restored(run)
     SUMMARY.damaged += 1
-    if said:
+    if warnings:
         SUMMARY.detected += 1
         assert equal(found, 4), what
-        assert "damaged" in said[0], what
-        assert "resuming from step 4 instead" in said[0], what
+        assert "damaged" in warnings[0], what
+        assert "resuming from step 4 instead" in warnings[0], what
     else:
-        # The type of a handler, a time, a place that nothing reads.
+        # Something that loading does not use: the name of a handler, a time, padding.
         assert equal(found, 8), what
         SUMMARY.harmless += 1
 
@@ -110,12 +110,12 @@ def test_no_damage_is_loaded(run, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1000, 1250))
-def test_two_hundred_and_fifty_damages(run, seed):
+def test_no_damage_is_loaded_in_250_more_cases(run, seed):
     one_damage(run, seed)
 
 
 def flip_array(folder: Path) -> None:
-    """A bit in the middle of the largest file, where arrays are."""
+    """Flip a bit in the middle of the largest file, which holds arrays."""
     file = max((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -123,7 +123,7 @@ def flip_array(folder: Path) -> None:
 
 
 def test_orbax_alone_does_not_see_a_flipped_bit(run):
-    """The control: without the checksums the damage is loaded, so that it is they which find it."""
+    """The control experiment: without the checksums the damaged array is loaded without an error."""
     folder = run / "checkpoints" / "8"
     flip_array(folder)
     like = {
@@ -137,26 +137,26 @@ def test_orbax_alone_does_not_see_a_flipped_bit(run):
         on_disk.load(folder, like, on_disk.read_metadata(folder))
 
 
-def test_whole_checkpoints_are_loaded_without_a_word(run):
-    found, said = restored(run)
+def test_whole_checkpoints_are_loaded_without_a_warning(run):
+    found, warnings = restored(run)
     assert equal(found, 8)
-    assert said == []
+    assert warnings == []
 
 
-def test_the_damaged_one_is_set_aside_and_its_step_is_saved_anew(run):
+def test_a_damaged_checkpoint_is_set_aside_and_saved_again(run):
     flip_array(run / "checkpoints" / "8")
     restored(run)
     assert folders.steps(run) == [4]
     assert (run / "checkpoints" / "8.set-aside").is_dir()
     with CheckpointWriter(run, CONFIG) as opened:
         opened.save(at_step(8), {"pairs": 8})
-    found, said = restored(run)
+    found, warnings = restored(run)
     assert equal(found, 8)
-    assert said == []
+    assert warnings == []
 
 
-def test_with_all_damaged_the_run_is_not_started_anew(run):
-    """Silently beginning at step 0 in the same folder would lose what could still be brought back."""
+def test_a_run_with_only_damaged_checkpoints_fails(run):
+    """Starting at step 0 in the same folder would overwrite what a backup could still complete."""
     for step in ("4", "8"):
         flip_array(run / "checkpoints" / step)
     with pytest.raises(UserError, match=r"8 is damaged .*none before it is whole.*--workdir"):
@@ -164,7 +164,7 @@ def test_with_all_damaged_the_run_is_not_started_anew(run):
     assert folders.steps(run) == [4, 8]
 
 
-def test_empty_and_foreign_folders_are_no_checkpoints(run):
+def test_empty_and_foreign_folders_are_not_checkpoints(run):
     folder = run / "checkpoints"
     (folder / "9").mkdir()
     (folder / "12").mkdir()
@@ -173,10 +173,10 @@ def test_empty_and_foreign_folders_are_no_checkpoints(run):
     (folder / "10.orbax-checkpoint-tmp").mkdir()
     (folder / "3.deleted").mkdir()
     assert folders.steps_in(folder) == [4, 8]
-    found, said = restored(run)
+    found, warnings = restored(run)
     assert equal(found, 8)
-    assert said == []
-    # What killed processes leave is cleared away; what is somebody's stays, even where a save needs the name.
+    assert warnings == []
+    # Leftovers of killed processes are deleted. Somebody's files are kept, even where a save needs their name.
     assert sorted(path.name for path in folder.iterdir()) == ["007", "12", "4", "8", "9"]
     with CheckpointWriter(run, CONFIG) as opened:
         opened.save(at_step(12), {"pairs": 12})
@@ -184,31 +184,31 @@ def test_empty_and_foreign_folders_are_no_checkpoints(run):
     assert (folder / "12.set-aside" / "notes.txt").read_text() == "somebody's"
 
 
-def test_a_checkpoint_of_before_the_checksums_is_loaded(run):
+def test_a_checkpoint_without_checksums_is_loaded(run):
     for step in ("4", "8"):
         file = run / "checkpoints" / step / "_CHECKPOINT_METADATA"
         values = json.loads(file.read_text())
         for name in ("arrays", "checksum"):
             del values["custom_metadata"][name]
         file.write_text(json.dumps(values))
-    found, said = restored(run)
+    found, warnings = restored(run)
     assert equal(found, 8)
-    assert said == []
+    assert warnings == []
     assert [health.words for health in checkpoint_health.examine(run)] == ["readable; without checksums"] * 2
 
 
-def test_a_changed_number_in_the_metadata_is_found(run):
-    """It is JSON, and would be read without a word: the place in the data, or a width."""
+def test_a_changed_number_in_the_metadata_is_detected(run):
+    """The metadata is JSON, which parses just as well with another data position or network width."""
     file = run / "checkpoints" / "8" / "_CHECKPOINT_METADATA"
     text = file.read_text()
     assert '"pairs": 8' in text
     file.write_text(text.replace('"pairs": 8', '"pairs": 9'))
-    found, said = restored(run)
+    found, warnings = restored(run)
     assert equal(found, 4)
-    assert "_CHECKPOINT_METADATA is not what was written" in said[0]
+    assert "_CHECKPOINT_METADATA is not what was written" in warnings[0]
 
 
-def test_loading_a_generator_names_the_damage_and_the_other_steps(run):
+def test_load_generator_reports_damage_and_the_other_steps(run):
     for file in (run / "checkpoints" / "8" / "state").rglob("d/*"):
         file.write_bytes(b"")
     with pytest.raises(UserError, match=r"8 is damaged \(.*cannot be read.*: name another step \(4\)"):
@@ -216,20 +216,20 @@ def test_loading_a_generator_names_the_damage_and_the_other_steps(run):
     assert inference.load_generator(run, "AtoB", step=4).step == 4
 
 
-def test_the_best_by_a_score_outlives_newer_ones(run):
+def test_the_best_checkpoint_by_a_score_is_kept(run):
     scores.record_score(run, 4, "fid", 20.0, better="lower")
     scores.record_score(run, 8, "fid", 30.0, better="lower")
     with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=2)) as opened:
         for step in (9, 10, 11):
             opened.save(at_step(step), {"pairs": step})
     assert folders.steps(run) == [4, 10, 11]
-    # The other sense of the same metric, a step that is not there, and a value that is no number.
+    # The same metric with the other `better`, a step that does not exist, and a value that is not finite.
     for step, value, better in ((4, 1.0, "higher"), (8, 1.0, "lower"), (4, float("nan"), "lower")):
         with pytest.raises(UserError):
             scores.record_score(run, step, "fid", value, better=better)
 
 
-def test_broken_scores_delete_nothing_and_say_so_where_they_are_read(run):
+def test_with_broken_scores_nothing_is_deleted(run):
     (run / "scores.json").write_text("{")
     with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=1)) as opened:
         opened.save(at_step(9), {"pairs": 9})
@@ -238,7 +238,7 @@ def test_broken_scores_delete_nothing_and_say_so_where_they_are_read(run):
         checkpoint_health.examine(run)
 
 
-def test_the_command_lists_health(run, capsys, monkeypatch):
+def test_the_checkpoints_command_lists_health(run, capsys, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     scores.record_score(run, 4, "fid", 20.5, better="lower")
     scores.record_score(run, 8, "fid", 30.25, better="lower")

@@ -1,4 +1,4 @@
-"""Images of any size: each as if it were alone, and tiles as if they were the whole."""
+"""Images of any size: each is translated as if alone, and tiles as the whole image."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ CONFIG = GeneratorConfig(blocks=1, width=4)
 def make(
     config: GeneratorConfig = CONFIG, dtype: str = "float64"
 ) -> tuple[AnySize, Callable[[np.ndarray], np.ndarray]]:
-    """A generator with random weights and biases, for any size and as it is; zero biases would hide borders."""
+    """A random generator as `AnySize` and as a plain function; zero biases would hide errors at the borders."""
     shapes = nnx.eval_shape(lambda: ResNetGenerator(config, 3, 3, key=jax.random.key(0), dtype=jnp.dtype(dtype)))
     graphdef = nnx.graphdef(shapes)
     rng = np.random.default_rng(0)
@@ -38,14 +38,14 @@ def noise(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("upsample", ["transposed", "resize"])
-def test_images_of_many_sizes_are_translated_as_if_alone(upsample):
+def test_images_in_one_batch_are_translated_as_if_alone(upsample):
     translate, network = make(GeneratorConfig(blocks=1, width=4, upsample=upsample))
     sizes = [(32, 32), (24, 28), (8, 8), (32, 32)]
     outputs = translate([noise(*size) for size in sizes], batch_size=4)
     for size, output in zip(sizes, outputs, strict=True):
         alone = network(noise(*size))
         np.testing.assert_allclose(output, alone, atol=1e-12)
-    # What the comparison can see: the array's own borders in place of the image's.
+    # The error that this comparison detects: borders at the array's edge instead of the image's.
     canvas = np.zeros((32, 32, 3))
     canvas[:24, :28] = noise(24, 28)
     assert np.abs(network(canvas)[:24, :28] - outputs[1]).max() > 0.01
@@ -58,7 +58,7 @@ def test_other_sizes_are_padded_by_mirroring_and_cropped():
     (output,) = translate([image])
     padded = np.pad(image, ((0, 3), (0, 2), (0, 0)), mode="reflect")
     np.testing.assert_allclose(output, network(padded)[:21, :30], atol=1e-12)
-    # Too small to be mirrored: the edge is repeated.
+    # An image too small to be mirrored: its edge is repeated.
     (dot,) = translate([noise(1, 3)])
     edge = np.pad(noise(1, 3), ((0, 7), (0, 5), (0, 0)), mode="edge")
     np.testing.assert_allclose(dot, network(edge)[:1, :3], atol=1e-12)
@@ -75,8 +75,8 @@ def test_a_few_programs_serve_all_sizes():
 
 
 @pytest.mark.usefixtures("x64")
-def test_tiles_are_the_whole(monkeypatch):
-    """At the size of the overview the statistics are the image's own, and no seam is left at all."""
+def test_tiles_equal_the_whole_image(monkeypatch):
+    """Where the overview has the image's own size, so do the statistics, and tiles are exact."""
     monkeypatch.setattr(any_size, "OVERVIEW", 96)
     translate, network = make()
     image = noise(100, 140)
@@ -85,16 +85,16 @@ def test_tiles_are_the_whole(monkeypatch):
     whole = network(image)
     tiled = translate._in_tiles(image, 64)
     np.testing.assert_allclose(tiled, whole, atol=1e-12)
-    # Statistics of the scaled image are near: a part of the difference that each tile's own would make.
+    # Statistics of the scaled image are close to the image's; those of one tile alone are not.
     own = network(image[:64, :64])
     assert np.abs(scaled - whole).mean() < np.abs(whole).mean()
     assert np.abs(own[:40, :40] - whole[:40, :40]).max() > 1e-3
-    # A pixel less of margin than the network reaches leaves seams.
+    # A smaller margin than the network's reach leaves seams.
     monkeypatch.setattr(translate, "_margin", margin(CONFIG) - 8)
     assert np.abs(translate._in_tiles(image, 64) - whole).max() > 1e-6
 
 
-def test_a_tile_must_be_more_than_margin():
+def test_a_tile_must_be_larger_than_its_margins():
     translate, _ = make(dtype="float32")
     with pytest.raises(UserError, match=r"tile is 50, but this generator sees 24 pixels far: it must be a multiple of"):
         translate([noise(8, 8)], tile=50)

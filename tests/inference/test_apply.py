@@ -1,4 +1,4 @@
-"""Precision and dtypes of generators, the same for everyone who applies one."""
+"""Applying generators: all callers use the same precision and dtypes."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def scaled(dtype: str = "float32") -> jax.Array:
 
 @pytest.mark.parametrize("caller", ["sampler", "call", "any size", "round trip"])
 def test_every_caller_uses_the_precision_of_the_config(caller: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CPUs compute in one precision, so that the setting is looked at while the network is traced."""
+    """CPUs compute in one precision only, so the test reads the setting while JAX traces the network."""
     config = tiny_config(precision="highest")
     networks = cyclegan.define(config)
     params = cyclegan.initialize(config, jax.random.key(0))["generators"]
@@ -73,7 +73,7 @@ def test_float64_networks_return_float64_images() -> None:
 def test_the_sampler_draws_both_ways_there_and_back() -> None:
     config = tiny_config()
     networks = cyclegan.define(config)
-    # Larger weights than the initial ones, whose outputs hardly differ between the generators.
+    # With their small initial weights the two generators' outputs would hardly differ.
     params = jax.tree.map(lambda leaf: 10 * leaf, cyclegan.initialize(config, jax.random.key(0))["generators"])
     picture = make_sampler(config, networks, IMAGES, IMAGES[::-1])(params)
     columns = []

@@ -1,4 +1,4 @@
-"""A trained discriminator, loaded and laid over images."""
+"""A trained discriminator: loading it, and its heat maps."""
 
 import jax
 import numpy as np
@@ -24,7 +24,7 @@ def test_heat_map_interpolates_the_scores_of_the_saved_weights(tmp_path):
     scaled = (image[None].astype(np.float32) - 127.5) / 127.5
     expected = cyclegan.define(config).judge(saved.discriminators, "B", jax.numpy.asarray(scaled))[..., 0]
     np.testing.assert_allclose(judge(scaled), expected, atol=1e-5)
-    # The mistake that this would see: the discriminator of the other domain.
+    # The error that this comparison detects: the discriminator of the other domain.
     assert np.abs(load_discriminator(tmp_path, "A")(scaled) - expected).max() > 1e-4
 
     heat = judge.heat_map(image)
@@ -42,13 +42,13 @@ def test_heat_map_interpolates_the_scores_of_the_saved_weights(tmp_path):
         (DiscriminatorConfig(kind="pytorch_gan", width=4), (-0.5, 16)),
     ],
 )
-def test_scores_lie_where_their_patches_do(config, centres):
+def test_scores_are_placed_at_the_centres_of_their_patches(config, centres):
     module = nnx.eval_shape(
         lambda: cyclegan.make_discriminator(tiny_config(discriminator=config), "A", jax.random.key(0))
     )
     first, step = patch_centres(module)
     assert (first, step) == centres
-    # Scores that tell where they are: between the outermost centres each pixel gets its own place.
+    # Each score is the row of its centre, so between the outermost centres each pixel's value is its own row.
     rows = first + step * np.arange(8, dtype=np.float32)
     heat = _interpolated(np.tile(rows[:, None], (1, 3)), 0, first, step, 64)
     np.testing.assert_allclose(heat[:, 0], np.clip(np.arange(64), rows[0], rows[-1]), atol=1e-4)

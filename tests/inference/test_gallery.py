@@ -1,4 +1,4 @@
-"""One page that holds all it shows."""
+"""The gallery page: valid HTML that contains its images."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ VOID = {"meta", "img", "input", "br", "link"}
 
 
 class Reader(HTMLParser):
-    """Collects images, and checks that every element that is opened is closed."""
+    """Collects the images, and checks that every element is closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def read(path) -> Reader:
     return reader
 
 
-def test_the_page_holds_the_images(tmp_path):
+def test_the_page_contains_the_images(tmp_path):
     items = [
         GalleryItem("one.png", smooth(20, 30), smooth(20, 30)[::-1], smooth(20, 30)),
         GalleryItem("gray.png", smooth(9, 5)[..., 0], smooth(9, 5), None),
@@ -71,16 +71,16 @@ def test_the_page_holds_the_images(tmp_path):
         with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
             pictures.append(np.asarray(picture).astype(int))
     assert np.abs(pictures[1] - smooth(20, 30)[::-1]).mean() < 4
-    # The mistake that this would see: input and output exchanged.
+    # The error that this comparison detects: input and output exchanged.
     assert np.abs(pictures[0] - pictures[1]).mean() > 40
     assert pictures[5].shape == (20, MAX_SIDE, 3)
-    # Few colours, as of a label map, are kept as they are.
+    # Images of few colours, such as label maps, are stored without loss.
     np.testing.assert_array_equal(pictures[3], smooth(9, 5))
-    # Nothing comes from outside.
+    # The page loads nothing from elsewhere.
     assert not re.search(r"(src|href)=.?(http|//|/)|url\(|@import", (tmp_path / "new" / "page.html").read_text())
 
 
-def test_names_are_text(tmp_path):
+def test_names_and_titles_are_escaped(tmp_path):
     name = '<script>alert(1)</script> & "x".png'
     write_gallery(tmp_path / "page.html", [GalleryItem(name, smooth(8, 8), smooth(8, 8))], title="<b>$items</b>")
     page = read(tmp_path / "page.html")
@@ -89,12 +89,12 @@ def test_names_are_text(tmp_path):
     assert "alert(1)</script>" not in (tmp_path / "page.html").read_text()
 
 
-def test_no_images_make_a_page(tmp_path):
+def test_a_page_without_images_is_valid(tmp_path):
     assert write_gallery(tmp_path / "page.html", [], title="empty") == 0
     assert read(tmp_path / "page.html").text.count("empty") == 2
 
 
-def test_a_page_is_replaced_when_it_is_whole(tmp_path):
+def test_an_old_page_is_kept_until_the_new_one_is_complete(tmp_path):
     (tmp_path / "page.html").write_text("before")
 
     def broken():

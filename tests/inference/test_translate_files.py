@@ -1,4 +1,4 @@
-"""`cyclegan-jax translate` on a folder of odd images, and every mistake that it can be given."""
+"""`cyclegan-jax translate` on a folder of unusual images, and its error messages."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from cyclegan_jax import load_generator, optimizer, state
-from cyclegan_jax.checkpoints import scores
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.cli.exit_status import SKIPPED
@@ -39,7 +38,7 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def odd(tmp_path) -> Path:
-    """A folder of whatever users have."""
+    """A folder of unusual images, a broken one, and a text file."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "odd"
     (folder / "deeper").mkdir(parents=True)
@@ -54,7 +53,7 @@ def odd(tmp_path) -> Path:
     return folder
 
 
-def test_a_folder_of_odd_images(run, odd, tmp_path, capsys):
+def test_a_folder_of_unusual_images(run, odd, tmp_path, capsys):
     out = tmp_path / "out"
     assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == SKIPPED == 1
     said = capsys.readouterr()
@@ -74,7 +73,7 @@ def test_a_folder_of_odd_images(run, odd, tmp_path, capsys):
     expected = load_generator(run).translate(opened(odd / "gray.png"))
     np.testing.assert_array_equal(np.asarray(made["gray.png"]), np.asarray(expected))
 
-    # Nothing is overwritten, and nothing is done by halves.
+    # Without a flag existing results are an error, before anything is translated.
     assert cli.main(["translate", "--run", str(run), "--input", str(odd), "--output", str(out)]) == 2
     assert "is there already: add --skip_existing to continue, or --overwrite, or" in capsys.readouterr().err
     again = ["translate", "--run", str(run), "--input", f"{odd}/g*.png", "--output", str(out)]
@@ -85,7 +84,7 @@ def test_a_folder_of_odd_images(run, odd, tmp_path, capsys):
     assert opened(out / "gray.jpg").size == (12, 12)
 
 
-def test_going_on_makes_only_what_is_missing(run, odd, tmp_path, capsys):
+def test_skip_existing_translates_only_the_rest(run, odd, tmp_path, capsys):
     (odd / "broken.png").unlink()
     out = tmp_path / "out"
     out.mkdir()
@@ -94,7 +93,7 @@ def test_going_on_makes_only_what_is_missing(run, odd, tmp_path, capsys):
     command = ["translate", "--run", str(run), "--input", str(odd), "--output", str(out), "--skip_existing"]
     assert cli.main(command) == 0
     first, last = capsys.readouterr().out.splitlines()
-    assert first == "2 of 5 are there already"
+    assert first == "2 of 5 images are translated already"
     assert last.startswith("3 translated, 0 skipped, ")
     assert (out / "gray.png").read_bytes() == b"made before"
     assert opened(out / "deeper" / "scan.png").size == (24, 21)
@@ -127,61 +126,42 @@ def test_sixteen_bits_in_and_out(tmp_path, capsys):
     assert cli.main(arguments) == 0, capsys.readouterr()
     made = image_files.read(tmp_path / "out" / "deep.png", data, "B")
     assert (np.asarray(made).dtype, np.asarray(made).shape) == (np.uint16, (24, 24, 3))
-    assert (np.asarray(made) % 257 != 0).any()  # not 8 bits made wide
+    assert (np.asarray(made) % 257 != 0).any()  # more than 8 bits scaled up
 
 
 @pytest.mark.parametrize(("kind", "format"), [("uint16", "jpg"), ("float32", "png")])
-def test_a_format_that_does_not_hold_the_values(odd, tmp_path, kind, format):
+def test_a_format_that_cannot_hold_the_values_is_an_error(odd, tmp_path, kind, format):
     with pytest.raises(UserError, match=f"--format is {format}, but this model makes {kind} values"):
         file_plan.plan(str(odd), tmp_path, format=format, refuse=True, kind=np.dtype(kind))
 
 
-def test_float_values_go_to_numpys_format(odd, tmp_path):
+def test_float_values_are_written_as_npy(odd, tmp_path):
     chosen = file_plan.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32"))
     image_files.write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
     assert np.load(tmp_path / "gray.npy").tolist() == [[-3.5, -3.5], [-3.5, -3.5]]
 
 
-def test_names_that_would_meet_are_refused(odd, tmp_path):
+def test_two_inputs_with_one_output_are_an_error(odd, tmp_path):
     opened(odd / "gray.png").save(odd / "gray.bmp")
     with pytest.raises(UserError, match=r"gray.bmp and .*gray.png would both become .*gray.png: translate them to"):
         file_plan.plan(str(odd), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
 
 
 @pytest.mark.parametrize("inputs", ["nothing", "odd/*.gif", "odd/empty"])
-def test_nothing_to_translate_is_named(odd, tmp_path, inputs):
+def test_nothing_to_translate_is_an_error(odd, tmp_path, inputs):
     (odd / "empty").mkdir()
     with pytest.raises(UserError, match=rf"there is no image at .*{inputs.split('/')[-1].replace('*', '.')}"):
         file_plan.plan(str(tmp_path / inputs), tmp_path, format=None, refuse=True, kind=np.dtype(np.uint8))
 
 
-def test_an_output_that_cannot_be_written(tmp_path):
+def test_an_output_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be written \(.*\): give another --output"):
         image_files.write(tmp_path / "file" / "x.png", np.zeros((4, 4, 3), np.uint8))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_which_checkpoint(run, tmp_path):
-    assert load_generator(run).step == 2
-    assert load_generator(run / "checkpoints" / "1").step == 1
-    with pytest.raises(UserError, match="is the checkpoint of step 1, but step is 2: leave one of them out"):
-        load_generator(run / "checkpoints" / "1", step=2)
-    other = save_run(tmp_path / "scored")
-    with pytest.raises(UserError, match="has no scores yet: run `cyclegan-jax evaluate"):
-        load_generator(other, step="best")
-    scores.record_score(other, 1, "fid", 3.0, better="lower")
-    scores.record_score(other, 2, "fid", 4.0, better="lower")
-    assert load_generator(other, step="best").step == 1
-    scores.record_score(other, 2, "class_iou", 0.4, better="higher")
-    with pytest.raises(UserError, match=r"depends on the metric \(class_iou 2, fid 1\): name one by metric"):
-        load_generator(other, step="best")
-    assert load_generator(other, step="best", metric="fid").step == 1
-    with pytest.raises(UserError, match="was not scored by kid: it was by class_iou, fid"):
-        load_generator(other, step="best", metric="kid")
-
-
-def test_results_inside_the_folder_of_the_inputs(odd):
+def test_results_inside_the_input_folder_are_not_inputs(odd):
     results = odd / "translated"
 
     def planned(output):
@@ -192,7 +172,7 @@ def test_results_inside_the_folder_of_the_inputs(odd):
     for target in first.values():
         target.parent.mkdir(exist_ok=True)
         opened(odd / "dot.png").save(target)
-    assert planned(results) == first, "results of the first time were taken for inputs"
+    assert planned(results) == first, "results of the first run were taken as inputs"
     with pytest.raises(UserError, match=r"broken.png would be replaced by a result: give an --output"):
         planned(odd)
 

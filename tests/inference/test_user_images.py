@@ -1,4 +1,4 @@
-"""What users hold becomes what networks take, and comes back as it was held."""
+"""Users' images are converted for the networks, and results to the kind of their input."""
 
 import numpy as np
 import pytest
@@ -17,13 +17,13 @@ def noise(*shape: int, dtype: str = "uint8", high: int = 256) -> np.ndarray:
 
 
 def there_and_back(image, config=RGB):
-    """An identity model: what it makes is what it took."""
+    """Convert an image to the networks' range and back, as for a generator that changes nothing."""
     ready = to_model(image, config, "A")
     return from_model(ready.pixels, ready, config, "B")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_pictures_come_back_whole(mode):
+def test_pictures_are_unchanged(mode):
     picture = Image.fromarray(noise(5, 7, len(mode)), mode)
     back = there_and_back(picture)
     assert (back.mode, back.size) == (picture.mode, picture.size)
@@ -33,13 +33,13 @@ def test_pictures_come_back_whole(mode):
 @pytest.mark.parametrize(
     ("shape", "channels"), [((5, 7, 3), 3), ((5, 7, 4), 3), ((5, 7, 1), 1), ((5, 7), 1), ((5, 7, 2), 1)]
 )
-def test_arrays_come_back_whole(shape, channels):
+def test_arrays_are_unchanged(shape, channels):
     config = DataConfig(channels_A=channels, channels_B=channels)
     array = noise(*shape)
     np.testing.assert_array_equal(there_and_back(array, config), array)
 
 
-def test_gray_becomes_colour_and_colour_gray():
+def test_gray_is_converted_to_colour_and_back():
     gray = noise(4, 4, 1)
     assert (there_and_back(gray) == gray).all()
     assert there_and_back(gray).shape == (4, 4, 3)
@@ -49,7 +49,7 @@ def test_gray_becomes_colour_and_colour_gray():
     np.testing.assert_allclose(there_and_back(colour, config)[..., 0], expected, atol=0.51)
 
 
-def test_odd_pictures():
+def test_palette_bilevel_rotated_and_gray_alpha_pictures():
     palette = Image.fromarray(noise(4, 4, 3)).quantize(4)
     np.testing.assert_array_equal(np.asarray(there_and_back(palette)), np.asarray(palette.convert("RGB")))
     bilevel = Image.fromarray(noise(4, 4, high=2) * 255).convert("1")
@@ -65,7 +65,7 @@ def test_values_of_a_stated_range_keep_all_bits():
     deep = noise(5, 7, dtype="uint16", high=65536)
     back = there_and_back(deep, config)
     assert back.dtype == np.uint16
-    # float32 in [-1, 1] tells all 16-bit values apart.
+    # float32 in [-1, 1] represents all 16-bit values.
     np.testing.assert_array_equal(back, deep)
     picture = there_and_back(Image.fromarray(deep), config)
     assert picture.mode == "I;16"
@@ -76,7 +76,7 @@ def test_values_of_a_stated_range_keep_all_bits():
     np.testing.assert_allclose(there_and_back(floats, heights), floats, atol=1e-3)
 
 
-def test_from_8_bits_to_a_stated_range_and_its_transparency():
+def test_transparency_is_scaled_to_a_stated_range():
     config = DataConfig(channels_B=1, range_B=(0, 1000))
     image = noise(4, 4, 4)
     ready = to_model(image, config, "A")
@@ -98,18 +98,18 @@ def test_from_8_bits_to_a_stated_range_and_its_transparency():
         ),
     ],
 )
-def test_what_is_no_image_of_the_model_is_named(image, config, sentence):
+def test_other_arrays_are_errors(image, config, sentence):
     with pytest.raises(UserError, match=sentence):
         to_model(image, config, "A", "x")
 
 
-def test_sixteen_bit_colours_need_arrays():
+def test_16_bit_colour_as_a_picture_is_an_error():
     config = DataConfig(range_B=(0, 65535))
     with pytest.raises(UserError, match="Pillow has no picture of 3 channels of uint16: pass arrays"):
         there_and_back(Image.fromarray(noise(4, 4, 3)), config)
 
 
-def test_one_several_or_a_stack():
+def test_each_takes_one_image_a_list_or_an_array():
     double = lambda several: [image * 2 for image in several]  # noqa: E731
     one = noise(2, 2, 3, high=100)
     assert (each(one, double) == 2 * one).all()
