@@ -45,6 +45,22 @@ def test_every_named_flag_reaches_its_field() -> None:
         assert found == value, name
 
 
+def test_a_config_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "horse2zebra").mkdir()  # a folder is not a config file
+    for name in ("streets", "horse2zebra"):
+        command = parse([f"--config={name}"])
+        assert command == parse(["--config", str(ROOT / "configs" / f"{name}.py")])
+        assert command.workdir == Path("runs") / name
+
+
+def test_an_unknown_name_lists_the_configs(capsys: pytest.CaptureFixture[str]) -> None:
+    status, printed = stopped(capsys, "--config=street")
+    assert (status, printed.count("\n")) == (2, 1)
+    assert "there is no config file street" in printed
+    assert "or a name: apple2orange, cezanne2photo, " in printed
+
+
 def test_hyphens_none_booleans_and_workdir() -> None:
     command = parse(
         [
@@ -79,16 +95,26 @@ def test_a_typo_gets_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_flag_of_the_official_code_with_a_counterpart(capsys: pytest.CaptureFixture[str], flag: str) -> None:
     status, printed = stopped(capsys, "--config", STREETS, f"{flag}=3")
     equal = official_flags.EQUALS[flag]
-    assert (status, printed) == (2, f"error: {flag} is a flag of the official PyTorch code: here it is {equal}\n")
+    counts = ", which counts steps; there it counts images" if flag in official_flags.COUNTS_IMAGES else ""
+    assert (status, printed) == (
+        2,
+        f"error: {flag} is a flag of the official PyTorch code: here it is {equal}{counts}\n",
+    )
     field = equal.removeprefix("--").partition("=")[0]
     assert field == "workdir" or field in FIELDS
     assert f"`{flag}" in (ROOT / "docs" / "coming_from_pytorch.md").read_text()
 
 
-def test_a_flag_of_the_official_code_without_one(capsys: pytest.CaptureFixture[str]) -> None:
-    status, printed = stopped(capsys, "--dataset_mode", "unaligned", "--config", STREETS)
-    assert status == 2
-    assert printed.endswith("leave it out: --data.source says what the data is\n")
+@pytest.mark.parametrize("flag", official_flags.OTHERWISE)
+def test_a_flag_of_the_official_code_without_one(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    status, printed = stopped(capsys, flag, "value", "--config", STREETS)
+    advice = official_flags.OTHERWISE[flag]
+    assert (status, printed) == (2, f"error: {flag} is a flag of the official PyTorch code: {advice}\n")
+    assert flag in (ROOT / "docs" / "coming_from_pytorch.md").read_text()
+
+
+def test_official_flags_that_count_images_have_counterparts() -> None:
+    assert set(official_flags.EQUALS) >= official_flags.COUNTS_IMAGES
 
 
 def test_flags_shown_in_the_documents_are_valid() -> None:
