@@ -1,4 +1,7 @@
-"""Train a CycleGAN: `python train.py --config configs/streets.py [--workdir DIR] [--any.field=value]`."""
+"""Train a CycleGAN: `python train.py --config configs/streets.py [--workdir DIR] [--any.field=value]`.
+
+The installed command `cyclegan-jax train` is the same.
+"""
 
 import sys
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from cyclegan_jax.inference.generator import load_generator
     from cyclegan_jax.training.loop import train
 
+__version__ = "0.1.0"
+
 __all__ = ["load_discriminator", "load_generator", "open_checkpoint", "show_log", "train"]
 
 _MODULES = {

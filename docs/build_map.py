@@ -29,12 +29,13 @@ def code_map() -> str:
     unknown = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - set(ROOMS)
     if unknown:
         raise ValueError(f"docs/build_map.py does not know the room {sorted(unknown)[0]}: add it to ROOMS")
-    root = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+    root = sorted(path for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "__main__"))
     parts = [
         _table("Foundations", "Used by every room.", [path for path in root if path.stem not in PAPER], PACKAGE),
         *(_room(name) for name in ROOMS[: ROOMS.index("checkpoints")]),
         _table("The paper", "The algorithm.", [PACKAGE / f"{name}.py" for name in PAPER], PACKAGE),
         *(_room(name) for name in ROOMS[ROOMS.index("checkpoints") :]),
+        _table("The start", "Run by Python.", [PACKAGE / "__main__.py"], PACKAGE),
     ]
     return "\n".join(parts)
 

@@ -1,1 +1,1 @@
-"""The command lines: `train.py`, and `cyclegan-jax` with its subcommands."""
+"""The command lines: `cyclegan-jax` with its subcommands, and `train.py`."""

@@ -1,5 +1,6 @@
-"""Loading an experiment from a config file such as `configs/streets.py`."""
+"""Finding and loading an experiment's config: a Python file, or the name of one that the package contains."""
 
+import ast
 import importlib.util
 import sys
 from pathlib import Path
@@ -9,12 +10,57 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
 
-def load_config_file(path: Path) -> TrainConfig:
-    """Run a Python file, and return the result of its `get_config()`.
+def packaged_configs() -> dict[str, Path]:
+    """Return the config files that come with the package, by name, such as `streets`, in alphabetical order."""
+    package = Path(__file__).parents[1]
+    # A wheel has the files inside the package. A checkout has them beside it, where an installed package has the
+    # folders of other projects: so the package's own folder comes first.
+    inside = package / "configs"
+    folder = inside if inside.is_dir() else package.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.py"))}
+
+
+def packaged_config(name: str) -> Path:
+    """Return the config file that comes with the package under this name.
+
+    Raises:
+        UserError: there is none; the message lists the names.
+    """
+    known = packaged_configs()
+    if name not in known:
+        raise UserError(f"there is no config of the name {name}: choose one of {', '.join(known)}")
+    return known[name]
+
+
+def find_config(given: Path) -> Path:
+    """Return the config file that a user means: a file that exists, or else the packaged config of this name.
+
+    Raises:
+        UserError: there is neither; the message lists the names.
+    """
+    if given.is_file():
+        return given
+    known = packaged_configs()
+    if str(given) not in known:
+        raise UserError(f"there is no config file {given}: give a file that exists, or a name: {', '.join(known)}")
+    return known[str(given)]
+
+
+def summary(path: Path) -> str:
+    """Return the first line of a config file's docstring, or an empty string."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def load_config_file(given: Path) -> TrainConfig:
+    """Run a config file, and return the result of its `get_config()`.
+
+    Args:
+        given: the file, or the name of a packaged config.
 
     Raises:
         UserError: the file does not exist, raises an error, or does not return a `TrainConfig`.
     """
+    path = find_config(given)
     module = _run_file(path)
     try:
         config = module.get_config()
@@ -33,8 +79,6 @@ def load_config_file(path: Path) -> TrainConfig:
 
 
 def _run_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UserError(f"there is no config file {path}: choose one such as configs/streets.py")
     spec = importlib.util.spec_from_file_location(f"cyclegan_jax_config_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise UserError(f"the config file {path} is not a Python file: its name must end in .py")

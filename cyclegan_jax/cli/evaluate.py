@@ -28,7 +28,7 @@ def evaluate(
             inception if its weights have been downloaded already.
         inception_weights: file with Inception's weights, instead of a download.
     """
-    # JAX reads its flags when it is imported; main.py sets them after it has imported this module.
+    # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.evaluation.evaluate_run import evaluate_run
     from cyclegan_jax.evaluation.evaluator import Settings
     from cyclegan_jax.evaluation.report import report

@@ -1,54 +1,107 @@
-"""The entry points: `train` for `train.py`, and `main` for the command `cyclegan-jax`."""
+"""The entry points: `main` for the command `cyclegan-jax`, and `train` for `train.py`.
+
+JAX and tyro are imported only by the commands that need them, so `--help`, `--version` and `configs` answer at once.
+"""
 
 import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from typing import Final
 
-import tyro
-
-from cyclegan_jax.cli import train as train_command
-from cyclegan_jax.cli.checkpoints import checkpoints
-from cyclegan_jax.cli.evaluate import evaluate
+import cyclegan_jax
 from cyclegan_jax.cli.exit_status import INTERRUPTED, MISTAKE, PEER_LOST
-from cyclegan_jax.cli.translate import translate
-from cyclegan_jax.devices import backend
 from cyclegan_jax.devices.supervision import PeerLostError
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training.interruption import StoppedError, exit_status
 
+COMMANDS: Final = {
+    "train": "train a CycleGAN, or resume its training",
+    "translate": "translate image files with a trained generator",
+    "evaluate": "score the checkpoints of a run on its test images",
+    "checkpoints": "list the checkpoints of a run, and verify them",
+    "configs": "list the experiments that the package contains, or copy one to edit it",
+}
+"""Each command, and what it does."""
 
-def train(args: Sequence[str]) -> int:
-    """Run `train.py` with the arguments `args`, and return the exit status."""
-    return _run(lambda: train_command.run(args, _run))
+HELP: Final = f"""usage: cyclegan-jax COMMAND [flags]
+
+CycleGAN in JAX: unpaired image-to-image translation.
+
+commands:
+{chr(10).join(f"  {name:11}  {line}" for name, line in COMMANDS.items())}
+
+options:
+  -h, --help   show this text; after a command, show the command's flags
+  --version    show the version
+
+To begin, train on street scenes that the package draws: cyclegan-jax train --config streets"""
+
+
+def train(args: Sequence[str], prog: str = "train.py") -> int:
+    """Run the training command, called `prog` in its help, with `args`, and return the exit status."""
+    from cyclegan_jax.cli import train as train_command
+
+    return _run(lambda: train_command.run(args, _run, prog))
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run `cyclegan-jax` with `args`, by default those of the process, and return the exit status."""
-    subcommands: dict[str, Callable[..., int | None]] = {
-        "translate": translate,
-        "evaluate": evaluate,
-        "checkpoints": checkpoints,
-    }
-    return _run(lambda: tyro.extras.subcommand_cli_from_dict(subcommands, prog="cyclegan-jax", args=args))
+    arguments = sys.argv[1:] if args is None else args
+    if not arguments:
+        print(HELP, file=sys.stderr)
+        return MISTAKE
+    command, rest = arguments[0], arguments[1:]
+    if command in ("-h", "--help"):
+        print(HELP)
+        return 0
+    if command == "--version":
+        print(f"cyclegan-jax {cyclegan_jax.__version__}")
+        return 0
+    if command not in COMMANDS:
+        print(f"error: there is no command {command}: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return MISTAKE
+    if command == "train":
+        return train(rest, "cyclegan-jax train")
+    if command == "configs":
+        from cyclegan_jax.cli.configs import configs
+
+        return _with_exit_status(lambda: configs(rest))
+    return _run(lambda: _call(command, rest))
+
+
+def _call(command: str, args: Sequence[str]) -> int | None:
+    """Call the function of a command, whose parameters are its flags; its module has the same name."""
+    import tyro
+
+    function: Callable[..., int | None] = getattr(import_module(f"cyclegan_jax.cli.{command}"), command)
+    return tyro.cli(function, prog=f"cyclegan-jax {command}", args=args)
 
 
 def _run(command: Callable[[], int | None]) -> int:
-    """Call `command`, and return the exit status; a user's mistake is printed as one line without a traceback."""
+    """Call `command`, which uses JAX, and return the exit status."""
+    from cyclegan_jax.devices import backend
+
     backend.set_xla_flags()
     backend.enable_compilation_cache()
     with _quiet_orbax():
-        try:
-            return command() or 0
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return PEER_LOST if isinstance(error, PeerLostError) else MISTAKE
-        except StoppedError as stopped:
-            print(f"{stopped}; the same command resumes the run from there", file=sys.stderr)
-            return exit_status(stopped.signal_number)
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
-            return INTERRUPTED
+        return _with_exit_status(command)
+
+
+def _with_exit_status(command: Callable[[], int | None]) -> int:
+    """Call `command`, and return the exit status; a user's mistake is printed as one line without a traceback."""
+    try:
+        return command() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return PEER_LOST if isinstance(error, PeerLostError) else MISTAKE
+    except StoppedError as stopped:
+        print(f"{stopped}; the same command resumes the run from there", file=sys.stderr)
+        return exit_status(stopped.signal_number)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
 
 
 @contextlib.contextmanager

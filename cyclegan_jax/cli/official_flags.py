@@ -37,6 +37,9 @@ EQUALS: Final = {
 }
 """Official flag -> the flag here that does the same."""
 
+COUNTS_IMAGES: Final = frozenset({"--print_freq", "--display_freq", "--update_html_freq", "--save_latest_freq"})
+"""Official flags that count images, while their counterparts here count steps."""
+
 OTHERWISE: Final = {
     "--continue_train": "leave it out: the same command again continues the run in --workdir",
     "--epoch_count": "leave it out: the same command again continues the run in --workdir",
@@ -44,6 +47,8 @@ OTHERWISE: Final = {
     "multiple of their number",
     "--model": "leave it out: this is CycleGAN",
     "--dataset_mode": "leave it out: --data.source says what the data is",
+    "--use_wandb": "leave it out: tensorboard --logdir RUN shows the curves",
+    "--model_suffix": "use --direction of cyclegan-jax translate",
     "--direction": "exchange the folders, by --data.train_A, --data.train_B, --data.test_A and --data.test_B",
 }
 """Official flag without such a counterpart -> what to do instead."""
@@ -61,6 +66,7 @@ def check(flags: Iterable[str]) -> None:
     for flag in flags:
         name = flag.partition("=")[0]
         if name in EQUALS:
-            raise UserError(f"{name} is a flag of the official PyTorch code: here it is {EQUALS[name]}")
+            unit = ", which counts steps; there it counts images" if name in COUNTS_IMAGES else ""
+            raise UserError(f"{name} is a flag of the official PyTorch code: here it is {EQUALS[name]}{unit}")
         if name in OTHERWISE:
             raise UserError(f"{name} is a flag of the official PyTorch code: {OTHERWISE[name]}")

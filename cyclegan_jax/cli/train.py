@@ -1,4 +1,4 @@
-"""`train.py`: parse its flags, and train the experiment, in one process or as one of several."""
+"""`cyclegan-jax train` and `train.py`: parse the flags, and train, in one process or as one of several."""
 
 import argparse
 import contextlib
@@ -19,8 +19,9 @@ from cyclegan_jax.training.interruption import Interruption
 
 DESCRIPTION = """Train a CycleGAN, or resume its training.
 
---config FILE    the experiment, such as configs/streets.py; its values are the defaults below
---workdir DIR    folder for checkpoints, samples and logs; default: runs/NAME for configs/NAME.py.
+--config NAME    the experiment: a config of the package, such as streets (cyclegan-jax configs lists them), or a
+                 file, such as configs/streets.py or ./mine.py. Its values are the defaults below.
+--workdir DIR    folder for checkpoints, samples and logs; default: runs/NAME for NAME or NAME.py.
                  If it holds a run, the training resumes from the newest checkpoint.
 
 To train with several processes, start this command in each of them with
@@ -43,19 +44,20 @@ class TrainCommand:
     processes: Processes | None
 
 
-def run(args: Sequence[str], run_command: Callable[[Callable[[], int]], int]) -> int:
+def run(args: Sequence[str], run_command: Callable[[Callable[[], int]], int], prog: str = "train.py") -> int:
     """Train as `args` say, and return the exit status.
 
     Args:
         args: the arguments after the program's name.
         run_command: calls a function and turns its errors into messages and exit statuses. A run of several processes
             trains in a child process, which needs this for itself.
+        prog: the program's name, for its help.
 
     Raises:
         UserError: as `parse` and `cyclegan_jax.training.loop.train`.
         StoppedError: a signal stopped the run.
     """
-    command = parse(args)
+    command = parse(args, prog)
     if command.processes is None:
         return _train(command)
     return supervision.supervised(lambda: run_command(lambda: _train(command)))
@@ -73,11 +75,12 @@ def _train(command: TrainCommand) -> int:
     return 0
 
 
-def parse(args: Sequence[str]) -> TrainCommand:
-    """Parse the command line of `train.py`.
+def parse(args: Sequence[str], prog: str = "train.py") -> TrainCommand:
+    """Parse the command line of `train.py` or `cyclegan-jax train`.
 
     Args:
         args: the arguments after the program's name.
+        prog: the program's name, for its help.
 
     Raises:
         UserError: the config file is missing or not valid, a flag is one of the official PyTorch code's, or the flags
@@ -97,14 +100,15 @@ def parse(args: Sequence[str]) -> TrainCommand:
     wants_help = "--help" in rest or "-h" in rest
     if known.config is None and not wants_help:
         raise UserError(
-            "--config is missing: give the config file of an experiment, such as --config configs/streets.py"
+            "--config is missing: give an experiment by name, such as --config streets (cyclegan-jax configs lists the "
+            "names), or by its file, such as --config configs/streets.py"
         )
     default = TrainConfig() if known.config is None else load_config_file(known.config)
     config = tyro.cli(
         TrainConfig,
         default=default,
         args=rest,
-        prog="train.py",
+        prog=prog,
         description=DESCRIPTION,
         # Booleans take a value, as in --data.flip=False, like all other fields.
         config=(tyro.conf.FlagConversionOff,),

@@ -1,11 +1,14 @@
 """`cyclegan-jax translate`: translate image files with a trained generator."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclegan_jax.cli.exit_status import SKIPPED
 from cyclegan_jax.config_checks import require
 from cyclegan_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from cyclegan_jax.inference.generator import Generator
 
 
 def translate(
@@ -43,20 +46,17 @@ def translate(
         skip_existing: skip images whose translation exists, for example to resume after an interruption.
         gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and reconstructions.
     """
-    # JAX reads its flags when it is imported; main.py sets them after it has imported this module.
+    # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.console import progress_bar
-    from cyclegan_jax.inference import file_plan, translate_files
-    from cyclegan_jax.inference.gallery import write_gallery
+    from cyclegan_jax.inference import translate_files
     from cyclegan_jax.inference.generator import load_generator
-    from cyclegan_jax.inference.user_images import output_type
 
     require(batch_size >= 1, "batch_size", batch_size, "at least 1")
     require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
     generator = load_generator(run, direction, step, metric=metric)
-    kind = output_type(generator.config.data.value_range(generator.domains[1]))
-    chosen = file_plan.plan(input, output, format=format, refuse=not overwrite and not skip_existing, kind=kind)
+    chosen = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
     missing = {file: target for file, target in chosen.items() if not (skip_existing and target.exists())}
     if len(missing) < len(chosen):
         print(f"{len(chosen) - len(missing):,} of {len(chosen):,} images are translated already")
@@ -71,9 +71,28 @@ def translate(
     for line in summary.lines():
         print(line)
     if gallery:
-        back = load_generator(run, "BtoA" if direction == "AtoB" else "AtoB", generator.step)
-        page = output / "gallery.html"
-        title = f"{Path(run).resolve().name} {direction}, step {generator.step:,}"
-        write_gallery(page, translate_files.gallery_items(chosen, back), title=title)
-        print(f"gallery: {page}")
+        _write_gallery(run, generator, chosen, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
+
+
+def _plan(
+    generator: "Generator", input: str, output: Path, format: Literal["png", "jpg", "webp"] | None, refuse: bool
+) -> dict[Path, Path]:
+    """Return each input file with the file of its translation; if `refuse`, files that exist raise a `UserError`."""
+    from cyclegan_jax.inference import file_plan
+    from cyclegan_jax.inference.user_images import output_type
+
+    kind = output_type(generator.config.data.value_range(generator.domains[1]))
+    return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind)
+
+
+def _write_gallery(run: Path, generator: "Generator", translated: dict[Path, Path], page: Path) -> None:
+    """Write the web page of inputs, translations, and their reconstructions by the same step's other generator."""
+    from cyclegan_jax.inference import translate_files
+    from cyclegan_jax.inference.gallery import write_gallery
+    from cyclegan_jax.inference.generator import load_generator
+
+    back = load_generator(run, "BtoA" if generator.direction == "AtoB" else "AtoB", generator.step)
+    title = f"{run.resolve().name} {generator.direction}, step {generator.step:,}"
+    write_gallery(page, translate_files.gallery_items(translated, back), title=title)
+    print(f"gallery: {page}")

@@ -4,15 +4,33 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax.cli.config_file import load_config_file
+from cyclegan_jax.cli.config_file import find_config, load_config_file, packaged_configs, summary
 from cyclegan_jax.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["streets", "cityscapes", "pytorch_gan"])
-def test_every_config_file_loads(name) -> None:
-    load_config_file(ROOT / "configs" / f"{name}.py")
+def test_the_packaged_configs_of_a_checkout() -> None:
+    assert list(packaged_configs().values()) == sorted((ROOT / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", packaged_configs())
+def test_every_packaged_config_loads(name: str) -> None:
+    assert load_config_file(Path(name)) == load_config_file(ROOT / "configs" / f"{name}.py")
+    assert summary(packaged_configs()[name])
+
+
+def test_a_file_wins_over_a_packaged_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_config(Path("streets")) == ROOT / "configs" / "streets.py"
+    Path("streets").write_text("")
+    assert find_config(Path("streets")) == Path("streets")
+
+
+def test_a_config_without_a_docstring_has_no_summary(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("def get_config(): pass")
+    assert summary(path) == ""
 
 
 def test_cityscapes_is_the_papers_experiment() -> None:

@@ -14,7 +14,7 @@ from cyclegan_jax.training.interruption import StoppedError
 
 def test_evaluate_of_a_folder_that_is_no_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert cli.main(["evaluate", "--run", str(tmp_path)]) == 2
-    assert "has no checkpoints" in capsys.readouterr().err
+    assert "has no checkpoints: give the work directory of a run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,22 @@ def test_every_named_flag_reaches_its_field() -> None:
         assert found == value, name
 
 
+def test_a_config_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "horse2zebra").mkdir()  # a folder is not a config file
+    for name in ("streets", "horse2zebra"):
+        command = parse([f"--config={name}"])
+        assert command == parse(["--config", str(ROOT / "configs" / f"{name}.py")])
+        assert command.workdir == Path("runs") / name
+
+
+def test_an_unknown_name_lists_the_configs(capsys: pytest.CaptureFixture[str]) -> None:
+    status, printed = stopped(capsys, "--config=street")
+    assert (status, printed.count("\n")) == (2, 1)
+    assert "there is no config file street" in printed
+    assert "or a name: apple2orange, cezanne2photo, " in printed
+
+
 def test_hyphens_none_booleans_and_workdir() -> None:
     command = parse(
         [
@@ -70,58 +86,68 @@ def stopped(capsys, *args: str) -> tuple[int, str]:
 
 
 def test_a_typo_gets_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
-    status, said = stopped(capsys, "--config", STREETS, "--data.image_sze=64")
+    status, printed = stopped(capsys, "--config", STREETS, "--data.image_sze=64")
     assert status == 2
-    assert "--data.image" in said.replace("\n", "")
+    assert "--data.image" in printed.replace("\n", "")
 
 
 @pytest.mark.parametrize("flag", official_flags.EQUALS)
-def test_a_flag_of_the_official_code_gets_its_equal(capsys: pytest.CaptureFixture[str], flag: str) -> None:
-    status, said = stopped(capsys, "--config", STREETS, f"{flag}=3")
+def test_a_flag_of_the_official_code_with_a_counterpart(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    status, printed = stopped(capsys, "--config", STREETS, f"{flag}=3")
     equal = official_flags.EQUALS[flag]
-    assert (status, said) == (2, f"error: {flag} is a flag of the official PyTorch code: here it is {equal}\n")
+    counts = ", which counts steps; there it counts images" if flag in official_flags.COUNTS_IMAGES else ""
+    assert (status, printed) == (
+        2,
+        f"error: {flag} is a flag of the official PyTorch code: here it is {equal}{counts}\n",
+    )
     field = equal.removeprefix("--").partition("=")[0]
     assert field == "workdir" or field in FIELDS
     assert f"`{flag}" in (ROOT / "docs" / "coming_from_pytorch.md").read_text()
 
 
-def test_a_flag_of_the_official_code_that_is_not_needed(capsys: pytest.CaptureFixture[str]) -> None:
-    status, said = stopped(capsys, "--dataset_mode", "unaligned", "--config", STREETS)
-    assert status == 2
-    assert said.endswith("leave it out: --data.source says what the data is\n")
+@pytest.mark.parametrize("flag", official_flags.OTHERWISE)
+def test_a_flag_of_the_official_code_without_one(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    status, printed = stopped(capsys, flag, "value", "--config", STREETS)
+    advice = official_flags.OTHERWISE[flag]
+    assert (status, printed) == (2, f"error: {flag} is a flag of the official PyTorch code: {advice}\n")
+    assert flag in (ROOT / "docs" / "coming_from_pytorch.md").read_text()
 
 
-def test_the_flags_that_the_documents_show_are_taken() -> None:
-    text = "".join(path.read_text() for path in (ROOT / "README.md", ROOT / "docs" / "coming_from_pytorch.md"))
+def test_official_flags_that_count_images_have_counterparts() -> None:
+    assert set(official_flags.EQUALS) >= official_flags.COUNTS_IMAGES
+
+
+def test_flags_shown_in_the_documents_are_valid() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
     shown = {flag for flag in re.findall(r"`(--[\w.]+=[^` ,]+)`", text) if flag.split("=")[0][2:] in FIELDS}
     assert {"--remat=True", "--batch_size=8", "--data.cache_gib=4"} <= shown
     for flag in shown:
         parse(["--config", str(ROOT / "configs" / "horse2zebra.py"), flag])
 
 
-def test_a_wrong_value_is_refused_by_its_field(capsys: pytest.CaptureFixture[str]) -> None:
-    status, said = stopped(capsys, "--config", STREETS, "--batch_size=0")
+def test_a_wrong_value_is_reported_with_its_field(capsys: pytest.CaptureFixture[str]) -> None:
+    status, printed = stopped(capsys, "--config", STREETS, "--batch_size=0")
     assert status == 2
-    assert "batch_size is 0, but it must be at least 1" in said
+    assert "batch_size is 0, but it must be at least 1" in printed
 
 
 def test_no_config_and_no_data(capsys: pytest.CaptureFixture[str]) -> None:
-    status, said = stopped(capsys)
-    assert (status, said.count("\n")) == (2, 1)
-    assert "--config configs/streets.py" in said
-    status, said = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.image_size=32")
-    assert (status, said.count("\n")) == (2, 1)
-    assert "--data.dir" in said
-    status, said = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.dir=nowhere")
-    assert (status, said.count("\n")) == (2, 1)
-    assert "nowhere" in said
-    assert "gtFine_trainvaltest.zip" in said
+    status, printed = stopped(capsys)
+    assert (status, printed.count("\n")) == (2, 1)
+    assert "--config configs/streets.py" in printed
+    status, printed = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.image_size=32")
+    assert (status, printed.count("\n")) == (2, 1)
+    assert "--data.dir" in printed
+    status, printed = stopped(capsys, "--config", str(ROOT / "configs" / "cityscapes.py"), "--data.dir=nowhere")
+    assert (status, printed.count("\n")) == (2, 1)
+    assert "nowhere" in printed
+    assert "gtFine_trainvaltest.zip" in printed
 
 
 def test_help_documents_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         parse(["--config", STREETS, "--help"])
     assert exit_.value.code == 0
-    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "--data.image-size" in said or "--data.image_size" in said
-    assert "Height and width in pixels of the square training crop" in said
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--data.image-size" in printed or "--data.image_size" in printed
+    assert "Height and width in pixels of the square training crop" in printed
