@@ -1,6 +1,7 @@
 """What every test may use: 64-bit types, and tiny experiments."""
 
 import dataclasses
+import importlib.util
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,15 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name.upper(), str(_value))
     jax.config.update(_name, _value)
+
+
+# Where PyTorch is not installed, `tests/recorded` compares with the numbers that it computed elsewhere.
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+collect_ignore = [] if HAS_TORCH else ["parity", "evaluation/test_features.py", "evaluation/test_fid_kid.py"]
+
+
+def pytest_report_header() -> str:
+    return "PyTorch: compared with directly" if HAS_TORCH else "PyTorch is not installed: its recorded numbers are used"
 
 
 @pytest.fixture
