@@ -165,11 +165,16 @@ def _table(key: str, title: str, rows: dict[str, Scores], record: str = "") -> S
     model, constant = rows["model"], rows["constant map"]
     notes = [per_class_table(model, constant)]
     if model.absent:
-        notes.append(f"Not in the ground truth and left out of the means: {', '.join(model.absent)}.")
+        notes.append(
+            f"Not in the ground truth: {', '.join(model.absent)}. They are left out of class accuracy and class IoU, "
+            f"and count as 0 in the columns of {len(model.names)}, as in the official code."
+        )
     columns = (
         Column("pixel_accuracy", "pixel accuracy", "higher"),
         Column("class_accuracy", "class accuracy", "higher"),
         Column("class_iou", "class IoU", "higher", record=f"{key}_class_iou{record}"),
+        Column("class_accuracy_19", "class accuracy of 19", "higher"),
+        Column("class_iou_19", "class IoU of 19", "higher"),
     )
     per_class = {
         name: {"share": share, "accuracy": accuracy, "iou": iou}
@@ -181,7 +186,7 @@ def _table(key: str, title: str, rows: dict[str, Scores], record: str = "") -> S
         key,
         title,
         columns,
-        {name: scores.means for name, scores in rows.items()},
+        {name: (*s.means, s.class_accuracy_of_all, s.class_iou_of_all) for name, s in rows.items()},
         tuple(notes),
         {"per_class": per_class},
     )

@@ -29,17 +29,22 @@ class Scores:
         pixel_accuracy: the fraction of labelled pixels whose class is right.
         class_accuracy: the mean over classes of the fraction of a class's pixels that are right (recall).
         class_iou: the mean over classes of intersection over union.
+        class_accuracy_of_all: the same mean over all classes, where an absent class counts as 0, as in the official
+            code.
+        class_iou_of_all: the same for intersection over union.
         names: the classes, in id order.
         per_class_accuracy: one per class; None for an absent class.
         per_class_iou: one per class; None for an absent class.
-        absent: the classes that the ground truth never shows. They are left out of both means. Predicting one is still
-            an error: the pixel's true class misses it.
+        absent: the classes that the ground truth never shows. They are left out of `class_accuracy` and `class_iou`.
+            Predicting one is still an error: the pixel's true class misses it.
         confusion: the matrix itself: pixels of each true class (row) that were given each class (column).
     """
 
     pixel_accuracy: float
     class_accuracy: float
     class_iou: float
+    class_accuracy_of_all: float
+    class_iou_of_all: float
     names: tuple[str, ...]
     per_class_accuracy: tuple[float | None, ...]
     per_class_iou: tuple[float | None, ...]
@@ -137,9 +142,10 @@ def score_with_controls(
 def score(confusion: Int64[np.ndarray, "K K"], names: Sequence[str]) -> Scores:
     """Compute the paper's three scores from one confusion matrix over all test pixels.
 
-    Pixels of all photos are pooled: a mean of per-photo IoUs is another number. If the ground truth shows every class,
-    these are the scores of the official code (`scripts/eval_cityscapes/util.py` of github.com/phillipi/pix2pix). That
-    code counts a class that the ground truth never shows as 0 in both means; here it is left out.
+    Pixels of all photos are pooled: a mean of per-photo IoUs is another number. A class that the ground truth never
+    shows is left out of `class_accuracy` and `class_iou`. The official code (`scripts/eval_cityscapes/util.py` of
+    github.com/junyanz/pytorch-CycleGAN-and-pix2pix) counts it as 0: these means are `class_accuracy_of_all` and
+    `class_iou_of_all`. If the ground truth shows every class, both are equal.
 
     Args:
         confusion: pixel counts; rows are the truth.
@@ -156,10 +162,13 @@ def score(confusion: Int64[np.ndarray, "K K"], names: Sequence[str]) -> Scores:
     right, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     accuracy = [int(r) / int(t) if t else None for r, t in zip(right, true, strict=True)]
     iou = [int(r) / int(t + p - r) if t else None for r, t, p in zip(right, true, predicted, strict=True)]
+    shown_accuracy, shown_iou = ([value for value in values if value is not None] for values in (accuracy, iou))
     return Scores(
         pixel_accuracy=int(right.sum()) / total,
-        class_accuracy=statistics.fmean(value for value in accuracy if value is not None),
-        class_iou=statistics.fmean(value for value in iou if value is not None),
+        class_accuracy=statistics.fmean(shown_accuracy),
+        class_iou=statistics.fmean(shown_iou),
+        class_accuracy_of_all=sum(shown_accuracy) / len(names),
+        class_iou_of_all=sum(shown_iou) / len(names),
         names=tuple(names),
         per_class_accuracy=tuple(accuracy),
         per_class_iou=tuple(iou),

@@ -121,6 +121,12 @@ def test_the_files_contain_the_results(run, results):
             key, column = name.split("/")
             assert scores[key]["model"][column] == pytest.approx(value, abs=1e-6)
         assert scores["photo_to_labels"]["per_class"]["sky"]["share"] > 0.2
+        for key in ("photo_to_labels", "labels_to_photo"):
+            for row in ("model", "constant_map", "shuffled"):
+                found = scores[key][row]  # of the 19 classes, the scenes show road and sky
+                for score in ("class_accuracy", "class_iou"):
+                    assert found[f"{score}_19"] == pytest.approx(found[score] * 2 / 19, abs=2e-6)
+        assert "count as 0 in the columns of 19" in (folder / "scores.md").read_text()
         assert "| photo -> labels" in (folder / "scores.md").read_text()
         with Image.open(folder / "photo_to_labels.png") as picture:
             assert picture.size == (3 * 16 + 2 * 2, 4 * 16 + 3 * 2)

@@ -54,6 +54,9 @@ def test_scores_equal_scikit_learn(absent):
     assert [scores.per_class_iou[k] for k in present] == pytest.approx(list(iou), abs=1e-12)
     assert scores.absent == tuple(f"c{k}" for k in absent)
     assert all(scores.per_class_accuracy[k] is None and scores.per_class_iou[k] is None for k in absent)
+    # The official script divides by all classes: those without a true pixel count as 0.
+    assert scores.class_accuracy_of_all == pytest.approx(sum(recall) / classes, abs=1e-12)
+    assert scores.class_iou_of_all == pytest.approx(sum(iou) / classes, abs=1e-12)
 
 
 def test_class_accuracy_is_the_balanced_accuracy():
@@ -92,7 +95,8 @@ def test_scores_are_not_averaged_over_photos():
 def test_an_absent_class_is_left_out_but_costs_if_predicted():
     truth = np.array([[0, 0, 1, 1]], np.uint8)
     scores = score(confusion_matrix(truth, truth, 3), ("a", "b", "c"))
-    assert three(scores) == (1.0, 1.0, 1.0)  # counted as 0 it would be 2/3
+    assert three(scores) == (1.0, 1.0, 1.0)
+    assert (scores.class_accuracy_of_all, scores.class_iou_of_all) == pytest.approx((2 / 3, 2 / 3))
     assert scores.absent == ("c",)
     wrong = score(confusion_matrix(truth, np.array([[0, 2, 1, 1]], np.uint8), 3), ("a", "b", "c"))
     assert three(wrong) == (0.75, 0.75, 0.75)  # with the IoU of 0 of class c: 1/2
