@@ -64,7 +64,8 @@ def _cityscapes_size(config: DataConfig) -> tuple[int, int] | None:
     if config.preprocess == "resize_and_crop":
         return least, least
     if config.preprocess in ("scale_width", "scale_width_and_crop"):
-        return least // 2, least // 2 * 2  # the original aspect ratio is 1:2
+        # The original aspect ratio is 1:2, but these modes stretch images that would be lower than the crop.
+        return max(least // 2, config.image_size), least // 2 * 2
     return None
 
 

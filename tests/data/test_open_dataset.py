@@ -17,6 +17,8 @@ from cyclegan_jax.data.dataset import Split
 from cyclegan_jax.data.decode import decode
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.data.pairs import paired
+from cyclegan_jax.data.resize import train_size
+from cyclegan_jax.data.sets import cityscapes
 from cyclegan_jax.errors import UserError
 
 
@@ -209,3 +211,26 @@ def test_a_set_of_the_paper_may_be_unpacked_already(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8)).save(tmp_path / folder / "0.png")
     opened = open_dataset(DataConfig(source="tfds", name="horse2zebra", dir=str(tmp_path)))
     assert (len(opened.train_A), len(opened.test_A)) == (1, 0)
+
+
+@pytest.mark.parametrize("mode", ["resize_and_crop", "scale_width", "scale_width_and_crop", "crop", "none"])
+@pytest.mark.parametrize("image_size", [128, 200, 256, 512])
+def test_cityscapes_is_stored_large_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: Any, image_size: int
+) -> None:
+    """Images in the stored size reach the same size in training as the originals, and are not enlarged."""
+    sizes: list[tuple[int, int]] = []
+
+    def prepare(_: Path, size: tuple[int, int] | None) -> Path:
+        sizes.append((1024, 2048) if size is None else size)
+        for split in ("trainA", "trainB"):
+            write(tmp_path / "prepared", f"{split}/1.png")
+        return tmp_path / "prepared"
+
+    monkeypatch.setattr(cityscapes, "prepare", prepare)
+    config = DataConfig(source="cityscapes", dir=str(tmp_path), preprocess=mode, image_size=image_size)
+    open_dataset(config)
+    (stored,) = sizes
+    wanted = train_size((1024, 2048), config, 4)
+    assert train_size(stored, config, 4) == wanted
+    assert stored[0] >= wanted[0] and stored[1] >= wanted[1]
