@@ -2,11 +2,12 @@
 
 Scans, satellite images and depth maps hold 16-bit or float values, and no convention says which value is black and
 which is white. The user states both as `data.range_A` and `data.range_B`. A value outside the range is an error, since
-clipping would lose information without notice.
+clipping would lose information without notice. The range is that of gray and colours: alpha has the full range of its
+dtype.
 """
 
 import io
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Num
@@ -43,32 +44,92 @@ def decode_scaled(
         The image in [-1, 1].
 
     Raises:
-        UserError: the file cannot be read, or holds NaN or a value outside the limits.
+        UserError: the file cannot be read; or `scale` raises.
     """
-    return with_channels(scale(stored_values(encoded, name), limits, name, field=field), channels).astype(np.float32)
+    values = stored_values(encoded, name)
+    if channels != 4:
+        values, _ = split_alpha(values)
+    return with_channels(scale(values, limits, f"the image {name}", field=field), channels).astype(np.float32)
 
 
 def scale(
-    values: Num[np.ndarray, "H W C"], limits: tuple[float, float], name: str, *, field: str
+    values: Num[np.ndarray, "H W C"], limits: tuple[float, float], subject: str, *, field: str
 ) -> Float64[np.ndarray, "H W C"]:
-    """Scale values from `limits` to [-1, 1] without clipping; the arguments are those of `decode_scaled`.
+    """Scale gray or colours from `limits`, and alpha from the full range of its dtype, to [-1, 1] without clipping.
+
+    Args:
+        values: gray, gray and alpha, RGB or RGBA.
+        limits: the lowest and the highest value of the data set.
+        subject: the image as the subject of error messages, such as "the image a.png".
+        field: the config field that holds the limits, for error messages.
 
     Raises:
-        UserError: the values hold NaN, or a value outside the limits.
+        UserError: the dtype cannot hold values up to the upper limit, as with an 8-bit copy of a 12-bit image; the
+            values hold NaN, or one outside the limits; or the dtype has no known value for opaque alpha.
     """
+    colors, alpha = split_alpha(values)
     low, high = limits
+    if values.dtype.kind in "ui" and np.iinfo(values.dtype).max < high:
+        raise UserError(
+            f"{subject} is {values.dtype}, which holds values up to {np.iinfo(values.dtype).max}, but {field} is "
+            f"{low:g} to {high:g}: convert it to the dtype and the scale of the other images"
+        )
     if values.dtype == np.float32:
         # A float32 file holds its limits rounded to float32: 0.1 is stored as 0.100000001, which is above 0.1.
         low, high = float(np.float32(low)), float(np.float32(high))
-    values = values.astype(np.float64)
-    # Alpha is scaled by the same limits: files store it with the same number of bits as the colours.
-    smallest, largest = float(values.min()), float(values.max())
-    if not (low <= smallest and largest <= high):
-        found = "NaN" if np.isnan(values).any() else f"values from {smallest:g} to {largest:g}"
+    if not _is_within(colors, low, high):
         raise UserError(
-            f"the image {name} holds {found}, but {field} is {low:g} to {high:g}: give the range of the whole data set"
+            f"{subject} holds {_found(colors)}, but {field} is {low:g} to {high:g}: give the range of the whole data "
+            "set"
         )
-    return (values - low) * (2 / (high - low)) - 1
+    scaled = _to_unit(colors, low, high)
+    if alpha is None:
+        return scaled
+    opaque = opaque_alpha(values.dtype, subject)
+    if not _is_within(alpha, 0, opaque):
+        raise UserError(
+            f"{subject} holds alpha {_found(alpha).removeprefix('values ')}, but alpha of {values.dtype} is 0 to "
+            f"{opaque}: scale it to that"
+        )
+    return np.concatenate([scaled, _to_unit(alpha, 0, opaque)], axis=2)
+
+
+def split_alpha(
+    values: Num[np.ndarray, "H W C"],
+) -> tuple[Num[np.ndarray, "H W D"], Num[np.ndarray, "H W 1"] | None]:
+    """Split an image of 2 or 4 channels into gray or colours, and alpha; others have no alpha. Returns views."""
+    return (values[..., :-1], values[..., -1:]) if values.shape[2] in (2, 4) else (values, None)
+
+
+def opaque_alpha(dtype: np.dtype[Any], subject: str = "the image") -> int:
+    """Return the alpha of an opaque pixel: 255 in uint8, 65535 in uint16, 1 in floats.
+
+    Raises:
+        UserError: the dtype is another one; `subject` is the subject of the message.
+    """
+    if dtype.kind == "f":
+        return 1
+    if dtype.kind == "u" and dtype.itemsize <= 2:
+        return int(np.iinfo(dtype).max)
+    raise UserError(
+        f"{subject} holds alpha of {dtype}, for which no value means opaque: store uint8, uint16 or floats, or leave "
+        "alpha out"
+    )
+
+
+def _is_within(values: Num[np.ndarray, "H W C"], low: float, high: float) -> bool:
+    # False for NaN too, which is neither above nor below anything.
+    return bool(low <= float(values.min()) and float(values.max()) <= high)
+
+
+def _found(values: Num[np.ndarray, "H W C"]) -> str:
+    if np.isnan(values).any():
+        return "NaN"
+    return f"values from {float(values.min()):g} to {float(values.max()):g}"
+
+
+def _to_unit(values: Num[np.ndarray, "H W C"], low: float, high: float) -> Float64[np.ndarray, "H W C"]:
+    return (values.astype(np.float64) - low) * (2 / (high - low)) - 1
 
 
 def stored_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
@@ -163,8 +224,8 @@ def with_channels(image: Float[np.ndarray, "H W C"], channels: int) -> Float[np.
     Gray is repeated for colour, and colour becomes gray by ITU-R BT.601. Alpha is dropped unless `channels` is 4; an
     image without alpha becomes opaque.
     """
-    alpha = image[..., -1:] if image.shape[2] in (2, 4) else np.ones_like(image[..., :1])
-    colors = image[..., : 1 if image.shape[2] <= 2 else 3]
+    colors, alpha = split_alpha(image)
+    alpha = np.ones_like(image[..., :1]) if alpha is None else alpha
     if channels == 1:
         return colors if colors.shape[2] == 1 else (colors @ _LUMA)[..., None]
     colors = np.broadcast_to(colors, (*colors.shape[:2], 3))

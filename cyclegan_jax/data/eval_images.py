@@ -9,7 +9,7 @@ from cyclegan_jax.data.dataset import Dataset, Example, Split
 from cyclegan_jax.data.decode import decode_example
 from cyclegan_jax.data.images import AnyImage, height_width
 from cyclegan_jax.data.palette import color_array, snap_to_palette
-from cyclegan_jax.data.resize import eval_size, resize
+from cyclegan_jax.data.resize import eval_size, resize_example
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks.generator import ResNetGenerator
 
@@ -26,13 +26,10 @@ def eval_image(example: Example, config: DataConfig, domain: Domain) -> Num[np.n
     Raises:
         UserError: the image cannot be read.
     """
-    is_labels = config.labels == domain
     stored = decode_example(example, config, domain)
     size = eval_size(height_width(stored), config, ResNetGenerator.size_multiple)
-    image = resize(stored, *size, nearest=is_labels)
-    if is_labels and image.shape[2] == 3:
-        return snap_to_palette(image, color_array(unlabelled=True))
-    return image
+    image = resize_example(stored, size, config, domain)
+    return snap_to_palette(image, color_array(unlabelled=True)) if config.labels == domain else image
 
 
 def sample_images(data: Dataset, config: DataConfig, number: int) -> dict[Domain, Num[np.ndarray, "N H W C"]]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Num
 from PIL import Image
 
-from cyclegan_jax.config import DataConfig
+from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data.images import height_width, to_array, to_pillow
 
 Size = tuple[int, int]
@@ -19,6 +19,8 @@ def resize(
     image: Num[np.ndarray, "H W C"] | Image.Image, height: int, width: int, *, nearest: bool
 ) -> Num[np.ndarray, "{height} {width} C"]:
     """Resize with Pillow, as the official code does.
+
+    Bicubic interpolation overshoots at edges: uint8 is clipped to [0, 255], but float32 may leave its range.
 
     Args:
         image: uint8 or float32 of 1, 3 or 4 channels; or a picture from `decode.open_picture`, which saves two copies.
@@ -42,6 +44,27 @@ def resize(
     return np.stack([np.asarray(channel, dtype=np.float32) for channel in channels], axis=2)
 
 
+def resize_example(
+    image: Num[np.ndarray, "H W C"] | Image.Image, size: Size, config: DataConfig, domain: Domain
+) -> Num[np.ndarray, "height width C"]:
+    """Resize a decoded image of a data set: label maps by nearest neighbour, all others by bicubic interpolation.
+
+    Args:
+        image: a result of `decode.decode_example`.
+        size: the height and width to resize to.
+        config: its `labels` says which domain holds label maps.
+        domain: the domain of the image.
+
+    Returns:
+        uint8, or float32 in [-1, 1].
+    """
+    resized = resize(image, *size, nearest=config.labels == domain)
+    if resized.dtype == np.uint8:
+        return resized
+    # Generators end in tanh. With values outside [-1, 1] in real images only, a discriminator could recognise them.
+    return np.clip(resized, -1, 1)
+
+
 def train_size(size: Size, config: DataConfig, multiple: int) -> Size:
     """Return the size to which a training image is resized, before the crop if there is one.
 
@@ -53,7 +76,7 @@ def train_size(size: Size, config: DataConfig, multiple: int) -> Size:
     if config.preprocess == "resize_and_crop":
         return config.resolved_load_size, config.resolved_load_size
     if config.preprocess in ("scale_width", "scale_width_and_crop"):
-        size = _scaled_to_width(size, config.resolved_load_size)
+        size = _scaled_to_width(size, config.resolved_load_size, config.image_size)
     return size if config.crops else rounded(size, multiple)
 
 
@@ -75,5 +98,10 @@ def rounded(size: Size, multiple: int) -> Size:
     return height, width
 
 
-def _scaled_to_width(size: Size, width: int) -> Size:
-    return max(1, round(size[0] * width / size[1])), width
+def _scaled_to_width(size: Size, width: int, least_height: int) -> Size:
+    """Return the size of `__scale_width` in data/base_dataset.py of github.com/junyanz/pytorch-CycleGAN-and-pix2pix.
+
+    The height keeps the proportions and is rounded down; but an image that would be lower than `least_height` is
+    stretched to it.
+    """
+    return max(size[0] * width // size[1], least_height), width

@@ -15,7 +15,8 @@ from cyclegan_jax.data.dataset import Dataset, Split
 from cyclegan_jax.data.decode import decode_example
 from cyclegan_jax.data.image_cache import ImageCache
 from cyclegan_jax.data.images import height_width
-from cyclegan_jax.data.resize import Size, resize, train_size
+from cyclegan_jax.data.palette import color_array, snap_to_palette
+from cyclegan_jax.data.resize import Size, resize_example, train_size
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan
 
@@ -40,6 +41,8 @@ class TrainImages:
         self._split = split
         self._config = config.data
         self._domain = domain
+        self._is_labels = config.data.labels == domain
+        self._palette = color_array(unlabelled=True)
         self._multiple = cyclegan.size_multiple(config)
         # Two independent seeds per domain, hashed from one: with seed for A and seed + 1 for B, the order of B in one
         # run would be the order of A in another.
@@ -61,6 +64,9 @@ class TrainImages:
 
     def write(self, position: int, out: Num[np.ndarray, "H W C"]) -> None:
         """Write the image at a position of the sequence, randomly cropped and flipped, to `out`.
+
+        Each pixel of a label map is replaced by the nearest colour of the Cityscapes palette, since a JPEG changes
+        colours.
 
         Args:
             position: from 0.
@@ -92,6 +98,8 @@ class TrainImages:
                 image = self._cache.get((index, "mirrored"), functools.partial(_mirrored, image), warn_if_full=False)
                 crop = crop.of_mirrored(image.shape[1])
             crop.write(image, out)
+            if self._is_labels and self._cache is None:
+                out[:] = snap_to_palette(out, self._palette)
             return
         raise UserError(
             f"none of the {len(order):,} training images of domain {self._domain} can be used; the first error: "
@@ -135,7 +143,11 @@ class TrainImages:
             raise UserError(self.unreadable[index])
         if self._cache is None:
             return self._prepare(index)
-        return self._cache.get(index, lambda: self._prepare(index))
+        return self._cache.get(index, lambda: self._snapped(self._prepare(index)))
+
+    def _snapped(self, image: Num[np.ndarray, "H W C"]) -> Num[np.ndarray, "H W C"]:
+        # Whole images are worth it only where a cache keeps them: a crop can be a small part of a large image.
+        return snap_to_palette(image, self._palette) if self._is_labels else image
 
     def _prepare(self, index: int) -> Num[np.ndarray, "H W C"]:
         example, config = self._split[index], self._config
@@ -149,7 +161,7 @@ class TrainImages:
                 "without a crop all images need one size; use --data.preprocess=scale_width_and_crop, crop or "
                 "resize_and_crop"
             )
-        return resize(image, *size, nearest=config.labels == self._domain)
+        return resize_example(image, size, config, self._domain)
 
     def _skip(self, index: int, message: str) -> None:
         with self._lock:

@@ -84,8 +84,11 @@ def _scaled_down(values: npt.NDArray[Any], max_size: int | None, *, nearest: boo
         values = resize(values, *size, nearest=nearest)
     else:
         # Bicubic interpolation overshoots at edges; uint16 would wrap around, and a stated range would be left.
-        low, high = values.min(), values.max()
-        values = np.clip(resize(values.astype(np.float32), *size, nearest=nearest), low, high).astype(dtype)
+        parts = [part for part in decode_16bit.split_alpha(values) if part is not None]
+        scaled = [
+            np.clip(resize(part.astype(np.float32), *size, nearest=nearest), part.min(), part.max()) for part in parts
+        ]
+        values = np.concatenate(scaled, axis=2).astype(dtype)
     return values[..., 0] if flat else values
 
 

@@ -135,8 +135,16 @@ def output_type(limits: tuple[float, float] | None) -> np.dtype[Any]:
 
 
 def _in_range(pixels: Float[np.ndarray, "H W C"], limits: tuple[float, float]) -> Array:
-    low, high = limits
     kind = output_type(limits)
+    colors, alpha = decode_16bit.split_alpha(pixels)
+    parts = [_scaled(colors, limits, kind)]
+    if alpha is not None:
+        parts.append(_scaled(alpha, (0, decode_16bit.opaque_alpha(kind)), kind))
+    return np.concatenate(parts, axis=2)
+
+
+def _scaled(pixels: Float[np.ndarray, "H W C"], limits: tuple[float, float], kind: np.dtype[Any]) -> Array:
+    low, high = limits
     values = (pixels.astype(np.float64) + 1) / 2 * (high - low) + low
     return np.clip(values if kind == np.float32 else np.rint(values), low, high).astype(kind)
 

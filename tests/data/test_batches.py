@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,6 +196,26 @@ def test_labels_keep_their_colours_in_training() -> None:
     batch = next(train_iterator(data, config(batch_size=8, image_size=16, labels="A")))
     assert only_palette(batch["A"])
     assert not only_palette(batch["B"]), "photos are resized with new colours"
+
+
+@pytest.mark.parametrize("mode", ["resize_and_crop", "crop", "none"])
+def test_jpeg_labels_are_snapped_in_training_too(mode: str) -> None:
+    stored = label_pictures("JPEG", quality=75)
+    whole: dict[str, Any] = {"image_size": 24, "load_size": 24, "preprocess": mode, "labels": "A"}
+    plain = take(train_iterator(Dataset(stored, stored), config(batch_size=8, **whole)), 3)
+    assert only_palette(plain["A"])
+    assert not only_palette(plain["B"]), "only the label domain is snapped"
+    # With a cache, whole images are snapped once; without one, only crops are.
+    cached = take(train_iterator(Dataset(stored, stored), config(batch_size=8, cache_gib=0.01, **whole)), 3)
+    assert_same(plain, cached)
+
+
+def test_palette_colours_stay_as_they_are_in_training() -> None:
+    labels = Dataset(label_pictures(), label_pictures())
+    experiment: dict[str, Any] = {"batch_size": 8, "image_size": 16, "preprocess": "crop"}
+    as_labels = take(train_iterator(labels, config(labels="A", **experiment)), 2)
+    as_photos = take(train_iterator(labels, config(**experiment)), 2)
+    assert_same(as_labels, as_photos)
 
 
 def test_the_error_for_a_broken_image_holds_its_file_name(noise: Dataset) -> None:

@@ -70,11 +70,14 @@ KINDS: dict[str, tuple[bytes, npt.NDArray[Any]]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_are_scaled_as_they_are_stored(kind: str) -> None:
     encoded, values = KINDS[kind]
-    limits = (-5.0, 70000.0 * 7)
+    limits = (-5.0, 255.0 if kind.startswith("8-bit") else 65535.0 * (7 if kind.startswith("32-bit") else 1))
     channels = values.shape[2] if values.ndim == 3 else 1
     got = decode_16bit.decode_scaled(encoded, channels, limits, kind)
+    expected = scaled(values, *limits).reshape(got.shape)
+    if channels == 4:
+        expected[..., 3] = scaled(values[..., 3], 0, 65535)
     assert got.dtype == np.float32
-    np.testing.assert_allclose(got, scaled(values, *limits).reshape(got.shape), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
 
 
 def test_no_bit_is_lost_and_the_limits_become_minus_1_and_1() -> None:
@@ -101,6 +104,72 @@ def test_channels_are_converted() -> None:
     assert (opaque[..., 3] == 1).all()
     dropped = decode_16bit.decode_scaled(npy(ALPHA), 3, FULL, "x")
     np.testing.assert_allclose(dropped, scaled(ALPHA[..., :3], *FULL), atol=1e-6)
+
+
+SCAN = wide(5, 7, 3, high=4096)
+LEVELS = np.random.default_rng(2).uniform(0, 4095, (5, 7, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    ("encoder", "colors", "opaque"),
+    [(png, SCAN, 65535), (npy, SCAN, 65535), (npy, LEVELS, 1), (npy, LEVELS[..., :1], 1), (npy, SCAN[..., :1], 65535)],
+)
+def test_alpha_has_the_full_range_of_its_dtype(
+    encoder: Any, colors: npt.NDArray[Any], opaque: int, channels: int
+) -> None:
+    alpha = np.full((5, 7, 1), opaque, colors.dtype)
+    alpha[0] = 0
+    with_alpha = decode_16bit.decode_scaled(encoder(np.dstack([colors, alpha])), channels, (0, 4095), "x")
+    without = decode_16bit.decode_scaled(encoder(colors), channels, (0, 4095), "x")
+    if channels == 4:
+        assert (with_alpha[0, :, 3] == -1).all() and (with_alpha[1:, :, 3] == 1).all()
+    np.testing.assert_array_equal(with_alpha[..., :3], without[..., :3])
+
+
+def test_alpha_of_8_bits_has_the_range_of_8_bits() -> None:
+    pixels = np.full((4, 4, 4), 100, np.uint8)
+    pixels[..., 3] = 255
+    got = decode_16bit.decode_scaled(pillow(pixels, "PNG"), 4, (0, 100), "x")
+    np.testing.assert_array_equal(got, np.ones((4, 4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "message"),
+    [
+        (np.float32(255), r"the image x\.npy holds alpha from 255 to 255, but alpha of float32 is 0 to 1"),
+        (np.int64(255), r"the image x\.npy holds alpha of int64, for which .* store uint8, uint16 or floats"),
+    ],
+)
+def test_alpha_whose_scale_is_unclear_is_an_error(alpha: Any, message: str) -> None:
+    encoded = npy(np.full((4, 4, 4), alpha))
+    with pytest.raises(UserError, match=message):
+        decode_16bit.decode_scaled(encoded, 4, (0, 255), "x.npy")
+    decode_16bit.decode_scaled(encoded, 3, (0, 255), "x.npy")  # alpha is dropped
+
+
+@pytest.mark.parametrize(
+    ("encoded", "limits", "message"),
+    [
+        (pillow(np.full((5, 7), 200, np.uint8), "PNG"), (0, 4095), "is uint8, which holds values up to 255, but"),
+        (npy(np.full((5, 7), 200, np.uint8)), (0, 256), r"is uint8, .* data\.range_A is 0 to 256: convert"),
+        (npy(np.full((5, 7), 100, np.int8)), (-5, 255), "is int8, which holds values up to 127"),
+        (npy(GRAY), (0, 65536), "is uint16, which holds values up to 65535"),
+    ],
+)
+def test_a_dtype_that_cannot_hold_the_range_is_an_error(encoded: bytes, limits: Any, message: str) -> None:
+    with pytest.raises(UserError, match=f"the image photo {message}"):
+        decode_16bit.decode_scaled(encoded, 1, limits, "photo")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "high"),
+    [(np.uint8, 255), (np.uint8, 100), (np.uint16, 65535), (np.int16, 4095), (np.int64, 1e6), (np.float16, 1e6)],
+)
+def test_small_values_in_a_dtype_that_holds_the_range(dtype: Any, high: float) -> None:
+    values = np.arange(12).reshape(3, 4).astype(dtype)
+    got = decode_16bit.decode_scaled(npy(values), 1, (0, high), "x")
+    np.testing.assert_allclose(got[..., 0], scaled(values, 0, high), atol=1e-6)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

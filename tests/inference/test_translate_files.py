@@ -202,3 +202,14 @@ def test_large_images_are_not_read_all_at_once(run, tmp_path, monkeypatch):
     )
     assert seen == [(2, 5), (4, 5), (5, 5)]
     assert summary.translated == len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_colours_below_opaque_alpha_stay_in_their_range(tmp_path):
+    """Bicubic overshoot is clipped to the range of the colours, which is smaller than that of alpha."""
+    edges = np.kron(np.random.default_rng(0).integers(0, 2, (8, 8)) * 4095, np.ones((6, 6))).astype(np.uint16)
+    opaque = np.full_like(edges, 65535)
+    np.save(tmp_path / "edges.npy", np.dstack([edges, edges, edges, opaque]))
+    small = image_files.read(tmp_path / "edges.npy", DataConfig(range_A=(0, 4095)), "A", max_size=36)
+    assert small.shape == (36, 36, 4)
+    assert small[..., :3].max() == 4095
+    assert (small[..., 3] == 65535).all()

@@ -82,7 +82,33 @@ def test_transparency_is_scaled_to_a_stated_range():
     ready = to_model(image, config, "A")
     made = from_model(ready.pixels[..., :1], ready, config, "B")
     assert made.shape == (4, 4, 2)
-    np.testing.assert_allclose(made[..., 1], image[..., 3] * (1000 / 255), atol=0.51)
+    # Alpha has the full range of the result's dtype, uint16.
+    np.testing.assert_array_equal(made[..., 1], image[..., 3] * np.uint16(257))
+
+
+@pytest.mark.parametrize(
+    ("channels", "limits", "full"), [(3, (0, 4095), 65535), (4, (0, 4095), 65535), (3, (0, 100), 255), (3, (-5, 5), 1)]
+)
+def test_opaque_images_stay_opaque(channels, limits, full):
+    eight = noise(4, 4, 4)
+    eight[..., 3] = 255
+    config = DataConfig(channels_A=channels, channels_B=channels, range_B=limits)
+    made = there_and_back(eight, config)
+    assert (made[..., 3] == full).all()
+    back = DataConfig(channels_A=channels, channels_B=channels, range_A=limits)
+    np.testing.assert_allclose(there_and_back(made, back), eight, atol=2)
+
+
+def test_an_8_bit_image_does_not_fit_a_wider_range():
+    with pytest.raises(UserError, match=r"^the image is uint8, .* but data.range_A is 0 to 4095: convert"):
+        to_model(noise(4, 4, 3), DataConfig(range_A=(0, 4095)), "A")
+
+
+def test_messages_name_the_image_once():
+    scan = np.full((4, 4), 5000, np.uint16)
+    for name in ("the image", "the image scan.png"):
+        with pytest.raises(UserError, match=f"^{name} holds values from 5000 to 5000"):
+            to_model(scan, DataConfig(range_A=(0, 4095)), "A", name)
 
 
 @pytest.mark.parametrize(
