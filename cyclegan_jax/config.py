@@ -46,8 +46,9 @@ class DataConfig:
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
     """How training images get their size. `resize_and_crop`: resize to a square of `data.load_size`, then crop; `crop`:
     crop only; `scale_width_and_crop`: scale the width to `data.load_size`, then crop; `scale_width`: scale the width to
-    `data.load_size` (default: `data.image_size`); `none`: keep the size. The last two round height and width to a size
-    that the networks accept, and need images of equal size."""
+    `data.load_size` (default: `data.image_size`); `none`: keep the size. Both scale_width modes stretch images that
+    would be lower than `data.image_size` to that height. `scale_width` and `none` round height and width to a size that
+    the networks accept, and need images of equal size."""
     image_size: int = 256
     """Height and width in pixels of the square training crop, and of test images if training images are resized to a
     square."""
@@ -56,14 +57,16 @@ class DataConfig:
     flip: bool = True
     """Flip each training image left to right with probability 1/2."""
     labels: Domain | None = None
-    """The domain of label maps, if any: they are resized by nearest neighbour and scored by palette colour."""
+    """The domain of label maps, if any: they are resized by nearest neighbour, snapped to the palette,
+    and scored by palette colour."""
     channels_A: Literal[1, 3, 4] = 3
     """Channels of domain A: 1 (gray), 3 (RGB) or 4 (RGBA)."""
     channels_B: Literal[1, 3, 4] = 3
     """Channels of domain B."""
     range_A: tuple[float, float] | None = None
     """The lowest and highest value of domain A, such as 0 4095, if its files hold more than 8 bits (16-bit and float
-    images, .npy arrays): this range is scaled to [-1, 1] without clipping. None: 8-bit images."""
+    images, .npy arrays): this range is scaled to [-1, 1], and a value outside is an error; alpha has the full
+    range of its dtype instead. None: 8-bit images."""
     range_B: tuple[float, float] | None = None
     """The same for domain B."""
     on_error: Literal["stop", "skip"] = "stop"

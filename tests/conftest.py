@@ -33,7 +33,7 @@ for _name, _value in {
 
 # Where PyTorch is not installed, `tests/recorded` compares with the numbers that it computed elsewhere.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-collect_ignore = [] if HAS_TORCH else ["parity", "evaluation/test_features.py", "evaluation/test_fid_kid.py"]
+collect_ignore = [] if HAS_TORCH else ["parity", "evaluation/test_fid_kid.py", "evaluation/test_inception.py"]
 
 
 def pytest_report_header() -> str:

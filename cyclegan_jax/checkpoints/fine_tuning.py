@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from cyclegan_jax.checkpoints.checksums import leaf_names
 from cyclegan_jax.checkpoints.opened import open_checkpoint
@@ -45,7 +46,9 @@ def start_from(run: str | Path, state: TrainState) -> TrainState:
         elif value.shape != leaf.shape:
             left_out.append(f"{name} {value.shape} there, {leaf.shape} here")
         else:
-            leaf = jax.device_put(value.astype(leaf.dtype), leaf.sharding)
+            # A copy: weights that also start the average would otherwise share a buffer with it, and the training step
+            # donates each buffer of the state once.
+            leaf = jax.device_put(jnp.array(value, leaf.dtype, copy=True), leaf.sharding)
         leaves.append(leaf)
     taken = len(leaves) - len(left_out)
     if not taken:

@@ -60,6 +60,14 @@ def test_a_new_average_starts_from_the_weights(tmp_path):
     assert same(new.ema, old.generators)
 
 
+def test_a_new_average_has_buffers_of_its_own(tmp_path: Path) -> None:
+    """The training step donates the state: JAX rejects a buffer that is donated twice."""
+    saved_run(tmp_path, tiny_config())
+    new = fine_tuning.start_from(tmp_path, fresh(tiny_config(ema_decay=0.5)))
+    pointers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((new.generators, new.discriminators, new.ema))]
+    assert len(set(pointers)) == len(pointers)
+
+
 def test_arrays_that_do_not_fit_are_logged_and_new(tmp_path, log_lines):
     config = tiny_config()
     old = saved_run(tmp_path, config)
