@@ -57,16 +57,9 @@ def translate(
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
     generator = load_generator(run, direction, step, metric=metric)
     chosen = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
-    missing = {file: target for file, target in chosen.items() if not (skip_existing and target.exists())}
-    if len(missing) < len(chosen):
-        print(f"{len(chosen) - len(missing):,} of {len(chosen):,} images are translated already")
+    missing = _without_existing(chosen) if skip_existing else chosen
     summary = translate_files.translate_files(
-        generator,
-        missing,
-        batch_size=batch_size,
-        tile=tile,
-        max_size=max_size,
-        progress=progress_bar,
+        generator, missing, batch_size=batch_size, tile=tile, max_size=max_size, progress=progress_bar
     )
     for line in summary.lines():
         print(line)
@@ -84,6 +77,14 @@ def _plan(
 
     kind = output_type(generator.config.data.value_range(generator.domains[1]))
     return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind)
+
+
+def _without_existing(chosen: dict[Path, Path]) -> dict[Path, Path]:
+    """Return the files whose translation does not exist yet, and print how many are left out."""
+    missing = {file: target for file, target in chosen.items() if not target.exists()}
+    if len(missing) < len(chosen):
+        print(f"{len(chosen) - len(missing):,} of {len(chosen):,} images are translated already")
+    return missing
 
 
 def _write_gallery(run: Path, generator: "Generator", translated: dict[Path, Path], page: Path) -> None:
