@@ -1,6 +1,7 @@
 """Images of any size: each is translated as if alone, and tiles as the whole image."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +70,8 @@ def test_a_few_programs_serve_all_sizes():
     for side in (33, 40, 50, 60):
         for number in (1, 3, 4):
             translate([noise(side, side).astype(np.float32)] * number, batch_size=4)
-    assert translate._parts._cache_size() == 2  # one image, or four
+    programs: Any = translate._parts
+    assert programs._cache_size() == 2  # one image, or four
     assert sorted({bucket(side) for side in range(1, 257)}) == [32, 64, 96, 128, 160, 192, 224, 256]
     assert all(side <= bucket(side) < side * 1.125 + 32 for side in range(1, 5000))
 

@@ -28,11 +28,12 @@ def test_heat_map_interpolates_the_scores_of_the_saved_weights(tmp_path):
     assert np.abs(load_discriminator(tmp_path, "A")(scaled) - expected).max() > 1e-4
 
     heat = judge.heat_map(image)
-    assert (heat.shape, heat.dtype) == ((30, 41), np.float32)
+    assert heat.shape == (30, 41)
+    assert heat.dtype == np.float32
     assert np.asarray(jax.device_get(expected)).min() - 1e-5 <= heat.min() <= heat.max() <= expected.max() + 1e-5
     assert judge.heat_map(image[:1, :2]).shape == (1, 2)
     with pytest.raises(UserError, match="domain is 'C', but it must be A or B"):
-        load_discriminator(tmp_path, "C")
+        load_discriminator(tmp_path, "C")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from PIL import Image
 
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference.user_images import each, from_model, to_model
+from cyclegan_jax.inference.user_images import UserImage, each, from_model, to_model
 
 RGB = DataConfig()
 rng = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def test_transparency_is_scaled_to_a_stated_range():
     config = DataConfig(channels_B=1, range_B=(0, 1000))
     image = noise(4, 4, 4)
     ready = to_model(image, config, "A")
-    made = from_model(ready.pixels[..., :1], ready, config, "B")
+    made = np.asarray(from_model(ready.pixels[..., :1], ready, config, "B"))
     assert made.shape == (4, 4, 2)
     # Alpha has the full range of the result's dtype, uint16.
     np.testing.assert_array_equal(made[..., 1], image[..., 3] * np.uint16(257))
@@ -136,8 +136,13 @@ def test_16_bit_colour_as_a_picture_is_an_error():
 
 
 def test_each_takes_one_image_a_list_or_an_array():
-    double = lambda several: [image * 2 for image in several]  # noqa: E731
+    def double(several: list[UserImage]) -> list[UserImage]:
+        return [np.asarray(image) * 2 for image in several]
+
     one = noise(2, 2, 3, high=100)
-    assert (each(one, double) == 2 * one).all()
-    assert [(image == 2 * one).all() for image in each([one, one], double)] == [True, True]
-    assert each(np.stack([one, one]), double).shape == (2, 2, 2, 3)
+    np.testing.assert_array_equal(np.asarray(each(one, double)), 2 * one)
+    several = each([one, one], double)
+    assert isinstance(several, list)
+    for image in several:
+        np.testing.assert_array_equal(np.asarray(image), 2 * one)
+    assert np.shape(np.asarray(each(np.stack([one, one]), double))) == (2, 2, 2, 3)
