@@ -22,7 +22,7 @@ from cyclegan_jax.devices.step_program import step_program
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 from tests.conftest import tiny_config
-from tests.parity.exchange import bias_feeds_norm
+from tests.helpers.biases import bias_feeds_norm
 
 
 class ForgetsToAverage(PmapCollectives):

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.helpers.biases import bias_feeds_norm
+
 # The order in which the images pass through; `blocks` and `convs` stand for all their members.
 GENERATOR_ORDER = ("stem", "down", "blocks", "up", "head")
 DISCRIMINATOR_ORDER = ("convs", "head")
@@ -70,14 +72,6 @@ def nchw(images: np.ndarray) -> torch.Tensor:
 def nhwc(images: torch.Tensor) -> np.ndarray:
     """Convert a PyTorch batch (N, C, H, W) to (N, H, W, C) images."""
     return np.moveaxis(images.detach().numpy(), 1, -1)
-
-
-def bias_feeds_norm(path: tuple[Any, ...]) -> bool:
-    """Whether a parameter is a bias that an instance norm cancels: all but the last layers' and D's first."""
-    names = [str(entry.key) for entry in path]
-    if names[-1] != "bias" or "head" in names:
-        return False
-    return names[-3:-1] != ["convs", "0"]
 
 
 def assert_same(ours: Any, theirs: Any, *, relative: float, absolute: float, what: str = "") -> None:
