@@ -6,14 +6,18 @@ architecture flags. The field docstrings are the text of `train.py --help`.
 
 import math
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from cyclegan_jax.config_checks import check_types, require
 from cyclegan_jax.errors import UserError
 
 Domain = Literal["A", "B"]
 Direction = Literal["AtoB", "BtoA"]
+
+OTHER_DOMAIN: Final[Mapping[Domain, Domain]] = {"A": "B", "B": "A"}
+OPPOSITE: Final[Mapping[Direction, Direction]] = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
 # The official code resizes to 286 pixels and crops 256; other sizes keep this ratio (143 for 128, as in the paper).
 LOAD_RATIO = 286 / 256

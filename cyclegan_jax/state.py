@@ -15,6 +15,14 @@ from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 
 
+def image_dtype(config: TrainConfig) -> jnp.dtype[Any]:
+    """The dtype of the images around the networks: float64 where the networks compute in it, otherwise float32.
+
+    bfloat16 networks take and return float32 images, since bfloat16 cannot tell all 8-bit values apart.
+    """
+    return jnp.promote_types(config.dtype, jnp.float32)
+
+
 class TrainState(NamedTuple):
     """The state between two training steps. The checkpoints store its arrays by these names.
 
@@ -55,7 +63,7 @@ def create(
     """
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     params = cyclegan.initialize(config, init_key)
-    dtype = jnp.promote_types(config.dtype, jnp.float32)
+    dtype = image_dtype(config)
     square = (config.data.image_size, config.data.image_size)
     size_A, size_B = (sizes["A"], sizes["B"]) if sizes is not None else (square, square)
     return TrainState(

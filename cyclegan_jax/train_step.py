@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, UInt8
 
@@ -22,7 +21,7 @@ from cyclegan_jax.kernels.recompute import Recomputed
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.objective import Generated, Terms, discriminator_objective, generator_objective, l1
 from cyclegan_jax.optimizer import learning_rate
-from cyclegan_jax.state import TrainState
+from cyclegan_jax.state import TrainState, image_dtype
 
 Images = Float[Array, "N _ _ _"]
 """A batch of images of one domain, (N, H, W, C) in [-1, 1]."""
@@ -90,7 +89,7 @@ class _Phases:
     def run(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         """Run one step, in the order of the phases."""
         config = self.config
-        dtype = jnp.promote_types(config.dtype, jnp.float32)
+        dtype = image_dtype(config)
         real_A, real_B = to_model_range(batch["A"], dtype), to_model_range(batch["B"], dtype)
         # Keys depend on the run's key and the step only, so that a resumed run draws the same numbers.
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)

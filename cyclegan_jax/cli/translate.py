@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cyclegan_jax.cli.exit_status import SKIPPED
+from cyclegan_jax.config import OPPOSITE
 from cyclegan_jax.config_checks import require
 from cyclegan_jax.errors import UserError
 
@@ -93,7 +94,7 @@ def _write_gallery(run: Path, generator: "Generator", translated: dict[Path, Pat
     from cyclegan_jax.inference.gallery import write_gallery
     from cyclegan_jax.inference.generator import load_generator
 
-    back = load_generator(run, "BtoA" if generator.direction == "AtoB" else "AtoB", generator.step)
+    back = load_generator(run, OPPOSITE[generator.direction], generator.step)
     title = f"{run.resolve().name} {generator.direction}, step {generator.step:,}"
     write_gallery(page, translate_files.gallery_items(translated, back), title=title)
     print(f"gallery: {page}")

@@ -49,7 +49,7 @@ def sample_images(data: Dataset, config: DataConfig, number: int) -> dict[Domain
         "B": data.test_B if len(data.test_B) else data.train_B,
     }
     number = min(number, *(len(split) for split in splits.values()))
-    chosen = {domain: _spread(split, config, domain, number) for domain, split in splits.items()}
+    chosen = {domain: _read_spread(split, config, domain, number) for domain, split in splits.items()}
     number = min(len(images_) for images_ in chosen.values())
     sizes = [image.shape[:2] for images_ in chosen.values() for image in images_[:number]]
     height, width = (min(sides) for sides in zip(*sizes, strict=True))
@@ -61,12 +61,18 @@ def sample_images(data: Dataset, config: DataConfig, number: int) -> dict[Domain
     }
 
 
-def _spread(split: Split, config: DataConfig, domain: Domain, number: int) -> list[AnyImage]:
+def spread(total: int, number: int) -> list[int]:
+    """Choose `number` indices below `total` at even distances: neighbours in a split are often frames of one video."""
+    number = min(number, total)
+    return [index * total // number for index in range(number)]
+
+
+def _read_spread(split: Split, config: DataConfig, domain: Domain, number: int) -> list[AnyImage]:
     """Read `number` images at equal distances; unreadable ones are left out if `config.on_error` is "skip"."""
     chosen, last_error = [], None
-    for place in range(number):
+    for index in spread(len(split), number):
         try:
-            chosen.append(eval_image(split[place * len(split) // number], config, domain))
+            chosen.append(eval_image(split[index], config, domain))
         except UserError as error:
             if config.on_error == "stop":
                 raise

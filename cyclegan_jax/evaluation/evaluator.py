@@ -8,6 +8,7 @@ import jax
 
 from cyclegan_jax.config import DataConfig, Domain, TrainConfig
 from cyclegan_jax.data.dataset import Dataset
+from cyclegan_jax.data.eval_images import spread
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.errors import UserError
@@ -92,7 +93,7 @@ class Evaluator:
         # Training may have spread the parameters over many devices; an evaluation runs on one.
         params = jax.device_put(jax.device_get(params), jax.local_devices()[0])
         images = self._split.images
-        shown = {domain: splits.spread(len(images[domain]), SHOWN) for domain in images}
+        shown = {domain: spread(len(images[domain]), SHOWN) for domain in images}
         translations = {domain: self._translator(params, domain, images[domain], shown[domain]) for domain in images}
         tables: list[ScoreTable] = []
         pictures = {

@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
-from cyclegan_jax.config import Domain
+from cyclegan_jax.config import OTHER_DOMAIN, Domain
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.features import INCEPTION, Extractor
 from cyclegan_jax.evaluation.fid_kid import frechet_distance, kernel_distance
 from cyclegan_jax.evaluation.score_table import Column, ScoreTable
 from cyclegan_jax.evaluation.test_split import TestSplit, as_uint8
-
-_OTHER: Final[dict[Domain, Domain]] = {"A": "B", "B": "A"}
 
 
 class FidKidTables:
@@ -52,7 +49,7 @@ class FidKidTables:
         return [self._table(source, self._extractor(outputs[source])) for source in ("A", "B")]
 
     def _table(self, source: Domain, translated: Float64[np.ndarray, "N D"]) -> ScoreTable:
-        target = _OTHER[source]
+        target = OTHER_DOMAIN[source]
         real = self._test[target]
         rows = {
             f"{source} -> {target}": translated,
@@ -113,7 +110,10 @@ class FidKidTables:
         # FID depends on the number of images, so the control takes as many as there are translations.
         return {
             domain: self._extractor(
-                [as_uint8(image) for image in self._split.train_images(domain, len(self._split.images[_OTHER[domain]]))]
+                [
+                    as_uint8(image)
+                    for image in self._split.train_images(domain, len(self._split.images[OTHER_DOMAIN[domain]]))
+                ]
             )
             for domain in ("A", "B")
         }

@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 from jaxtyping import UInt8
 
-from cyclegan_jax.config import Domain
+from cyclegan_jax.config import OTHER_DOMAIN, Domain
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data import palette
+from cyclegan_jax.data.eval_images import spread
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation import test_split as splits
 from cyclegan_jax.evaluation.confusion_matrix import confusion_matrix
 from cyclegan_jax.evaluation.constant_map import constant_map
 from cyclegan_jax.evaluation.image_rows import image_rows
@@ -42,7 +42,7 @@ class LabelTables:
             UserError: there are too few pairs, the images differ in size, or no pixel is labelled.
         """
         self.label_domain = labels
-        self.photo_domain: Domain = "B" if labels == "A" else "A"
+        self.photo_domain = OTHER_DOMAIN[labels]
         self._pairs: dict[Domain, list[int]] = {"A": [a for a, _ in split.pairs], "B": [b for _, b in split.pairs]}
         self._truth_images = self._paired(split.images[labels], labels)
         self._photos = self._paired([as_uint8(image) for image in split.images[self.photo_domain]], self.photo_domain)
@@ -102,7 +102,7 @@ class LabelTables:
         return image_rows(
             [
                 [self._photos[i], _COLORS[nearest_class(made[i], _COLORS)], self._truth_images[i]]
-                for i in splits.spread(len(made), number)
+                for i in spread(len(made), number)
             ]
         )
 
@@ -112,10 +112,7 @@ class LabelTables:
         """Show some test label maps in rows: the label map, its translation, that one's classes, the real photo."""
         made = self._paired(outputs, self.label_domain)
         return image_rows(
-            [
-                [self._truth_images[i], made[i], _COLORS[ids[i]], self._photos[i]]
-                for i in splits.spread(len(made), number)
-            ]
+            [[self._truth_images[i], made[i], _COLORS[ids[i]], self._photos[i]] for i in spread(len(made), number)]
         )
 
     def _paired(self, images: Sequence[Uint8Image], domain: Domain) -> list[Uint8Image]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cyclegan_jax.config import Domain
+from cyclegan_jax.config import OTHER_DOMAIN, Domain
 from cyclegan_jax.evaluation.round_trip import Translations
 from cyclegan_jax.evaluation.score_table import Column, ScoreTable
 
@@ -14,7 +14,7 @@ def reconstruction_table(domain: Domain, translations: Translations) -> ScoreTab
     input. The last column is the L1 between input and translation, which shows how much the translation changes; a
     generator that copies its input reconstructs perfectly.
     """
-    other = "B" if domain == "A" else "A"
+    other = OTHER_DOMAIN[domain]
     # A measure is NaN where it is undefined, such as SSIM of small images; nanmean of NaNs alone would warn.
     means = {name: float(np.nanmean(v)) for name, v in translations.measures.items() if not np.isnan(v).all()}
     rows = {"cycle": f"{domain} -> {other} -> {domain}", "mean_colour": "mean colour", "shuffled": "shuffled"}

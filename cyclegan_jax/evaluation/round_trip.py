@@ -16,6 +16,7 @@ from cyclegan_jax.evaluation import l1_psnr_ssim
 from cyclegan_jax.inference import apply
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
+from cyclegan_jax.state import image_dtype
 
 BATCH: Final = 16
 """The most images in a batch; larger batches are no faster at these sizes."""
@@ -94,7 +95,7 @@ class Translator:
 
     def _program(self, domain: Domain) -> _Program:
         there = _WAY_THERE[domain]
-        dtype = apply.image_dtype(self._config)
+        dtype = image_dtype(self._config)
 
         def unit(images: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
             return (images + 1) / 2

@@ -8,7 +8,7 @@ import numpy as np
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.dataset import Dataset, Split
-from cyclegan_jax.data.eval_images import eval_image
+from cyclegan_jax.data.eval_images import eval_image, spread
 from cyclegan_jax.data.images import AnyImage, Uint8Image
 from cyclegan_jax.data.pairs import paired
 from cyclegan_jax.errors import UserError
@@ -92,12 +92,6 @@ def load(data: Dataset, config: DataConfig, number: int | None = None) -> TestSp
 def as_uint8(image: AnyImage) -> Uint8Image:
     """Return a uint8 image as it is, and a float image in [-1, 1] scaled to 8 bits."""
     return image if image.dtype == np.uint8 else images_lib.to_uint8(image)
-
-
-def spread(total: int, number: int) -> list[int]:
-    """Choose `number` indices below `total` at even distances: neighbours in a split are often frames of one video."""
-    number = min(number, total)
-    return [index * total // number for index in range(number)]
 
 
 def _choose(

@@ -27,6 +27,7 @@ from cyclegan_jax.inference import apply
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.frame import Corner, GivenStatistics, RecordingStatistics
 from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.networks.layers import accepted_side
 
 FloatImage = Float[np.ndarray, "_ _ _"]
 """(H, W, C) in [-1, 1]; every image may have another size."""
@@ -198,7 +199,7 @@ def _to_multiple(image: FloatImage) -> FloatImage:
     multiple, least = ResNetGenerator.size_multiple, ResNetGenerator.min_size
     for axis in (0, 1):
         side = image.shape[axis]
-        missing = max(least, math.ceil(side / multiple) * multiple) - side
+        missing = accepted_side(side, multiple=multiple, minimum=least) - side
         if missing:
             pads = [(0, missing if axis == other else 0) for other in range(3)]
             # An image smaller than its padding has too few pixels to mirror; its edge is repeated.

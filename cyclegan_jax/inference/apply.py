@@ -3,25 +3,15 @@
 The sampler of training, `Generator`, images of any size and the evaluation all apply generators through this module.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from cyclegan_jax.config import Direction, TrainConfig
+from cyclegan_jax.config import OPPOSITE, Direction
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.networks.frame import Frame
 from cyclegan_jax.networks.generator import ResNetGenerator
-
-
-def image_dtype(config: TrainConfig) -> jnp.dtype[Any]:
-    """The dtype of the images around the networks: float64 where the networks compute in it, otherwise float32.
-
-    bfloat16 networks take and return float32 images, since bfloat16 cannot tell all 8-bit values apart.
-    """
-    return jnp.promote_types(config.dtype, jnp.float32)
 
 
 def translate(
@@ -84,6 +74,6 @@ def there_and_back(
     Returns:
         The translated images and the reconstructions.
     """
-    back: Direction = "BtoA" if direction == "AtoB" else "AtoB"
+    back = OPPOSITE[direction]
     outputs = translate(networks.generators[direction], generators[direction], images, precision)
     return outputs, translate(networks.generators[back], generators[back], outputs, precision)

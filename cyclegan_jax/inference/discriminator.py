@@ -1,6 +1,5 @@
 """A trained discriminator: which patches of an image it takes for real."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from cyclegan_jax.inference import user_images
 from cyclegan_jax.inference.user_images import UserImage
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.discriminator import PatchGAN
+from cyclegan_jax.networks.layers import accepted_side
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ class Discriminator:
         height, width = pixels.shape[:2]
         module = nnx.merge(self.graphdef, self.params)
         sides = [
-            max(module.min_size, math.ceil(side / module.size_multiple) * module.size_multiple)
-            for side in (height, width)
+            accepted_side(side, multiple=module.size_multiple, minimum=module.min_size) for side in (height, width)
         ]
         padded = np.pad(pixels, ((0, sides[0] - height), (0, sides[1] - width), (0, 0)), mode="edge")
         scores = np.asarray(self(padded[None])[0], np.float32)

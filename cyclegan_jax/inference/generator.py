@@ -20,6 +20,7 @@ from cyclegan_jax.inference.any_size import TILE, AnySize
 from cyclegan_jax.inference.user_images import UserImage
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.state import image_dtype
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Generator:
 
     def translate_uint8(self, images: UInt8[np.ndarray, "N H W C"]) -> UInt8[np.ndarray, "N H W D"]:
         """Translate images in [0, 255] to images of the other domain; sizes as in `__call__`."""
-        scaled = images_lib.to_model_range(jnp.asarray(images), apply.image_dtype(self.config))
+        scaled = images_lib.to_model_range(jnp.asarray(images), image_dtype(self.config))
         return images_lib.to_uint8(self(scaled))
 
 

@@ -1,5 +1,6 @@
 """The layers that both kinds of network are made of: padding, convolutions, dropout. All arrays are NHWC."""
 
+import math
 from typing import Final
 
 import jax
@@ -122,6 +123,11 @@ def dropout(x: Float[Array, "N H W C"], rate: float, keys: Key[Array, " N"]) -> 
     """
     keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))(keys)
     return jnp.where(keep, x / (1 - rate), 0)
+
+
+def accepted_side(side: int, *, multiple: int, minimum: int) -> int:
+    """Return the smallest height or width from `side` on that `check_input` accepts."""
+    return max(minimum, math.ceil(side / multiple) * multiple)
 
 
 def check_input(x: Array | np.ndarray, name: str, *, channels: int, multiple: int, minimum: int) -> None:

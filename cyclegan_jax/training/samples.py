@@ -10,6 +10,7 @@ from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import AnyImage, Uint8Image
 from cyclegan_jax.inference import apply
 from cyclegan_jax.networks.cyclegan import Networks, Params
+from cyclegan_jax.state import image_dtype
 
 
 def make_sampler(
@@ -30,7 +31,7 @@ def make_sampler(
 
     @jax.jit
     def translate(generators: Params) -> list[jax.Array]:
-        dtype = apply.image_dtype(config)
+        dtype = image_dtype(config)
         real_A, real_B = (images_lib.to_model_range(jnp.asarray(images), dtype) for images in (images_A, images_B))
         fake_B, cycled_A = apply.there_and_back(networks, generators, "AtoB", real_A, config.precision)
         fake_A, cycled_B = apply.there_and_back(networks, generators, "BtoA", real_B, config.precision)

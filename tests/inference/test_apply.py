@@ -13,6 +13,7 @@ from cyclegan_jax.inference import apply
 from cyclegan_jax.inference.generator import Generator
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.state import image_dtype
 from cyclegan_jax.training.samples import make_sampler
 from tests.conftest import tiny_config
 
@@ -52,7 +53,7 @@ def test_every_caller_uses_the_precision_of_the_config(caller: str, monkeypatch:
 def test_bfloat16_networks_return_float32_images() -> None:
     config = tiny_config(dtype="bfloat16")
     params = cyclegan.initialize(config, jax.random.key(0))["generators"]
-    assert apply.image_dtype(config) == jnp.float32
+    assert image_dtype(config) == jnp.float32
     outputs = apply.there_and_back(cyclegan.define(config), params, "AtoB", scaled(), config.precision)
     assert [output.dtype for output in outputs] == [jnp.float32, jnp.float32]
 

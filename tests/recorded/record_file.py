@@ -68,12 +68,16 @@ def weighting(shape: tuple[int, ...]) -> np.ndarray:
 
 def flatten(prefix: str, tree: Any, dtype: type[np.floating[Any]]) -> Record:
     """A tree of arrays as entries of a record."""
-    names = [f"{prefix}{jax.tree_util.keystr(path)}" for path, _ in jax.tree.leaves_with_path(tree)]
-    return {name: np.asarray(leaf, dtype) for name, leaf in zip(names, jax.tree.leaves(tree), strict=True)}
+    return {
+        name: np.asarray(leaf, dtype) for name, leaf in zip(_names(prefix, tree), jax.tree.leaves(tree), strict=True)
+    }
 
 
 def unflatten(record: Record, prefix: str, like: Any) -> Any:
     """The tree that `flatten` was given, in the structure of `like`."""
-    names = [f"{prefix}{jax.tree_util.keystr(path)}" for path, _ in jax.tree.leaves_with_path(like)]
-    leaves = [jnp.asarray(record[name], jnp.float64) for name in names]
+    leaves = [jnp.asarray(record[name], jnp.float64) for name in _names(prefix, like)]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _names(prefix: str, tree: Any) -> list[str]:
+    return [f"{prefix}{jax.tree_util.keystr(path)}" for path, _ in jax.tree.leaves_with_path(tree)]
