@@ -1,5 +1,7 @@
-"""Replacing files: the new content or the old, and nothing beside it."""
+"""Replacing files: the new content or the old, and nothing beside it; questions to the file system."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax.files import replacing, write_atomically
+from cyclegan_jax import files
+from cyclegan_jax.files import UnreadableError, replacing, write_atomically
 
 
 @pytest.mark.parametrize(("old", "new"), [("old", "new: ü"), (b"\x00old", b"\xffnew")])
@@ -23,11 +26,12 @@ def test_an_error_half_way_leaves_the_old_file_alone(tmp_path: Path, monkeypatch
     path = tmp_path / "config.json"
     write_atomically(path, "old")
 
-    def full_disk(self: Path, text: str, encoding: str) -> int:
-        self.write_bytes(text[:1].encode())
+    def full_disk(self: Path, content: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(content[:1])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
@@ -62,3 +66,70 @@ with replacing(Path({str(path)!r})) as temporary:
 def test_a_missing_folder_raises_the_error_of_writing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "missing" / "file", "new")
+
+
+def test_the_temporary_file_is_not_a_link_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "target").write_text("precious")
+    monkeypatch.setattr("secrets.token_hex", lambda count: "guessed")
+    (tmp_path / ".guessed.partial").symlink_to(tmp_path / "target")
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / "file", "new")
+    assert (tmp_path / "target").read_text() == "precious"
+
+
+def test_the_content_is_flushed_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink(), (tmp_path / "file").exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    write_atomically(tmp_path / "file", "new")
+    (temporary, renamed_before), (folder, renamed_after) = flushed
+    assert temporary.parent == tmp_path and not renamed_before
+    assert folder == tmp_path and renamed_after
+
+
+def test_a_long_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+
+
+def test_questions_about_what_is_and_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "fifo")
+    assert files.is_dir(tmp_path) and files.is_file(tmp_path / "file") and files.exists(tmp_path / "fifo")
+    assert not files.is_file(tmp_path) and not files.is_dir(tmp_path / "file") and not files.is_file(tmp_path / "fifo")
+    for absent in ("nothing", "dangling", "file/below"):
+        assert not files.exists(tmp_path / absent)
+    assert files.entries(tmp_path) == [tmp_path / "dangling", tmp_path / "fifo", tmp_path / "file"]
+    assert files.entries(tmp_path / "nothing") == []
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_unreadable_is_not_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    def fail(path: object, **options: object) -> os.stat_result:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "stat", fail)
+    monkeypatch.setattr(os, "listdir", fail)
+    monkeypatch.setattr(os, "scandir", fail)
+    reason = f"cannot be read \\({os.strerror(error)}\\)"
+    for question in (files.exists, files.is_file, files.is_dir, files.entries):
+        with pytest.raises(UnreadableError, match=reason):
+            question(tmp_path / "photos")
+
+
+@pytest.mark.parametrize("path", ["n" * 256, "a\0b"])
+def test_names_that_cannot_exist_are_named(tmp_path: Path, path: str) -> None:
+    with pytest.raises(UnreadableError, match="cannot be read"):
+        files.is_dir(tmp_path / path)
+
+
+def test_a_home_that_is_unknown_is_named() -> None:
+    with pytest.raises(UnreadableError, match="~nobody-at-all/photos cannot be read"):
+        files.expand("~nobody-at-all/photos")
