@@ -28,7 +28,7 @@ from jax.experimental import topologies
 from benchmarks import arithmetic, forms, hlo
 from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
-from cyclegan_jax.devices.jit_program import JitCollectives
+from cyclegan_jax.devices.collectives import OverMesh
 from cyclegan_jax.devices.mesh import make_mesh, replicated, split
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import cyclegan
@@ -116,7 +116,7 @@ def plan(config: TrainConfig, chip: str, devices: int, kernels: Kernels) -> jax.
     mesh = make_mesh(devices_of(chip, devices))
     transform = optimizer.adam(config.optimizer)
     networks = cyclegan.define(config, kernels=kernels)
-    step = make_train_step(config, networks, transform, epoch_images=1000, collectives=JitCollectives(mesh))
+    step = make_train_step(config, networks, transform, epoch_images=1000, collectives=OverMesh(mesh))
     current = jax.eval_shape(lambda: state.create(config, transform))
     shape = (config.batch_size, config.data.image_size, config.data.image_size, 3)
     batch = {domain: jax.ShapeDtypeStruct(shape, np.uint8) for domain in "AB"}

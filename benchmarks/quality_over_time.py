@@ -27,9 +27,8 @@ from cyclegan_jax import optimizer, recipes, state
 from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.data import images
 from cyclegan_jax.data.palette import NAMES, color_array
-from cyclegan_jax.devices.compiled_step import StepProgram
 from cyclegan_jax.devices.mesh import make_mesh, replicated
-from cyclegan_jax.devices.step_program import step_program
+from cyclegan_jax.devices.step_program import StepProgram
 from cyclegan_jax.evaluation.segmentation_scores import score_label_pictures
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
@@ -91,7 +90,7 @@ def main() -> None:
 def training(config: TrainConfig, networks: cyclegan.Networks, epoch_images: int, scan: int) -> tuple[Any, StepProgram]:
     """Return a fresh state and the program that trains it for `scan` steps per call."""
     transform, mesh = optimizer.adam(config.optimizer), make_mesh()
-    program = step_program(
+    program = StepProgram(
         lambda collectives: make_train_step(
             config, networks, transform, epoch_images=epoch_images, collectives=collectives
         ),

@@ -4,6 +4,7 @@ JAX and tyro are imported only by the commands that need them, so `--help`, `--v
 """
 
 import contextlib
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +76,10 @@ def _call(command: str, args: Sequence[str]) -> int | None:
     """Call the function of a command, whose parameters are its flags; its module has the same name."""
     import tyro
 
+    from cyclegan_jax.cli import official_flags
+
     function: Callable[..., int | None] = getattr(import_module(f"cyclegan_jax.cli.{command}"), command)
+    official_flags.check_testing(args, frozenset(f"--{name}" for name in inspect.signature(function).parameters))
     return tyro.cli(function, prog=f"cyclegan-jax {command}", args=args)
 
 

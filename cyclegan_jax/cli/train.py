@@ -96,7 +96,7 @@ def parse(args: Sequence[str], prog: str = "train.py") -> TrainCommand:
     parser.add_argument("--num_processes", type=int)
     parser.add_argument("--process_id", type=int)
     known, rest = parser.parse_known_args(args)
-    official_flags.check(rest)
+    official_flags.check_training(rest)
     wants_help = "--help" in rest or "-h" in rest
     if known.config is None and not wants_help:
         raise UserError(

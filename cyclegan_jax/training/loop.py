@@ -15,7 +15,7 @@ from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed, float64, memory
-from cyclegan_jax.devices.compiled_step import CompiledStep, HostBatch
+from cyclegan_jax.devices.step_program import CompiledStep, HostBatch
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Metrics
 from cyclegan_jax.training import schedule

@@ -19,9 +19,8 @@ from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.devices import distributed
-from cyclegan_jax.devices.compiled_step import StepProgram
 from cyclegan_jax.devices.mesh import check_batch_size, make_mesh, replicated
-from cyclegan_jax.devices.step_program import step_program
+from cyclegan_jax.devices.step_program import StepProgram
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
@@ -138,7 +137,7 @@ def _step_programs(
     epoch_images: int,
     mesh: Mesh,
 ) -> Callable[[int], StepProgram]:
-    return lambda steps: step_program(
+    return lambda steps: StepProgram(
         lambda collectives: make_train_step(
             config, networks, optimizer, epoch_images=epoch_images, collectives=collectives
         ),

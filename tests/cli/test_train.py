@@ -7,7 +7,6 @@ import pytest
 
 from cyclegan_jax import config_dict
 from cyclegan_jax.cli import main as cli
-from cyclegan_jax.cli import official_flags
 from cyclegan_jax.cli.train import parse
 from cyclegan_jax.config import TrainConfig
 
@@ -89,32 +88,6 @@ def test_a_typo_gets_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> Non
     status, printed = stopped(capsys, "--config", STREETS, "--data.image_sze=64")
     assert status == 2
     assert "--data.image" in printed.replace("\n", "")
-
-
-@pytest.mark.parametrize("flag", official_flags.EQUALS)
-def test_a_flag_of_the_official_code_with_a_counterpart(capsys: pytest.CaptureFixture[str], flag: str) -> None:
-    status, printed = stopped(capsys, "--config", STREETS, f"{flag}=3")
-    equal = official_flags.EQUALS[flag]
-    counts = ", which counts steps; there it counts images" if flag in official_flags.COUNTS_IMAGES else ""
-    assert (status, printed) == (
-        2,
-        f"error: {flag} is a flag of the official PyTorch code: here it is {equal}{counts}\n",
-    )
-    field = equal.removeprefix("--").partition("=")[0]
-    assert field == "workdir" or field in FIELDS
-    assert f"`{flag}" in (ROOT / "docs" / "coming_from_pytorch.md").read_text()
-
-
-@pytest.mark.parametrize("flag", official_flags.OTHERWISE)
-def test_a_flag_of_the_official_code_without_one(capsys: pytest.CaptureFixture[str], flag: str) -> None:
-    status, printed = stopped(capsys, flag, "value", "--config", STREETS)
-    advice = official_flags.OTHERWISE[flag]
-    assert (status, printed) == (2, f"error: {flag} is a flag of the official PyTorch code: {advice}\n")
-    assert flag in (ROOT / "docs" / "coming_from_pytorch.md").read_text()
-
-
-def test_official_flags_that_count_images_have_counterparts() -> None:
-    assert set(official_flags.EQUALS) >= official_flags.COUNTS_IMAGES
 
 
 def test_flags_shown_in_the_documents_are_valid() -> None:

@@ -49,6 +49,13 @@ def test_eight_devices_equal_one(parallel, optimizer) -> None:
     assert found["forgot_to_average"] > 1e3 * BOUND
 
 
+def test_the_pmap_form_is_the_program_of_jax_pmap() -> None:
+    found = differences("sgd")["pmap"]
+    assert found["differs_from_jax_pmap"] == 0
+    assert found["operations"] > 1000
+    assert found["other_operations"] <= 0.001 * found["operations"], found
+
+
 def test_a_batch_that_the_devices_cannot_share() -> None:
     eight = AbstractMesh((8,), (AXIS,))
     with pytest.raises(UserError, match=r"batch_size is 12, but 8 devices share it: .* a multiple of 8"):

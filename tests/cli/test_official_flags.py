@@ -1,0 +1,149 @@
+"""Flags of the official PyTorch code get a true sentence: the flag that does the same, or that there is none."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from cyclegan_jax import config_dict
+from cyclegan_jax.cli import main as cli
+from cyclegan_jax.cli import official_flags
+from cyclegan_jax.cli.evaluate import evaluate
+from cyclegan_jax.cli.translate import translate
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+TRAINING_FLAGS = {f"--{name}" for name in (*config_dict.fields(TrainConfig()), "workdir", "config")}
+TESTING_FLAGS = {f"--{name}" for command in (translate, evaluate) for name in inspect.signature(command).parameters}
+COMMANDS = re.compile(r"--(?:distributed|logdir)\b")
+# All training options there, from the first version to 2025, but --batch_size and --pool_size, which are the same here.
+OFFICIAL = [
+    "dataroot",
+    "name",
+    "gpu_ids",
+    "checkpoints_dir",
+    "model",
+    "input_nc",
+    "output_nc",
+    "ngf",
+    "ndf",
+    "netD",
+    "netG",
+    "n_layers_D",
+    "norm",
+    "init_type",
+    "init_gain",
+    "no_dropout",
+    "dataset_mode",
+    "direction",
+    "serial_batches",
+    "num_threads",
+    "load_size",
+    "crop_size",
+    "max_dataset_size",
+    "preprocess",
+    "no_flip",
+    "display_winsize",
+    "epoch",
+    "load_iter",
+    "verbose",
+    "suffix",
+    "use_wandb",
+    "wandb_project_name",
+    "display_freq",
+    "display_ncols",
+    "display_id",
+    "display_server",
+    "display_env",
+    "display_port",
+    "update_html_freq",
+    "print_freq",
+    "no_html",
+    "save_latest_freq",
+    "save_epoch_freq",
+    "save_by_iter",
+    "continue_train",
+    "epoch_count",
+    "phase",
+    "n_epochs",
+    "n_epochs_decay",
+    "beta1",
+    "lr",
+    "gan_mode",
+    "lr_policy",
+    "lr_decay_iters",
+    "lambda_A",
+    "lambda_B",
+    "lambda_identity",
+    "model_suffix",
+    "niter",
+    "niter_decay",
+    "loadSize",
+    "fineSize",
+    "resize_or_crop",
+    "nThreads",
+    "which_direction",
+    "which_model_netG",
+    "which_model_netD",
+    "identity",
+]
+
+
+def message(flag: str, *value: str) -> str:
+    with pytest.raises(UserError) as refused:
+        official_flags.check_training([f"--{flag}", *value])
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("flag", OFFICIAL)
+def test_every_official_training_flag_is_known(flag: str) -> None:
+    text = message(flag, "3")
+    assert "is a flag of the official PyTorch code: " in text
+    # Whatever flag of ours the sentence names exists.
+    named = set(re.findall(r"--[\w.]+", COMMANDS.sub("", text.partition(": ")[2])))
+    assert named <= TRAINING_FLAGS | {"--init_from", "--direction"}, named
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "advice"),
+    [
+        ("netG", "resnet_6blocks", "here it is --generator.blocks=6"),
+        ("netG", "unet_256", "this is not here"),
+        ("netD", "n_layers", "here it is --discriminator.kind=n_layers"),
+        ("netD", "pixel", "this is not here"),
+        ("norm", "batch", "this is not here"),
+        ("norm", "instance", "leave it out"),
+        ("gan_mode", "wgangp", "this is not here"),
+        ("lr_policy", "cosine", "this is not here"),
+        ("init_type", "xavier", "this is not here"),
+    ],
+)
+def test_the_answer_depends_on_the_value(flag: str, value: str, advice: str) -> None:
+    assert advice in message(flag, value)
+    assert message(flag, value) == message(f"{flag}={value}")
+
+
+def test_the_documents_list_the_flags_that_have_an_equal() -> None:
+    page = (ROOT / "docs" / "coming_from_pytorch.md").read_text()
+    for flag, advice in official_flags.TRAINING.items():
+        assert "here it is" not in advice or f"`{flag}" in page, flag
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+@pytest.mark.parametrize("flag", official_flags.TESTING)
+def test_official_test_flags(capsys: pytest.CaptureFixture[str], command: str, flag: str) -> None:
+    own = inspect.signature({"translate": translate, "evaluate": evaluate}[command]).parameters
+    if flag[2:] in own:
+        official_flags.check_testing([flag, "3"], frozenset({flag}))
+        return
+    assert cli.main([command, flag, "3"]) == 2
+    printed = capsys.readouterr().err
+    assert printed == f"error: {flag} is a flag of the official PyTorch code: {official_flags.TESTING[flag]}\n"
+    named = set(re.findall(r"--[\w.]+", printed.partition(": ")[2].partition(": ")[2]))
+    assert named <= TESTING_FLAGS, named
+
+
+def test_our_own_flags_pass() -> None:
+    official_flags.check_training([f"{flag}=3" for flag in TRAINING_FLAGS])
