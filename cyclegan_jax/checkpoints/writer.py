@@ -18,8 +18,8 @@ from cyclegan_jax.state import TrainState
 class CheckpointWriter:
     """Writes the checkpoints of one run; a context manager that waits until the last one is on disk.
 
-    All processes of a run save together; the first one flushes to the disk and deletes. Old checkpoints are deleted, see
-    `retention`, when the new one would survive a power failure.
+    All processes of a run save together; the first one flushes to the disk and deletes. Old checkpoints are deleted,
+    see `retention`, when the new one would survive a power failure.
     """
 
     def __init__(self, workdir: str | Path, config: TrainConfig):

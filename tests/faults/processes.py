@@ -27,7 +27,7 @@ def _run(args: list[str], log: str, fsync: bool) -> None:
     from cyclegan_jax.cli import main as cli
 
     if not fsync:
-        os.fsync = lambda descriptor: None
+        os.fsync = lambda fd: None
     sys.exit(cli.main(args))
 
 

@@ -1,18 +1,27 @@
 """Power failures at random moments lose no checkpoint and no translated image that had been finished."""
 
+import hashlib
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.checkpoints import health as checkpoint_health
+from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.data.sets import cityscapes
+from cyclegan_jax.data.sets.downloads import Archive, fetch
+from cyclegan_jax.data.streets.streets_set import open_streets
+from cyclegan_jax.training.event_files import summary_writer
+from tests.data.sets import test_cityscapes
 from tests.faults import power, processes
-from tests.faults.conftest import Experiment, final_bytes
+from tests.faults.conftest import STEPS, Experiment, final_bytes
 
 EVERY = 2
 """Steps between checkpoints."""
@@ -37,7 +46,7 @@ def promised(workdir: Path, keep: int) -> int:
 def cut_run(
     experiment: Experiment, folder: Path, keep: int, seed: int, cuts: int, *, fsync: bool = True
 ) -> dict[Path, int]:
-    """Train on a disk of its own, and return copies of the disk at random moments, with the step that each must hold."""
+    """Train on a disk of its own; return copies of it at random moments, with the step that each must hold."""
     rng = random.Random(seed)
     copies: dict[Path, int] = {}
     folder.mkdir(exist_ok=True)
@@ -69,6 +78,9 @@ def check_resumes(experiment: Experiment, copy: Path, keep: int, must: int) -> N
         if present:
             assert f"from step {present[-1].step}" in training.said
         assert final_bytes(workdir) == final_bytes(experiment.straight)
+        # What was cut off in the middle of an event does not hide the later ones.
+        events = EventAccumulator(str(workdir / "tensorboard")).Reload().Scalars("learning_rate")
+        assert events[-1].step == STEPS
 
 
 @pytest.mark.parametrize("keep", [1, 3])
@@ -94,6 +106,53 @@ def test_without_fsync_checkpoints_are_lost(experiment: Experiment, tmp_path: Pa
             present = checkpoint_health.examine(workdir) if folders.steps(workdir) else []
             assert must > 0
             assert must > max((health.step for health in present if health.damage is None), default=0)
+
+
+def write_picture(root: Path) -> Path:
+    images_lib.save_png(root / "picture.png", np.zeros((8, 8, 3), np.uint8))
+    return root / "picture.png"
+
+
+def download(root: Path) -> Path:
+    content = bytes(range(256)) * 400
+    (root.parent / "published.zip").write_bytes(content)
+    archive = Archive(f"file://{root.parent}/published.zip", len(content), hashlib.sha256(content).hexdigest())
+    fetch(archive, root / "downloads" / "archive.zip", root)
+    return root / "downloads" / "archive.zip"
+
+
+def prepare_cityscapes(root: Path) -> Path:
+    for package, content in test_cityscapes.content().items():
+        test_cityscapes.write_archive(root, package, content)
+    return cityscapes.prepare(root, (8, 16))
+
+
+def draw_streets(root: Path) -> Path:
+    open_streets(str(root / "tfds"), train=2, test=1, size=16)
+    return root / "tfds"
+
+
+def log_events(root: Path) -> Path:
+    writer, _ = summary_writer(root / "runs" / "tensorboard", 1)
+    writer.add_scalar("loss", 1.0, 1)
+    writer.close()
+    return root / "runs" / "tensorboard"
+
+
+def content_of(path: Path) -> dict[Path, bytes]:
+    """The content of a file, or of all files below a folder."""
+    return {file.relative_to(path): file.read_bytes() for file in [path, *path.rglob("*")] if file.is_file()}
+
+
+@pytest.mark.parametrize("write", [write_picture, download, prepare_cityscapes, draw_streets, log_events])
+def test_what_a_call_has_written_survives(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    with power.new_disk(tmp_path / "disk") as disk:
+        path = write(disk.root)
+        written = content_of(path)
+        copy = power.fail(disk, tmp_path / "copy")
+    assert written
+    with power.after_failure(copy) as after:
+        assert content_of(after.root / path.relative_to(disk.root)) == written
 
 
 def start_translating(
