@@ -9,7 +9,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cyclegan_jax.errors import UserError
@@ -18,6 +19,8 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR)
 """The errors of a path at which there is nothing."""
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EROFS)
 """The errors of a file system that cannot flush a folder; some network file systems cannot."""
+_SYNC_THREADS = 8
+"""Files flushed at the same time: the system then writes them together, several times faster than one by one."""
 
 
 class UnreadableError(UserError):
@@ -102,20 +105,12 @@ def replacing(path: Path) -> Iterator[Path]:
     Args:
         path: the file to create or replace; its folder must exist.
     """
-    # A hidden file in the same folder: a rename is atomic only within a file system. It is created exclusively, under a
-    # name that nobody can guess: in a folder that others may write, a link placed there would be written through.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
-    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    temporary = _new_temporary(path)
     try:
         yield temporary
-        # Without this the rename can reach the disk before the content, and a power failure leaves an empty file.
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
+        commit(temporary, path)
     finally:
-        # If the folder is gone or read-only, deleting fails as well, and would hide the error that matters.
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        _delete(temporary)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -124,9 +119,61 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+@contextlib.contextmanager
+def writing_together() -> Iterator[Callable[[Path, bytes], None]]:
+    """Yield `write(path, content)` for many files, which together reach the disk much faster than one by one.
+
+    The files get their names when the block ends, each as with `replacing`; after an error those written before it do.
+    """
+    temporaries: list[Path] = []
+    complete: dict[Path, Path] = {}
+
+    def write(path: Path, content: bytes) -> None:
+        temporary = _new_temporary(path)
+        temporaries.append(temporary)
+        temporary.write_bytes(content)
+        complete[path] = temporary
+
+    try:
+        try:
+            yield write
+        finally:
+            _sync_all(complete.values())
+            for path, temporary in complete.items():
+                temporary.replace(path)
+            _sync_all({path.parent for path in complete})
+    finally:
+        for temporary in temporaries:
+            _delete(temporary)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it where there are none; the new ones are on the disk on return."""
+    if is_dir(folder):
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync(folder.parent)
+
+
+def commit(temporary: Path, path: Path) -> None:
+    """Rename a complete file or folder to its final name, after its content and before the return flushed to disk."""
+    # Without this the rename can reach the disk before the content, and a power failure leaves an empty file.
+    if is_dir(temporary):
+        sync_tree(temporary)
+    else:
+        sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
+
+
 def sync(path: Path) -> None:
     """Return when a file's content, or a folder's list of entries, is on the disk (fsync)."""
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return  # a folder in which this process may write but not read; what it has written there is as good as before
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -137,11 +184,32 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """`sync` a folder and everything below it: a folder after what it holds."""
-    for parent, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            sync(Path(parent, name))
-        sync(Path(parent))
+    """`sync` a folder and everything below it: folders after all files."""
+    walked = [(Path(parent), names) for parent, _, names in os.walk(folder, topdown=False)]
+    _sync_all(parent / name for parent, names in walked for name in names)
+    for parent, _ in walked:
+        sync(parent)
+
+
+def _sync_all(paths: Iterable[Path]) -> None:
+    with ThreadPoolExecutor(_SYNC_THREADS) as executor:
+        for _ in executor.map(sync, paths):
+            pass
+
+
+def _new_temporary(path: Path) -> Path:
+    """Create an empty hidden file beside `path`: a rename is atomic only within a file system."""
+    # Created exclusively, under a name that nobody can guess: in a folder that others may write, a link placed there
+    # would be written through.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return temporary
+
+
+def _delete(temporary: Path) -> None:
+    # If the folder is gone or read-only, deleting fails as well, and would hide the error that matters.
+    with contextlib.suppress(OSError):
+        temporary.unlink()
 
 
 def _mode(path: str | Path) -> int | None:

@@ -92,6 +92,31 @@ def test_the_content_is_flushed_before_the_rename(tmp_path: Path, monkeypatch: p
     assert folder == tmp_path and renamed_after
 
 
+def test_files_written_together_appear_at_the_end(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "0", "old")
+    with files.writing_together() as write:
+        for number in range(20):
+            write(tmp_path / str(number), b"new")
+        assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["0"]
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {str(number): "new" for number in range(20)}
+
+
+def test_an_error_keeps_the_files_written_before_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), files.writing_together() as write:
+        write(tmp_path / "first", b"whole")
+        write(tmp_path / "missing" / "second", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
+
+
+def test_new_folders_are_flushed_and_old_ones_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(files, "sync", flushed.append)
+    files.make_folder(tmp_path / "a" / "b")
+    files.make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert flushed == [tmp_path, tmp_path / "a"]
+
+
 def test_a_long_name_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 255)
     write_atomically(path, "new")

@@ -5,10 +5,12 @@ import shutil
 import time
 from pathlib import Path
 
+from cyclegan_jax import files
 from cyclegan_jax.errors import UserError
 
 _CONTENT = ("_CHECKPOINT_METADATA", "orbax.checkpoint", "state")
-_UNFINISHED = re.compile(r"\d+\.(orbax-checkpoint-tmp.*|deleted)")
+_UNFINISHED = re.compile(r"\d+\.(unfinished.*|orbax-checkpoint-tmp.*|deleted)")
+"""Early versions wrote a checkpoint without `.unfinished` in its temporary name."""
 _SETTLE_SECONDS = 5.0
 _SETTLE_CHECKS = 3
 
@@ -56,21 +58,29 @@ def find(run: str | Path, step: int | None = None) -> Path:
     return directory(run) / str(present[-1] if step is None else step)
 
 
+def unfinished(path: Path) -> Path:
+    """Where the checkpoint `path` is written until it is whole and on the disk."""
+    return path.with_name(f"{path.name}.unfinished")
+
+
 def set_aside(path: Path) -> Path:
     """Rename a folder to `<name>.set-aside`, so that it no longer counts as a checkpoint; nothing is deleted."""
     for number in range(1, 1000):
         aside = path.with_name(f"{path.name}.set-aside" + (f".{number}" if number > 1 else ""))
         if not aside.exists():
             break
-    return path.rename(aside)
+    path.rename(aside)
+    files.sync(path.parent)
+    return aside
 
 
 def remove(path: Path) -> None:
     """Delete a checkpoint."""
-    # Renamed first: a process killed while it deletes must not leave half a checkpoint under the step's name.
+    # Renamed first, and on the disk: a kill or power failure meanwhile must not leave a part under the step's name.
     going = path.with_name(f"{path.name}.deleted")
     shutil.rmtree(going, ignore_errors=True)
     path.rename(going)
+    files.sync(path.parent)
     shutil.rmtree(going, ignore_errors=True)
 
 

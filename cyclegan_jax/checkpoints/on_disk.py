@@ -1,12 +1,16 @@
 """Writing and reading one checkpoint with Orbax: written whole or not at all, and verified whenever it is read.
 
-Orbax writes into a temporary folder and renames it at the end, so a killed process leaves a whole checkpoint or none.
-It does not notice a flipped byte, though; `checksums` does.
+Orbax writes a checkpoint under a temporary name, but flushes little of it to the disk. So the first process flushes all
+of it, and only then renames it to its step: a step's name never holds a part of a checkpoint, neither after a kill nor
+after a power failure. Orbax does not notice a flipped byte either; `checksums` does.
 """
 
 import errno
 import json
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +18,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from cyclegan_jax import files
 from cyclegan_jax.checkpoints import checksums, folders
 from cyclegan_jax.checkpoints.checksums import Tree
 from cyclegan_jax.devices import distributed
@@ -40,47 +45,61 @@ class SaveError(UserError):
 
 
 class Saving:
-    """A save that Orbax runs in the background."""
+    """A save in the background: Orbax writes, then the first process flushes and renames."""
 
-    def __init__(self, path: Path, response: Any):
-        """Wrap Orbax's response to saving into the folder `path`."""
+    def __init__(self, path: Path, response: Any, then: Callable[[], None]):
+        """Start the thread that waits for Orbax's response to saving `path`."""
         self.path = path
         self._response = response
+        self._then = then
+        self._finished: Future[None] = Future()
+        # A daemon: where another process of the run has ended, Orbax may wait for it without end.
+        threading.Thread(target=self._finish, name=f"checkpoint {path.name}", daemon=True).start()
 
     def done(self) -> bool:
-        """Whether the checkpoint is on disk; returns at once.
+        """Whether the checkpoint survives a power failure; returns at once.
 
         Raises:
             SaveError: it could not be written.
         """
-        return self._result(timeout=0)
+        return self._finished.done() and self.wait() is self
 
     def wait(self) -> Self:
-        """Return when the checkpoint is on disk.
+        """Return when the checkpoint survives a power failure.
 
         Raises:
             SaveError: it could not be written.
         """
-        self._result(timeout=None)
+        self._finished.result()
         return self
 
-    def _result(self, timeout: float | None) -> bool:
+    def _finish(self) -> None:
         try:
-            self._response.result(timeout=timeout)
-        except TimeoutError:
-            return False
+            self._commit()
+            if distributed.is_first():
+                self._then()
+        except BaseException as error:
+            self._finished.set_exception(error)
+        else:
+            self._finished.set_result(None)
+
+    def _commit(self) -> None:
+        try:
+            self._response.result()
+            if distributed.is_first():
+                files.commit(folders.unfinished(self.path), self.path)
         except Exception as error:
             raise _save_failed(self.path, error) from error
-        return True
 
 
-def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> Saving:
+def save(path: Path, tree: Tree, metadata: dict[str, Any], then: Callable[[], None] = lambda: None) -> Saving:
     """Start to write arrays, and return; the arrays are copied first, so the caller may donate them.
 
     Args:
         path: the checkpoint's folder, which must not exist.
         tree: the arrays, replicated over the devices.
         metadata: JSON values to keep beside them.
+        then: called by the first process when the checkpoint is on disk, in the background.
 
     Raises:
         SaveError: the folder cannot be made.
@@ -91,9 +110,10 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> Saving:
     context.async_options.create_directories_asynchronously = False
     try:
         with context:
-            return Saving(path, ocp.save_async(path, tree, custom_metadata=signed))
+            response = ocp.save_async(folders.unfinished(path), tree, custom_metadata=signed)
     except Exception as error:
         raise _save_failed(path, error) from error
+    return Saving(path, response, then)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from cyclegan_jax.errors import UserError
 def delete_old(workdir: str | Path, keep_newest: int) -> None:
     """Delete the checkpoints of a run that are neither among the newest `keep_newest` nor the best by a score.
 
-    Called by one process, while nothing is being saved.
+    Called by one process, after a save or while there is none.
     """
     steps = folders.steps(workdir)
     try:

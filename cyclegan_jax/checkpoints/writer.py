@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import jax
 
-from cyclegan_jax import config_dict
+from cyclegan_jax import config_dict, files
 from cyclegan_jax.checkpoints import folders, layout, on_disk, retention
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed
@@ -18,8 +18,8 @@ from cyclegan_jax.state import TrainState
 class CheckpointWriter:
     """Writes the checkpoints of one run; a context manager that waits until the last one is on disk.
 
-    All processes of a run save together, and the first one deletes. After each save old checkpoints are deleted, see
-    `retention`.
+    All processes of a run save together; the first one flushes to the disk and deletes. Old checkpoints are deleted,
+    see `retention`, when the new one would survive a power failure.
     """
 
     def __init__(self, workdir: str | Path, config: TrainConfig):
@@ -33,7 +33,7 @@ class CheckpointWriter:
         self._config = config
         self._saving: on_disk.Saving | None = None
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            files.make_folder(self._folder)
         except OSError as error:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): give another by --workdir"
@@ -79,7 +79,7 @@ class CheckpointWriter:
             folders.set_aside(path)
         distributed.wait_for_all("the checkpoint's place")
         metadata = {"config": config_dict.to_dict(self._config), "data_position": data_position}
-        self._saving = on_disk.save(path, layout.as_dict(state), metadata)
+        self._saving = on_disk.save(path, layout.as_dict(state), metadata, then=self.delete_old)
 
     def poll(self) -> None:
         """Look whether the save under way is on disk, without waiting.
@@ -98,7 +98,7 @@ class CheckpointWriter:
         self._settle(lambda saving: saving.wait() is saving)
 
     def delete_old(self) -> None:
-        """Delete old checkpoints; for one process, while nothing is being saved."""
+        """Delete old checkpoints; called by the first process, after a save or while there is none."""
         retention.delete_old(self._workdir, self._config.keep_checkpoints)
 
     def _settle(self, is_done: Callable[[on_disk.Saving], bool]) -> None:
@@ -109,5 +109,3 @@ class CheckpointWriter:
         self._saving = None
         if not is_done(saving):
             self._saving = saving
-        elif distributed.is_first():
-            self.delete_old()

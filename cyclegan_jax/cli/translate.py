@@ -1,8 +1,10 @@
 """`cyclegan-jax translate`: translate image files with a trained generator."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cyclegan_jax import files
 from cyclegan_jax.cli.exit_status import SKIPPED
 from cyclegan_jax.config import OPPOSITE
 from cyclegan_jax.config_checks import require
@@ -44,7 +46,7 @@ def translate(
         tile: images with a side above 2048 pixels are translated in tiles of this many pixels; smaller tiles need less
             memory.
         overwrite: replace existing files.
-        skip_existing: skip images whose translation exists, for example to resume after an interruption.
+        skip_existing: skip images whose translation exists and is whole, for example to resume after an interruption.
         gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and reconstructions.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
@@ -81,10 +83,17 @@ def _plan(
 
 
 def _without_existing(chosen: dict[Path, Path]) -> dict[Path, Path]:
-    """Return the files whose translation does not exist yet, and print how many are left out."""
-    missing = {file: target for file, target in chosen.items() if not target.exists()}
+    """Return the files that have no whole translation yet, and print how many are left out."""
+    from cyclegan_jax.data.decode import is_whole
+
+    with ThreadPoolExecutor() as executor:
+        whole = dict(zip(chosen, executor.map(is_whole, chosen.values()), strict=True))
+    missing = {file: target for file, target in chosen.items() if not whole[file]}
+    damaged = sum(files.exists(target) for target in missing.values())
     if len(missing) < len(chosen):
         print(f"{len(chosen) - len(missing):,} of {len(chosen):,} images are translated already")
+    if damaged:
+        print(f"{damaged:,} {'translation is' if damaged == 1 else 'translations are'} damaged and made again")
     return missing
 
 

@@ -1,12 +1,14 @@
 """Image files of 8 bits per channel to pixels, whatever their format and colour mode."""
 
 import io
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data import decode_16bit
 from cyclegan_jax.data.dataset import Example
@@ -38,6 +40,27 @@ def decode_example(
 def decode(encoded: bytes, channels: int, name: str) -> UInt8[np.ndarray, "H W {channels}"]:
     """Decode an image file to an array; arguments and errors are those of `open_picture`."""
     return to_array(open_picture(encoded, channels, name))
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file holds an image that can be decoded to its last pixel; False where there is no file.
+
+    A power failure can leave an empty file, or the first part of one, if the program that wrote it flushed nothing.
+
+    Raises:
+        UnreadableError: the file is there, but cannot be read.
+    """
+    if not files.is_file(path):
+        return False
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise files.UnreadableError(path, error) from error
+    try:
+        decode_16bit.stored_values(encoded, str(path))
+    except UserError:
+        return False
+    return True
 
 
 def open_picture(encoded: bytes, channels: int | None, name: str) -> Image.Image:

@@ -11,7 +11,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import figures
 from cyclegan_jax.evaluation.curves import score_curves
 from cyclegan_jax.evaluation.results import Results
-from cyclegan_jax.files import write_atomically
+from cyclegan_jax.files import make_folder, write_atomically
 
 _TITLES: Final = {"photo_to_labels": "photo -> labels", "labels_to_photo": "labels -> photo"}
 
@@ -38,7 +38,7 @@ def write(run: str | Path, step: int, results: Results, settings: Mapping[str, A
     """
     folder = step_folder(run, step)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise UserError(f"the folder {folder} cannot be made ({error}): make the run's folder writable") from error
     for name, picture in results.pictures.items():

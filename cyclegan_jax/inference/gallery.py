@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import replacing
+from cyclegan_jax.files import make_folder, replacing
 
 MAX_SIDE: Final = 1024
 """Larger images are scaled down to this for the page."""
@@ -62,7 +62,7 @@ def write_gallery(path: str | Path, items: Iterable[GalleryItem], *, title: str)
     before, after = (Template(part).substitute(title=html.escape(title)) for part in template.split("$items"))
     number = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as page:
             page.write(before)
             for item in items:

@@ -1,29 +1,31 @@
 """Reading a user's image files and writing translated ones, with transparency, 16 bits and floats."""
 
+import contextlib
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Shaped, UInt16
 from PIL import Image
 
+from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data import decode_16bit
 from cyclegan_jax.data.decode import open_picture
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import write_atomically
 from cyclegan_jax.inference import user_images
 
+Values: TypeAlias = Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]
+"""The pixels of an image file."""
 _QUALITY = 95
 """Of JPEG and WebP."""
 
 
-def read(
-    file: Path, config: DataConfig, domain: Domain, max_size: int | None = None
-) -> Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]:
+def read(file: Path, config: DataConfig, domain: Domain, max_size: int | None = None) -> Values:
     """Read an image file, turned upright: with its transparency, and all its bits where the domain states a range.
 
     Args:
@@ -51,22 +53,28 @@ def read(
     return _scaled_down(values, max_size, nearest=config.labels == domain)
 
 
-def write(path: Path, values: Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]) -> None:
-    """Write an image in the format of the path's suffix; an older file is replaced at once.
+@contextlib.contextmanager
+def writing_together() -> Iterator[Callable[[Path, Values], None]]:
+    """Yield `write(path, values)`, which writes an image in the format of the path's suffix.
 
-    Transparency, which JPEG cannot hold, is laid on white there.
-
-    Args:
-        path: its folder is created.
-        values: uint8, uint16 or float32.
+    The images are at their paths, and on the disk, when the block ends; each older file is replaced at once. Folders
+    are created. Transparency, which JPEG cannot hold, is laid on white there. Values are uint8, uint16 or float32.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: an image cannot be written.
     """
-    encoded = _encode(values, path.suffix)
+    path = Path()
+
+    def write(target: Path, values: Values) -> None:
+        nonlocal path
+        path = target
+        encoded = _encode(values, path.suffix)
+        files.make_folder(path.parent)
+        write_bytes(path, encoded)
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, encoded)
+        with files.writing_together() as write_bytes:
+            yield write
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}): give another --output") from error
 

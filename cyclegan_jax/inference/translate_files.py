@@ -84,9 +84,10 @@ def translate_files(
         # Several batches are read together, so that images of one size can share a batch.
         if done == len(chosen) or len(ready) == 4 * batch_size or pixels >= _PIXELS_AT_ONCE:
             outputs = generator.translate(list(ready.values()), batch_size=batch_size, tile=tile)
-            for input, output in zip(ready, outputs, strict=True):
-                image_files.write(chosen[input], np.asarray(output))
-                summary.translated += 1
+            with image_files.writing_together() as write:
+                for input, output in zip(ready, outputs, strict=True):
+                    write(chosen[input], np.asarray(output))
+            summary.translated += len(ready)
             ready, pixels = {}, 0
             progress(done, len(chosen))
     summary.seconds = time.monotonic() - begin

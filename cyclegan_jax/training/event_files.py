@@ -5,14 +5,19 @@ blocks for ever. Here the file itself catches the error, and the training raises
 """
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
 from tensorboardX import SummaryWriter
 from tensorboardX.record_writer import register_writer_factory
 
+from cyclegan_jax import files
+
 _PREFIX: Final = "cyclegan-jax-run"
 """tensorboardX chooses the factory of a file by the prefix of its path, as in `s3://...`."""
+_FLUSH_SECONDS: Final = 30
+"""The most that a power failure takes from the curves; tensorboardX flushes in its own thread."""
 
 
 class EventFiles:
@@ -28,7 +33,7 @@ class EventFiles:
 
     def directory_check(self, path: str) -> None:
         """Make the folder if it does not exist; called by tensorboardX."""
-        _without_prefix(path).mkdir(parents=True, exist_ok=True)
+        files.make_folder(_without_prefix(path))
 
     def raise_error(self) -> None:
         """Raise the first error of a write, if there was one.
@@ -43,18 +48,24 @@ class EventFiles:
 class _EventFile:
     def __init__(self, owner: EventFiles, path: Path):
         self._owner = owner
+        self._path = path
         # Unbuffered: a buffer would keep what it could not write, and fail with it again when it is closed.
         self._file: IO[bytes] = path.open("wb", buffering=0)
+        files.sync(path.parent)
 
     def write(self, data: bytes) -> None:
-        if self._owner.error is None:
-            try:
-                self._file.write(data)
-            except OSError as error:
-                self._owner.error = error
+        self._keeping_error(lambda: self._file.write(data))
 
     def flush(self) -> None:
-        pass
+        # A power failure then loses the lines since; events are appended, so the earlier ones stay as they are.
+        self._keeping_error(lambda: files.sync(self._path))
+
+    def _keeping_error(self, call: Callable[[], object]) -> None:
+        if self._owner.error is None:
+            try:
+                call()
+            except OSError as error:
+                self._owner.error = error
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -71,10 +82,10 @@ def summary_writer(folder: Path, purge_step: int) -> tuple[SummaryWriter, EventF
     Raises:
         OSError: the folder or its file cannot be made.
     """
-    files = EventFiles()
-    register_writer_factory(_PREFIX, files)
-    writer = SummaryWriter(f"{_PREFIX}:{folder}", purge_step=purge_step)
-    return writer, files
+    event_files = EventFiles()
+    register_writer_factory(_PREFIX, event_files)
+    writer = SummaryWriter(f"{_PREFIX}:{folder}", purge_step=purge_step, flush_secs=_FLUSH_SECONDS)
+    return writer, event_files
 
 
 def _without_prefix(path: str) -> Path:

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import make_folder
 from cyclegan_jax.training.event_files import summary_writer
 from cyclegan_jax.training.progress import Progress, Scalars
 
@@ -24,7 +25,7 @@ class RunFiles:
         """
         self._samples = workdir / "samples"
         try:
-            self._samples.mkdir(parents=True, exist_ok=True)
+            make_folder(self._samples)
             # A killed run has logged steps after its last checkpoint, and the resumed run logs them again: TensorBoard
             # then ignores the first version of them.
             self._writer, self._event_files = summary_writer(workdir / "tensorboard", purge_step=start + 1)

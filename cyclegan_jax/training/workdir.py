@@ -13,7 +13,7 @@ from typing import Final, Self
 from cyclegan_jax import config_dict
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import write_atomically
+from cyclegan_jax.files import make_folder, write_atomically
 
 _DISK_ERRORS: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG)
 
@@ -60,7 +60,7 @@ class WorkdirLock:
 
     def _open(self) -> int:
         try:
-            self._workdir.mkdir(parents=True, exist_ok=True)
+            make_folder(self._workdir)
             return os.open(self._workdir / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise UserError(

@@ -41,10 +41,10 @@ class Experiment:
     config: Path
     straight: Path
 
-    def start(self, workdir: Path, *flags: str) -> processes.Training:
+    def start(self, workdir: Path, *flags: str, fsync: bool = True) -> processes.Training:
         """Start or resume a run of it in `workdir`."""
         args = ["--config", str(self.config), "--workdir", str(workdir), *flags]
-        return processes.start(args, self.folder / "logs")
+        return processes.start(args, self.folder / "logs", fsync=fsync)
 
 
 @pytest.fixture(autouse=True)

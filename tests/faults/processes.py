@@ -20,13 +20,15 @@ _context.set_forkserver_preload(["cyclegan_jax.training.loop", "cyclegan_jax.cli
 _numbers = itertools.count()
 
 
-def _train(args: list[str], log: str) -> None:
+def _run(args: list[str], log: str, fsync: bool) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     from cyclegan_jax.cli import main as cli
 
-    sys.exit(cli.train(args))
+    if not fsync:
+        os.fsync = lambda fd: None
+    sys.exit(cli.main(args))
 
 
 @dataclass
@@ -71,9 +73,12 @@ class Training:
         return self.process.exitcode
 
 
-def start(args: list[str], logs: Path) -> Training:
-    """Start `train.py` with `args`; its output goes to a new file in the folder `logs`."""
+def start(args: list[str], logs: Path, *, command: str = "train", fsync: bool = True) -> Training:
+    """Start a command with `args`; its output goes to a new file in the folder `logs`.
+
+    Without `fsync` Python flushes nothing to the disk, as a control for simulated power failures.
+    """
     log = logs / f"{next(_numbers)}.log"
-    process = _context.Process(target=_train, args=(args, str(log)), daemon=True)
+    process = _context.Process(target=_run, args=([command, *args], str(log), fsync), daemon=True)
     process.start()
     return Training(process, log)

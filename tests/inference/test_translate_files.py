@@ -88,14 +88,15 @@ def test_skip_existing_translates_only_the_rest(run, odd, tmp_path, capsys):
     (odd / "broken.png").unlink()
     out = tmp_path / "out"
     out.mkdir()
-    (out / "gray.png").write_bytes(b"made before")
-    (out / "photo.jpg").write_bytes(b"made before")
+    made_before = (odd / "dot.png").read_bytes()
+    (out / "gray.png").write_bytes(made_before)
+    (out / "photo.jpg").write_bytes(made_before)
     command = ["translate", "--run", str(run), "--input", str(odd), "--output", str(out), "--skip_existing"]
     assert cli.main(command) == 0
     first, last = capsys.readouterr().out.splitlines()
     assert first == "2 of 5 images are translated already"
     assert last.startswith("3 translated, 0 skipped, ")
-    assert (out / "gray.png").read_bytes() == b"made before"
+    assert (out / "gray.png").read_bytes() == made_before
     assert opened(out / "deeper" / "scan.png").size == (24, 21)
     assert cli.main(command) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("0 translated, 0 skipped, ")
@@ -103,9 +104,36 @@ def test_skip_existing_translates_only_the_rest(run, odd, tmp_path, capsys):
     assert "--overwrite and --skip_existing exclude each other" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_damaged_translation_is_made_again(run, odd, tmp_path, capsys, kept):
+    """A power failure used to leave empty files, which counted as finished."""
+    (odd / "broken.png").unlink()
+    command = [
+        "translate",
+        "--run",
+        str(run),
+        "--input",
+        str(odd),
+        "--output",
+        str(tmp_path / "out"),
+        "--skip_existing",
+    ]
+    assert cli.main(command) == 0
+    whole = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
+    assert len(whole) == 5
+    capsys.readouterr()
+    for path, content in whole.items():
+        path.write_bytes(content[: int(kept * len(content))])
+    assert cli.main(command) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "5 translations are damaged and made again"
+    assert {path: path.read_bytes() for path in whole} == whole
+
+
 def test_transparency_is_laid_on_white_in_jpeg(tmp_path):
     clear = np.zeros((4, 4, 4), np.uint8)
-    image_files.write(tmp_path / "clear.jpg", clear)
+    with image_files.writing_together() as write:
+        write(tmp_path / "clear.jpg", clear)
     assert np.asarray(opened(tmp_path / "clear.jpg")).min() == 255
 
 
@@ -138,7 +166,8 @@ def test_a_format_that_cannot_hold_the_values_is_an_error(odd, tmp_path, kind, f
 
 def test_float_values_are_written_as_npy(odd, tmp_path):
     chosen = file_plan.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32"))
-    image_files.write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
+    with image_files.writing_together() as write:
+        write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
     assert np.load(tmp_path / "gray.npy").tolist() == [[-3.5, -3.5], [-3.5, -3.5]]
 
 
@@ -157,8 +186,11 @@ def test_nothing_to_translate_is_an_error(odd, tmp_path, inputs):
 
 def test_an_output_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot be written \(.*\): give another --output"):
-        image_files.write(tmp_path / "file" / "x.png", np.zeros((4, 4, 3), np.uint8))
+    with (
+        pytest.raises(UserError, match=r"cannot be written \(.*\): give another --output"),
+        image_files.writing_together() as write,
+    ):
+        write(tmp_path / "file" / "x.png", np.zeros((4, 4, 3), np.uint8))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

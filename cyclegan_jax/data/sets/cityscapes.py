@@ -21,10 +21,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cyclegan_jax.data import images, palette
-from cyclegan_jax.data.decode import decode, open_picture
+from cyclegan_jax.data.decode import decode, is_whole, open_picture
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import write_atomically
+from cyclegan_jax.files import commit, make_folder, write_atomically
 
 _LOG = logging.getLogger(__name__)
 
@@ -103,10 +103,10 @@ def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
     try:
         for split in _SPLITS.values():
             for domain in "AB":
-                (partial / f"{split}{domain}").mkdir(parents=True, exist_ok=True)
+                make_folder(partial / f"{split}{domain}")
         _LOG.info(f"preparing {len(scenes):,} Cityscapes scenes in {target} (once; if interrupted, it resumes)")
         _make_all(scenes, labels, photos, partial, size)
-        partial.rename(target)
+        commit(partial, target)
     except OSError as error:
         if target.is_dir():  # another process was faster: renaming to a folder that is not empty fails
             shutil.rmtree(partial, ignore_errors=True)
@@ -199,7 +199,7 @@ def _make_all(
         split, name = _SPLITS[scene[0]], f"{scene[1]}.png"
         for domain, file, write in (("A", labels[scene], _write_labels), ("B", photos[scene], _write_photo)):
             path = partial / f"{split}{domain}" / name
-            if not path.exists():
+            if not is_whole(path):  # a power failure may have left an empty file
                 write(file, path, size)
 
     executor = ThreadPoolExecutor(os.cpu_count())

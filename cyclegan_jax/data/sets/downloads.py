@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from cyclegan_jax import files
 from cyclegan_jax.errors import UserError
 
 _LOG = logging.getLogger(__name__)
@@ -75,25 +76,23 @@ def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> 
     """
     partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path.parent)
         with _alone_in(path.parent):
             if path.exists():  # another process downloaded it while this one waited
                 return
             _LOG.info(f"downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
-            try:
-                with partial.open("ab") as file:
-                    _complete(archive, file, by_hand, timeout)
-            finally:
-                if not partial.stat().st_size:  # an empty file saves nothing and would only look odd
-                    partial.unlink()
-            wrong = _wrong(archive, partial)
+            resumed = files.is_file(partial)
+            wrong = _download(archive, partial, by_hand, timeout)
+            if wrong and resumed:
+                # A power failure can leave zeros where bytes had been received before.
+                _LOG.info(f"the part of {archive.url} that was received earlier is damaged: downloading all of it")
+                wrong = _download(archive, partial, by_hand, timeout)
             if wrong:
-                partial.unlink()  # resuming from a wrong file would fail every time
                 raise UserError(
                     f"{archive.url} is not the archive that was published there: it {wrong}; put a complete copy at "
                     f"{by_hand}"
                 )
-            partial.replace(path)
+            files.commit(partial, path)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}): give another data_dir") from error
 
@@ -118,6 +117,20 @@ def _wrong(archive: Archive, path: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return f"has the sha256 {digest} instead of {archive.sha256}" if digest != archive.sha256 else ""
+
+
+def _download(archive: Archive, partial: Path, by_hand: Path, timeout: float) -> str:
+    """Complete `partial`, and return how it differs from the archive; a file that differs is deleted."""
+    try:
+        with partial.open("ab") as file:
+            _complete(archive, file, by_hand, timeout)
+    finally:
+        if not partial.stat().st_size:  # an empty file saves nothing and would only look odd
+            partial.unlink()
+    wrong = _wrong(archive, partial)
+    if wrong:
+        partial.unlink()  # resuming from a wrong file would fail every time
+    return wrong
 
 
 def _complete(archive: Archive, file: IO[bytes], by_hand: Path, timeout: float) -> None:

@@ -8,11 +8,13 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import tqdm_utils
 
+from cyclegan_jax import files
 from cyclegan_jax.data.dataset import SPLITS, Dataset, Example
 
 
@@ -72,11 +74,20 @@ def prepare(builder: tfds.core.DatasetBuilder, *, bars: bool = False) -> None:
     with quiet(bars=bars):
         try:
             builder.download_and_prepare()
+            _flush(builder)
         except OSError:
             # If several processes prepare the set at once, the first to finish renames its folder; the rename of the
             # others fails, since the target then exists, and the finished set is as good as theirs.
             if not builder.data_path.exists():
                 raise
+
+
+def _flush(builder: tfds.core.DatasetBuilder) -> None:
+    """Flush a data set to the disk, with what TFDS keeps beside its versions and configs; TFDS flushes nothing."""
+    folder = next(parent for parent in Path(builder.data_path).parents if parent.name == builder.name)
+    files.sync_tree(folder)
+    files.sync(folder.parent)
+    files.sync(folder.parent.parent)
 
 
 def open_stored(builder: tfds.core.DatasetBuilder) -> Dataset:

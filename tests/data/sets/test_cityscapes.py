@@ -178,6 +178,17 @@ def test_an_interrupt_leaves_no_finished_folder(archives: Path, monkeypatch: pyt
     assert len(files_of(cityscapes.prepare(archives, (8, 16)))) == 10
 
 
+@pytest.mark.parametrize("left", [b"", b"half"])
+def test_a_damaged_leftover_is_made_again(archives: Path, left: bytes) -> None:
+    """A power failure can leave files empty that an earlier version had not flushed."""
+    expected = files_of(cityscapes.prepare(archives, (8, 16)))
+    target, partial = archives / "cyclegan_16x8", archives / ".cyclegan_16x8.partial"
+    target.rename(partial)
+    for path in list(partial.rglob("*.png"))[::3]:
+        path.write_bytes(path.read_bytes()[:60] if left else b"")
+    assert files_of(cityscapes.prepare(archives, (8, 16))) == expected
+
+
 def test_another_process_may_be_faster(archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = files_of(cityscapes.prepare(archives, (8, 16)))
     (archives / "cyclegan_16x8").rename(archives / "finished")

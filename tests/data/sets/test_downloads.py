@@ -95,6 +95,14 @@ def test_a_partial_file_is_completed_or_replaced(server: Server, tmp_path: Path,
     assert server.asked == ["bytes=1000-"]
 
 
+def test_a_damaged_partial_file_is_replaced(server: Server, tmp_path: Path, log_lines: list[str]) -> None:
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "horse2zebra.zip.partial").write_bytes(bytes(1000))
+    assert fetched(server, tmp_path) == CONTENT
+    assert server.asked == ["bytes=1000-", None]
+    assert any("received earlier is damaged" in line for line in log_lines)
+
+
 def test_a_partial_file_that_is_too_long_is_replaced(server: Server, tmp_path: Path) -> None:
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / "horse2zebra.zip.partial").write_bytes(CONTENT + b"more")
