@@ -11,6 +11,7 @@ from cyclegan_jax import config_dict
 from cyclegan_jax.checkpoints import folders, layout, on_disk, retention
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed
+from cyclegan_jax.devices.environment import environment
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.state import TrainState
 
@@ -78,7 +79,11 @@ class CheckpointWriter:
         if distributed.is_first() and path.exists():
             folders.set_aside(path)
         distributed.wait_for_all("the checkpoint's place")
-        metadata = {"config": config_dict.to_dict(self._config), "data_position": data_position}
+        metadata = {
+            "config": config_dict.to_dict(self._config),
+            "data_position": data_position,
+            "environment": environment(),
+        }
         self._saving = on_disk.save(path, layout.as_dict(state), metadata)
 
     def poll(self) -> None:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "translate": "translate image files with a trained generator",
     "evaluate": "score the checkpoints of a run on its test images",
     "checkpoints": "list the checkpoints of a run, and verify them",
+    "verify": "make the steps between two checkpoints again, and compare bit for bit",
     "configs": "list the experiments that the package contains, or copy one to edit it",
 }
 """Each command, and what it does."""
