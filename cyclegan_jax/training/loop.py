@@ -23,6 +23,7 @@ from cyclegan_jax.training.interruption import Interruption, StoppedError
 from cyclegan_jax.training.preparation import PreparedRun, log_end_of_schedule, log_run, prepare
 from cyclegan_jax.training.progress import Progress, Scalars
 from cyclegan_jax.training.run_files import RunFiles
+from cyclegan_jax.training.save_clock import Agreement, SaveClock
 from cyclegan_jax.training.schedule import Due
 from cyclegan_jax.training.steps import StepMaker
 from cyclegan_jax.training.workdir import WorkdirLock, reporting_full_disk, write_config
@@ -112,8 +113,9 @@ def _run(
     interruption: Interruption | None,
 ) -> TrainState:
     """Make all steps from that of `train_state` to the last one, and return the final state."""
-    host = _Host(run, checkpoints, files, Progress(run.last_step, run.config.batch_size), FailureDetector(run.config))
-    stop_signal = distributed.DelayedMax()
+    progress, clock = Progress(run.last_step, run.config.batch_size), SaveClock(run.config.checkpoint_minutes)
+    host = _Host(run, checkpoints, files, progress, FailureDetector(run.config), clock)
+    agreement = Agreement()
     step = int(train_state.step)
     maker = StepMaker(run, train_state, run.last_step)
     unseen: _Finished | None = None
@@ -128,8 +130,8 @@ def _run(
             host.observe(unseen)
         unseen = _Finished(step, number, metrics)
 
-        signal_number = stop_signal.update((interruption and interruption.requested) or 0)
-        due = schedule.due_after(step, run.config, run.last_step, signal_received=signal_number > 0)
+        signal_number, save = agreement.update((interruption and interruption.requested) or 0, host.clock.asks())
+        due = schedule.due_after(step, run.config, run.last_step, signal_received=signal_number > 0, save_asked=save)
         if due.needs_state:
             host.observe(unseen)
             unseen = None
@@ -164,6 +166,7 @@ class _Host:
     files: RunFiles | None
     progress: Progress
     failures: FailureDetector
+    clock: SaveClock
 
     def observe(self, finished: _Finished) -> None:
         """Wait for the metrics of a call, and look at each of its steps.
@@ -196,7 +199,8 @@ class _Host:
         """
         if due.checkpoint:
             check_state(train_state, step, self.checkpoints)
-            self.checkpoints.save(train_state, self.run.batches.get_state())
+            self.checkpoints.save(train_state, self.run.batches.get_state(), extra=due.extra)
+            self.clock.saved()
         if due.stop:
             self.checkpoints.wait()
             distributed.wait_for_all("stopped")

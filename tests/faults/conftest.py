@@ -41,10 +41,10 @@ class Experiment:
     config: Path
     straight: Path
 
-    def start(self, workdir: Path, *flags: str) -> processes.Training:
-        """Start or resume a run of it in `workdir`."""
+    def start(self, workdir: Path, *flags: str, xla_flags: str = "", pairs: Path | None = None) -> processes.Training:
+        """Start or resume a run of it in `workdir`; see `processes.start`."""
         args = ["--config", str(self.config), "--workdir", str(workdir), *flags]
-        return processes.start(args, self.folder / "logs")
+        return processes.start(args, self.folder / "logs", xla_flags, pairs)
 
 
 @pytest.fixture(autouse=True)
