@@ -82,11 +82,11 @@ def _call(command: str, args: Sequence[str]) -> int | None:
 
 def _run(command: Callable[[], int | None]) -> int:
     """Call `command`, which uses JAX, and return the exit status."""
-    from cyclegan_jax.devices import backend
+    from cyclegan_jax.devices import backend, damaged_programs
 
     backend.set_xla_flags()
     backend.enable_compilation_cache()
-    with _quiet_orbax():
+    with _quiet_orbax(), damaged_programs.replaced():
         return _with_exit_status(command)
 
 
