@@ -15,6 +15,7 @@ from cyclegan_jax.console import duration
 from cyclegan_jax.data import images
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import gallery, image_files, user_images
+from cyclegan_jax.inference.any_size import default_batch_size
 from cyclegan_jax.inference.gallery import GalleryItem
 from cyclegan_jax.inference.generator import Generator
 from cyclegan_jax.inference.user_images import UserImage
@@ -51,7 +52,7 @@ def translate_files(
     generator: Generator,
     chosen: dict[Path, Path],
     *,
-    batch_size: int,
+    batch_size: int | None,
     tile: int,
     max_size: int | None,
     progress: Callable[[int, int], None],
@@ -61,7 +62,8 @@ def translate_files(
     Args:
         generator: the generator.
         chosen: output file by input file, the result of `file_plan.plan`.
-        batch_size: the most images at once; large images are translated in smaller batches to save memory.
+        batch_size: the most images at once; large images are translated in smaller batches to save memory. None is
+            `any_size.default_batch_size()`.
         tile: side of the tiles of large images, pixels.
         max_size: longer sides are scaled down to this many pixels first.
         progress: called with the number of files done and of all.
@@ -71,6 +73,7 @@ def translate_files(
     """
     begin = time.monotonic()
     summary = Summary()
+    batch_size = batch_size or default_batch_size()
     source, _ = generator.domains
     ready: dict[Path, UserImage] = {}
     pixels = 0
