@@ -98,10 +98,14 @@ def test_many_sizes_take_few_programs_and_little_memory(monkeypatch):
     assert compiled == [(0, 1), (1, 2), (2, 1), (1, 1), (1, 1), (1, 1)]
 
 
-def test_the_default_batch_on_cpu_is_one_image() -> None:
+def test_the_default_batch_on_cpu_depends_on_the_size() -> None:
     translate, _ = make(dtype="float32")
-    translate([noise(32, 32).astype(np.float32)] * 3)
-    assert [shape for _, shape in translate._programs] == [(1, 32, 32, 3)]
+    for side, number in ((32, 8), (96, 4)):
+        translate([noise(side, side).astype(np.float32)] * number)
+    assert {shape for _, shape in translate._programs} == {(8, 32, 32, 3), (3, 96, 96, 3), (1, 96, 96, 3)}
+    assert any_size.images_at_once((256, 256), None) == 1
+    assert any_size.images_at_once((256, 256), 8) == 8
+    assert any_size.images_at_once((1024, 1024), 8) == 2
 
 
 @pytest.mark.usefixtures("x64")
