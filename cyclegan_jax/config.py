@@ -268,6 +268,9 @@ class TrainConfig:
     """Steps between grids of sample images."""
     checkpoint_every: int = 1000
     """Steps between checkpoints."""
+    checkpoint_minutes: float = 10.0
+    """Save at least this often, in minutes, even if `checkpoint_every` steps take longer; such an extra checkpoint is
+    deleted when the next one is on disk. 0 is off."""
     keep_checkpoints: int = 3
     """Number of the newest checkpoints to keep, besides the best by each score."""
     eval_every: int = 0
@@ -294,6 +297,8 @@ class TrainConfig:
         ):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
+        minutes = self.checkpoint_minutes
+        require(0 <= minutes < math.inf, "checkpoint_minutes", minutes, "0 or more, and finite")
         require(self.eval_every >= 0, "eval_every", self.eval_every, "0 or more")
         require(self.eval_images is None or self.eval_images >= 2, "eval_images", self.eval_images, "at least 2")
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")

@@ -29,7 +29,7 @@ class Checkpoint:
         path: the folder of the checkpoint.
         config: the experiment that the run was doing when it saved.
         metadata: the JSON values saved beside the arrays: `config`, `data_position` and, where the checkpoint has
-            checksums, `arrays`.
+            them, the checksums `arrays` and the `environment` in which it was saved.
     """
 
     run: Path

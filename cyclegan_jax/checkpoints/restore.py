@@ -29,6 +29,19 @@ class Restored(NamedTuple):
     changed: list[str]
 
 
+def restore(checkpoint: Checkpoint, config: TrainConfig, like: TrainState) -> Restored:
+    """Load the whole state of one checkpoint for a run of `config`; the arguments are those of `restore_newest`.
+
+    Raises:
+        DamagedError: an array is not what was saved.
+        UserError: the config has changed in a field that a run must keep, or the data's image size has.
+    """
+    changed = config_changes.check(checkpoint.config, config, checkpoint.run)
+    layout.check_shapes(like, checkpoint.shapes, checkpoint.path)
+    values = checkpoint.load(layout.like(layout.as_dict(like)))
+    return Restored(like._replace(**values), checkpoint.metadata["data_position"], changed)
+
+
 def restore_newest(workdir: str | Path, config: TrainConfig, like: TrainState) -> Restored | None:
     """Load the newest whole checkpoint of a run.
 
@@ -52,9 +65,7 @@ def restore_newest(workdir: str | Path, config: TrainConfig, like: TrainState) -
     for step in reversed(distributed.from_first(folders.steps(workdir))):
         try:
             checkpoint = Checkpoint.read(workdir, folders.directory(workdir) / str(step))
-            changed = config_changes.check(checkpoint.config, config, workdir)
-            layout.check_shapes(like, checkpoint.shapes, checkpoint.path)
-            values = checkpoint.load(layout.like(layout.as_dict(like)))
+            restored = restore(checkpoint, config, like)
         except DamagedError as error:
             damaged.append(error)
             continue
@@ -62,7 +73,7 @@ def restore_newest(workdir: str | Path, config: TrainConfig, like: TrainState) -
             _LOG.warning(f"{newer} and set aside: resuming from step {step:,} instead")
             if distributed.is_first():
                 folders.set_aside(newer.path)
-        return Restored(like._replace(**values), checkpoint.metadata["data_position"], changed)
+        return restored
     if damaged:
         # Starting again at step 0 in this folder would overwrite what a backup could still complete.
         raise UserError(

@@ -1,9 +1,17 @@
-"""Deleting old checkpoints: the newest and the best by each score stay."""
+"""Deleting old checkpoints: the newest and the best by each score stay.
+
+Extra checkpoints, saved because much time had passed since the last one, stay only while they are the newest, so that a
+run keeps the same checkpoints however long its steps take.
+"""
 
 from pathlib import Path
+from typing import Final
 
-from cyclegan_jax.checkpoints import folders, scores
+from cyclegan_jax.checkpoints import folders, on_disk, scores
 from cyclegan_jax.errors import UserError
+
+EXTRA: Final = "extra"
+"""The entry in the metadata of an extra checkpoint."""
 
 
 def delete_old(workdir: str | Path, keep_newest: int) -> None:
@@ -17,6 +25,16 @@ def delete_old(workdir: str | Path, keep_newest: int) -> None:
     except UserError:
         # The file of scores is broken. Training need not stop for that, but which ones are the best is unknown.
         return
+    extra = {step for step in steps if _is_extra(folders.directory(workdir) / str(step))}
+    regular = [step for step in steps if step not in extra]
+    keep = best | set(regular[-keep_newest:]) | set(steps[-1:])
     for step in steps:
-        if step not in best and step not in steps[-keep_newest:]:
+        if step not in keep:
             folders.remove(folders.directory(workdir) / str(step))
+
+
+def _is_extra(checkpoint: Path) -> bool:
+    try:
+        return EXTRA in on_disk.read_metadata(checkpoint)
+    except on_disk.DamagedError:
+        return False

@@ -11,6 +11,7 @@ from cyclegan_jax import config_dict, files
 from cyclegan_jax.checkpoints import folders, layout, on_disk, retention
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed
+from cyclegan_jax.devices.environment import environment
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.state import TrainState
 
@@ -63,12 +64,13 @@ class CheckpointWriter:
         steps = folders.steps(self._workdir)
         return steps[-1] if steps else None
 
-    def save(self, state: TrainState, data_position: dict[str, Any]) -> None:
+    def save(self, state: TrainState, data_position: dict[str, Any], *, extra: bool = False) -> None:
         """Wait for the save before, start to write the state, and return; the caller may donate its arrays.
 
         Args:
             state: the state to save; its step names the checkpoint.
             data_position: the data iterator's state, JSON values.
+            extra: whether to delete this checkpoint when the next one is on disk, see `retention`.
 
         Raises:
             SaveError: this save could not begin, or the one before has failed.
@@ -78,7 +80,13 @@ class CheckpointWriter:
         if distributed.is_first() and path.exists():
             folders.set_aside(path)
         distributed.wait_for_all("the checkpoint's place")
-        metadata = {"config": config_dict.to_dict(self._config), "data_position": data_position}
+        metadata: dict[str, Any] = {
+            "config": config_dict.to_dict(self._config),
+            "data_position": data_position,
+            "environment": environment(),
+        }
+        if extra:
+            metadata[retention.EXTRA] = True
         self._saving = on_disk.save(path, layout.as_dict(state), metadata, then=self.delete_old)
 
     def poll(self) -> None:

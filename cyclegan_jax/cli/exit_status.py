@@ -8,6 +8,8 @@ SKIPPED: Final = 1
 """`cyclegan-jax translate` skipped a file that it could not read."""
 DAMAGED: Final = 1
 """`cyclegan-jax checkpoints` found a damaged checkpoint."""
+DIFFERENT: Final = 1
+"""`cyclegan-jax verify` found a difference."""
 MISTAKE: Final = 2
 """The user made a mistake, for example in a flag; also argparse's and tyro's status."""
 PEER_LOST: Final = supervision.PEER_LOST

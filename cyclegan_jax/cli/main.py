@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "translate": "translate image files with a trained generator",
     "evaluate": "score the checkpoints of a run on its test images",
     "checkpoints": "list the checkpoints of a run, and verify them",
+    "verify": "make the steps between two checkpoints again, and compare bit for bit",
     "configs": "list the experiments that the package contains, or copy one to edit it",
 }
 """Each command, and what it does."""
@@ -85,11 +86,11 @@ def _call(command: str, args: Sequence[str]) -> int | None:
 
 def _run(command: Callable[[], int | None]) -> int:
     """Call `command`, which uses JAX, and return the exit status."""
-    from cyclegan_jax.devices import backend
+    from cyclegan_jax.devices import backend, damaged_programs
 
     backend.set_xla_flags()
     backend.enable_compilation_cache()
-    with _quiet_orbax():
+    with _quiet_orbax(), damaged_programs.replaced():
         return _with_exit_status(command)
 
 

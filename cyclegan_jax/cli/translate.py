@@ -23,7 +23,7 @@ def translate(
     metric: str | None = None,
     format: Literal["png", "jpg", "webp"] | None = None,
     max_size: int | None = None,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     tile: int = 1024,
     overwrite: bool = False,
     skip_existing: bool = False,
@@ -42,7 +42,8 @@ def translate(
         metric: with --step=best, the score that decides, if the scores disagree.
         format: file format of the translated images; default: PNG, JPEG and WebP files keep theirs, others become PNG.
         max_size: before the translation, scale images down so that no side is longer than this many pixels.
-        batch_size: number of images translated at once; large images are translated in smaller batches.
+        batch_size: number of images translated at once; large images are translated in smaller batches; default: 8,
+            and on CPU fewer for images above 64x64 pixels, which are faster one by one there.
         tile: images with a side above 2048 pixels are translated in tiles of this many pixels; smaller tiles need less
             memory.
         overwrite: replace existing files.
@@ -54,7 +55,7 @@ def translate(
     from cyclegan_jax.inference import translate_files
     from cyclegan_jax.inference.generator import load_generator
 
-    require(batch_size >= 1, "batch_size", batch_size, "at least 1")
+    require(batch_size is None or batch_size >= 1, "batch_size", batch_size, "at least 1")
     require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")

@@ -42,7 +42,7 @@ def enable_compilation_cache(environ: MutableMapping[str, str] = os.environ) -> 
         return
     base = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache"))
     # A home folder may be shared by machines with different processors, which cannot run each other's machine code.
-    folder = base / "cyclegan-jax" / "compiled" / _processor()
+    folder = base / "cyclegan-jax" / "compiled" / processor()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -54,7 +54,7 @@ def enable_compilation_cache(environ: MutableMapping[str, str] = os.environ) -> 
     environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return a short name for the processor's instruction set, such as `x86_64-1a2b3c4d`."""
     try:
         with open("/proc/cpuinfo") as lines:  # noqa: PTH123

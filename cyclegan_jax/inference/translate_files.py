@@ -15,6 +15,7 @@ from cyclegan_jax.console import duration
 from cyclegan_jax.data import images
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import gallery, image_files, user_images
+from cyclegan_jax.inference.any_size import DEFAULT_BATCH
 from cyclegan_jax.inference.gallery import GalleryItem
 from cyclegan_jax.inference.generator import Generator
 from cyclegan_jax.inference.user_images import UserImage
@@ -51,7 +52,7 @@ def translate_files(
     generator: Generator,
     chosen: dict[Path, Path],
     *,
-    batch_size: int,
+    batch_size: int | None,
     tile: int,
     max_size: int | None,
     progress: Callable[[int, int], None],
@@ -61,7 +62,8 @@ def translate_files(
     Args:
         generator: the generator.
         chosen: output file by input file, the result of `file_plan.plan`.
-        batch_size: the most images at once; large images are translated in smaller batches to save memory.
+        batch_size: the most images at once; large images are translated in smaller batches to save memory. None
+            chooses the faster number, see `any_size.images_at_once`.
         tile: side of the tiles of large images, pixels.
         max_size: longer sides are scaled down to this many pixels first.
         progress: called with the number of files done and of all.
@@ -82,7 +84,7 @@ def translate_files(
         except UserError as error:
             summary.skipped.append(str(error))
         # Several batches are read together, so that images of one size can share a batch.
-        if done == len(chosen) or len(ready) == 4 * batch_size or pixels >= _PIXELS_AT_ONCE:
+        if done == len(chosen) or len(ready) == 4 * (batch_size or DEFAULT_BATCH) or pixels >= _PIXELS_AT_ONCE:
             outputs = generator.translate(list(ready.values()), batch_size=batch_size, tile=tile)
             with image_files.writing_together() as write:
                 for input, output in zip(ready, outputs, strict=True):

@@ -1,7 +1,6 @@
 """The training loop: prepare the run, restore its state, compile the step, and run until the last step or a signal."""
 
 import contextlib
-import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from cyclegan_jax.checkpoints import fine_tuning
 from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
-from cyclegan_jax.devices import distributed, float64, memory
-from cyclegan_jax.devices.step_program import CompiledStep, HostBatch
+from cyclegan_jax.devices import distributed, float64
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Metrics
 from cyclegan_jax.training import schedule
@@ -25,7 +23,9 @@ from cyclegan_jax.training.interruption import Interruption, StoppedError
 from cyclegan_jax.training.preparation import PreparedRun, log_end_of_schedule, log_run, prepare
 from cyclegan_jax.training.progress import Progress, Scalars
 from cyclegan_jax.training.run_files import RunFiles
+from cyclegan_jax.training.save_clock import Agreement, SaveClock
 from cyclegan_jax.training.schedule import Due
+from cyclegan_jax.training.steps import StepMaker
 from cyclegan_jax.training.workdir import WorkdirLock, reporting_full_disk, write_config
 
 _LOG = logging.getLogger(__name__)
@@ -113,27 +113,25 @@ def _run(
     interruption: Interruption | None,
 ) -> TrainState:
     """Make all steps from that of `train_state` to the last one, and return the final state."""
-    host = _Host(run, checkpoints, files, Progress(run.last_step, run.config.batch_size), FailureDetector(run.config))
-    stop_signal = distributed.DelayedMax()
+    progress, clock = Progress(run.last_step, run.config.batch_size), SaveClock(run.config.checkpoint_minutes)
+    host = _Host(run, checkpoints, files, progress, FailureDetector(run.config), clock)
+    agreement = Agreement()
     step = int(train_state.step)
-    first_batch = next(run.batches)
-    compiled = _compile(run, train_state, first_batch)
-    batches = itertools.chain([first_batch], run.batches)
+    maker = StepMaker(run, train_state, run.last_step)
     unseen: _Finished | None = None
     while step < run.last_step:
-        number = schedule.steps_per_call(run.config, step, run.last_step)
         with host.progress.waiting():
-            batch = _stack([next(batches) for _ in range(number)])
+            number, batch = maker.next_batch(step)
         # The call returns at once. The host looks at the metrics of the call before, which are done, while the devices
         # work on this one: if it waited for these metrics, the devices would idle until the next call.
-        train_state, metrics = compiled[number](train_state, batch)
+        train_state, metrics = maker.call(number, train_state, batch)
         step += number
         if unseen is not None:
             host.observe(unseen)
         unseen = _Finished(step, number, metrics)
 
-        signal_number = stop_signal.update((interruption and interruption.requested) or 0)
-        due = schedule.due_after(step, run.config, run.last_step, signal_received=signal_number > 0)
+        signal_number, save = agreement.update((interruption and interruption.requested) or 0, host.clock.asks())
+        due = schedule.due_after(step, run.config, run.last_step, signal_received=signal_number > 0, save_asked=save)
         if due.needs_state:
             host.observe(unseen)
             unseen = None
@@ -142,23 +140,6 @@ def _run(
         if due.stop:
             raise StoppedError(signal_number, step)
     return train_state
-
-
-def _compile(run: PreparedRun, train_state: TrainState, batch: HostBatch) -> dict[int, CompiledStep]:
-    """Compile the programs of the rest of the run, by steps per call, and check that there is memory for a step."""
-    main, *others = schedule.call_sizes(run.config, int(train_state.step), run.last_step)
-    compiled = {main: run.program(main).compile(train_state, _stack([batch] * main))}
-    memory.check(memory.step_bytes(compiled[main].executable), run.config)
-    for number in others:
-        compiled[number] = run.program(number).compile(train_state, _stack([batch] * number))
-    return compiled
-
-
-def _stack(batches: list[HostBatch]) -> HostBatch:
-    """Stack several batches for one call along a new first axis of steps; a single batch stays as it is."""
-    if len(batches) == 1:
-        return batches[0]
-    return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
 
 
 @dataclass(frozen=True)
@@ -185,6 +166,7 @@ class _Host:
     files: RunFiles | None
     progress: Progress
     failures: FailureDetector
+    clock: SaveClock
 
     def observe(self, finished: _Finished) -> None:
         """Wait for the metrics of a call, and look at each of its steps.
@@ -217,7 +199,8 @@ class _Host:
         """
         if due.checkpoint:
             check_state(train_state, step, self.checkpoints)
-            self.checkpoints.save(train_state, self.run.batches.get_state())
+            self.checkpoints.save(train_state, self.run.batches.get_state(), extra=due.extra)
+            self.clock.saved()
         if due.stop:
             self.checkpoints.wait()
             distributed.wait_for_all("stopped")

@@ -22,7 +22,7 @@ from cyclegan_jax.devices import distributed
 from cyclegan_jax.devices.mesh import check_batch_size, make_mesh, replicated
 from cyclegan_jax.devices.step_program import StepProgram
 from cyclegan_jax.networks import cyclegan
-from cyclegan_jax.networks.cyclegan import Params
+from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import make_train_step
 from cyclegan_jax.training import schedule
@@ -36,34 +36,30 @@ SAMPLE_IMAGES = 4
 
 
 @dataclass(frozen=True)
-class PreparedRun:
-    """A run that is ready to be trained.
+class PreparedSteps:
+    """What the steps of a run need.
 
     Attributes:
         config: the experiment.
-        workdir: the run's folder.
         mesh: all devices.
+        networks: the definitions of the four networks.
         batches: this process's part of the training batches; its position is that of a new run.
         images_A: number of training images of domain A.
         images_B: number of training images of domain B.
         last_step: the step at which the run ends.
         new_state: builds the state of a new run, replicated on all devices.
         program: the program that makes a number of steps per call.
-        draw_samples: the generators' parameters -> the grid of sample images.
-        evaluate: evaluates checkpoints; None where evaluations are off, and in all processes but the first.
     """
 
     config: TrainConfig
-    workdir: Path
     mesh: Mesh
+    networks: Networks
     batches: TrainIterator
     images_A: int
     images_B: int
     last_step: int
     new_state: Callable[[], TrainState]
     program: Callable[[int], StepProgram]
-    draw_samples: Callable[[Params], Uint8Image]
-    evaluate: TrainingEvaluation | None
 
     @property
     def epoch_images(self) -> int:
@@ -76,6 +72,21 @@ class PreparedRun:
         return schedule.schedule_steps(self.config, self.epoch_images)
 
 
+@dataclass(frozen=True)
+class PreparedRun(PreparedSteps):
+    """A run that is ready to be trained.
+
+    Attributes:
+        workdir: the run's folder.
+        draw_samples: the generators' parameters -> the grid of sample images.
+        evaluate: evaluates checkpoints; None where evaluations are off, and in all processes but the first.
+    """
+
+    workdir: Path
+    draw_samples: Callable[[Params], Uint8Image]
+    evaluate: TrainingEvaluation | None
+
+
 def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
     """Open the data and define everything that does not depend on a checkpoint; writes nothing to `workdir`.
 
@@ -84,25 +95,20 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
     """
     mesh = make_mesh()
     data = _open_data(config, mesh)
-    sizes = None if config.data.crops else train_sizes(data, config)
-    networks = cyclegan.define(config, sizes)
-    optimizer = optimizer_lib.adam(config.optimizer)
-    epoch_images = max(len(data.train_A), len(data.train_B))
+    steps = _steps_on(config, data, mesh)
     sample_images = eval_images.sample_images(data, config.data, SAMPLE_IMAGES)
     return PreparedRun(
-        config=config,
+        **vars(steps),
         workdir=workdir,
-        mesh=mesh,
-        batches=train_iterator(data, config, process_index=jax.process_index(), process_count=jax.process_count()),
-        images_A=len(data.train_A),
-        images_B=len(data.train_B),
-        last_step=config.steps if config.steps is not None else schedule.schedule_steps(config, epoch_images),
-        # Jitted, so that each device draws its own copy of the weights instead of receiving it.
-        new_state=jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=replicated(mesh)),
-        program=_step_programs(config, networks, optimizer, epoch_images, mesh),
-        draw_samples=make_sampler(config, networks, sample_images["A"], sample_images["B"]),
+        draw_samples=make_sampler(config, steps.networks, sample_images["A"], sample_images["B"]),
         evaluate=TrainingEvaluation(config, data, workdir) if config.eval_every and distributed.is_first() else None,
     )
+
+
+def prepare_steps(config: TrainConfig) -> PreparedSteps:
+    """Open the data and define the steps alone, without samples and evaluations; see `prepare`."""
+    mesh = make_mesh()
+    return _steps_on(config, _open_data(config, mesh), mesh)
 
 
 def log_run(run: PreparedRun) -> None:
@@ -130,9 +136,28 @@ def _open_data(config: TrainConfig, mesh: Mesh) -> Dataset:
     return distributed.first_process_first("data", lambda: open_dataset(config.data))
 
 
+def _steps_on(config: TrainConfig, data: Dataset, mesh: Mesh) -> PreparedSteps:
+    sizes = None if config.data.crops else train_sizes(data, config)
+    networks = cyclegan.define(config, sizes)
+    optimizer = optimizer_lib.adam(config.optimizer)
+    epoch_images = max(len(data.train_A), len(data.train_B))
+    return PreparedSteps(
+        config=config,
+        mesh=mesh,
+        networks=networks,
+        batches=train_iterator(data, config, process_index=jax.process_index(), process_count=jax.process_count()),
+        images_A=len(data.train_A),
+        images_B=len(data.train_B),
+        last_step=config.steps if config.steps is not None else schedule.schedule_steps(config, epoch_images),
+        # Jitted, so that each device draws its own copy of the weights instead of receiving it.
+        new_state=jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=replicated(mesh)),
+        program=_step_programs(config, networks, optimizer, epoch_images, mesh),
+    )
+
+
 def _step_programs(
     config: TrainConfig,
-    networks: cyclegan.Networks,
+    networks: Networks,
     optimizer: optax.GradientTransformation,
     epoch_images: int,
     mesh: Mesh,

@@ -17,6 +17,7 @@ class Due:
         sample: draw the sample images.
         evaluation: evaluate the checkpoint.
         stop: stop because of a signal, before the run's last step.
+        extra: the checkpoint is due only because of the time since the last one, not at this step.
     """
 
     log: bool
@@ -24,6 +25,7 @@ class Due:
     sample: bool
     evaluation: bool
     stop: bool
+    extra: bool = False
 
     @property
     def needs_state(self) -> bool:
@@ -31,7 +33,9 @@ class Due:
         return self.checkpoint or self.sample or self.evaluation or self.stop
 
 
-def due_after(step: int, config: TrainConfig, last_step: int, *, signal_received: bool = False) -> Due:
+def due_after(
+    step: int, config: TrainConfig, last_step: int, *, signal_received: bool = False, save_asked: bool = False
+) -> Due:
     """Return what is due after `step`.
 
     After the last step everything is due. Evaluations and stops come with a checkpoint. A run that stops saves its
@@ -42,16 +46,19 @@ def due_after(step: int, config: TrainConfig, last_step: int, *, signal_received
         config: the experiment.
         last_step: the step at which the run ends.
         signal_received: whether any process has been asked to stop.
+        save_asked: whether the last save is longer ago than `checkpoint_minutes`.
     """
     is_last = step == last_step
     stop = signal_received and not is_last
     evaluation = config.eval_every > 0 and (step % config.eval_every == 0 or is_last)
+    checkpoint = step % config.checkpoint_every == 0 or is_last or evaluation or stop
     return Due(
         log=step % config.log_every == 0 or is_last,
-        checkpoint=step % config.checkpoint_every == 0 or is_last or evaluation or stop,
+        checkpoint=checkpoint or save_asked,
         sample=(step % config.sample_every == 0 or is_last) and not stop,
         evaluation=evaluation and not stop,
         stop=stop,
+        extra=save_asked and not checkpoint,
     )
 
 

@@ -15,7 +15,7 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import make_folder, write_atomically
 
-_DISK_ERRORS: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG)
+_DISK_ERRORS: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class WorkdirLock:

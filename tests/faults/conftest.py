@@ -41,10 +41,12 @@ class Experiment:
     config: Path
     straight: Path
 
-    def start(self, workdir: Path, *flags: str, fsync: bool = True) -> processes.Training:
-        """Start or resume a run of it in `workdir`."""
+    def start(
+        self, workdir: Path, *flags: str, fsync: bool = True, xla_flags: str = "", pairs: Path | None = None
+    ) -> processes.Training:
+        """Start or resume a run of it in `workdir`; see `processes.start`."""
         args = ["--config", str(self.config), "--workdir", str(workdir), *flags]
-        return processes.start(args, self.folder / "logs", fsync=fsync)
+        return processes.start(args, self.folder / "logs", fsync=fsync, xla_flags=xla_flags, pairs=pairs)
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """Training processes for tests to kill, forked from a server process that has imported everything already."""
 
+import hashlib
 import itertools
 import multiprocessing
 import os
@@ -9,6 +10,8 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from cyclegan_jax.data import batches
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 240.0
@@ -20,7 +23,9 @@ _context.set_forkserver_preload(["cyclegan_jax.training.loop", "cyclegan_jax.cli
 _numbers = itertools.count()
 
 
-def _run(args: list[str], log: str, fsync: bool) -> None:
+def _run(args: list[str], log: str, fsync: bool, xla_flags: str, pairs: str | None) -> None:
+    # XLA reads its flags when JAX first uses a device, which the server process has not done.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {xla_flags}".strip()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -28,7 +33,23 @@ def _run(args: list[str], log: str, fsync: bool) -> None:
 
     if not fsync:
         os.fsync = lambda fd: None
+    if pairs is not None:
+        _record_pairs(Path(pairs))
     sys.exit(cli.main(args))
+
+
+def _record_pairs(file: Path) -> None:
+    """Append a line to `file` for each batch that the training takes: a hash of each of its pairs of images."""
+    take = batches.TrainIterator.__next__
+
+    def recorded(iterator: batches.TrainIterator) -> batches.Batch:
+        batch = take(iterator)
+        pairs = zip(batch["A"], batch["B"], strict=True)
+        with file.open("a") as lines:
+            lines.write(" ".join(hashlib.sha256(a.tobytes() + b.tobytes()).hexdigest() for a, b in pairs) + "\n")
+        return batch
+
+    batches.TrainIterator.__next__ = recorded  # type: ignore[method-assign, assignment]
 
 
 @dataclass
@@ -73,12 +94,27 @@ class Training:
         return self.process.exitcode
 
 
-def start(args: list[str], logs: Path, *, command: str = "train", fsync: bool = True) -> Training:
-    """Start a command with `args`; its output goes to a new file in the folder `logs`.
+def start(
+    args: list[str],
+    logs: Path,
+    *,
+    command: str = "train",
+    fsync: bool = True,
+    xla_flags: str = "",
+    pairs: Path | None = None,
+) -> Training:
+    """Start a command.
 
-    Without `fsync` Python flushes nothing to the disk, as a control for simulated power failures.
+    Args:
+        args: its arguments.
+        logs: the folder in which a new file gets its output.
+        command: its name.
+        fsync: whether Python flushes files to the disk; False is the control of simulated power failures.
+        xla_flags: flags that are added to `XLA_FLAGS`.
+        pairs: a file that gets a line of hashes for each batch, one for each pair of images.
     """
     log = logs / f"{next(_numbers)}.log"
-    process = _context.Process(target=_run, args=([command, *args], str(log), fsync), daemon=True)
+    arguments = ([command, *args], str(log), fsync, xla_flags, pairs and str(pairs))
+    process = _context.Process(target=_run, args=arguments, daemon=True)
     process.start()
     return Training(process, log)

@@ -1,6 +1,7 @@
 """Full disks: the run ends with a message, and resumes from its last checkpoint when there is space again."""
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -109,3 +110,63 @@ def test_a_read_only_disk(small_disk: Path) -> None:
         WorkdirLock(workdir).__enter__()
     # The checkpoint can still be read.
     assert [health.words for health in checkpoint_health.examine(workdir)] == ["ok"]
+
+
+def mount_ext4(image: Path, folder: Path) -> None:
+    """Make an ext4 file system of 24 MB in the file `image`, and mount it on `folder`; skip where that cannot be."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs the rights of root")
+    folder.mkdir()
+    with image.open("wb") as file:
+        file.truncate(24 * 2**20)
+    for command in (["mkfs.ext4", "-q", "-m", "0", str(image)], ["mount", "-o", "loop", str(image), str(folder)]):
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"a file system in a file needs {command[0]}")
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"{command[0]} is not possible here: {done.stderr.strip()}")
+
+
+def repair(image: Path, folder: Path) -> None:
+    """Unmount, repair and mount again, as a user does after the disk is well again."""
+    subprocess.run(["umount", str(folder)], check=True)
+    # Its status is 1 where it has repaired something.
+    assert subprocess.run(["fsck.ext4", "-y", str(image)], check=False, capture_output=True).returncode in (0, 1)
+    subprocess.run(["mount", "-o", "loop", str(image), str(folder)], check=True)
+
+
+def test_a_file_system_that_turns_read_only(experiment: Experiment, tmp_path: Path) -> None:
+    """ext4 does so after an error of its disk, whatever files are open; the journal is cut at that moment."""
+    image, disk = tmp_path / "image", tmp_path / "disk"
+    mount_ext4(image, disk)
+    try:
+        workdir = disk / "work"
+        training = experiment.start(workdir)
+        assert training.wait_for(r"^step 12/"), training.said
+        subprocess.run(["mount", "-o", "remount,abort", str(disk)], check=True)
+        assert training.ended() == 2, training.said
+        assert "Read-only file system" in training.said
+        assert "Traceback" not in training.said
+        repair(image, disk)
+        check_ended_and_resumes(experiment, workdir, training.said)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_disk_that_fails_below_the_file_system(experiment: Experiment, small_disk: Path, tmp_path: Path) -> None:
+    """A file system in a sparse file: it has free blocks, but its writes fail, since the disk below it is full."""
+    image, disk = small_disk / "image", tmp_path / "ext4"
+    mount_ext4(image, disk)
+    try:
+        workdir = disk / "work"
+        training = experiment.start(workdir)
+        assert training.wait_for(r"^step 12/"), training.said
+        ballast = fill(small_disk)
+        assert training.ended() == 2, training.said
+        assert re.search(r"^error: .*(Input/output|Read-only|No space)", training.said, re.M), training.said
+        assert "Traceback" not in training.said
+        ballast.unlink()
+        repair(image, disk)
+        check_ended_and_resumes(experiment, workdir, training.said)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -63,3 +63,21 @@ def test_another_seed_gives_other_bytes(experiment: Experiment, tmp_path: Path) 
     training = experiment.start(workdir, "--seed=1", "--steps=2")
     assert training.ended() == 0, training.said
     assert final_bytes(workdir)["arrays"] != final_bytes(experiment.straight)["arrays"]
+
+
+def test_a_kill_costs_at_most_the_minutes_since_a_save(experiment: Experiment, tmp_path: Path) -> None:
+    """Without `checkpoint_minutes` the run would start over: its next checkpoint is of the last step."""
+    workdir = tmp_path / "work"
+    flags = ("--checkpoint_every=1000", "--checkpoint_minutes=0.001")
+    training = experiment.start(workdir, *flags)
+    assert training.wait_for(r"^step 20/"), training.said
+    training.send(signal.SIGKILL)
+    training.ended()
+    saved = folders.steps(workdir)
+    assert saved
+    training = experiment.start(workdir, *flags)
+    assert training.ended() == 0, training.said
+    assert f"from step {saved[-1]}" in training.said
+    assert final_bytes(workdir) == final_bytes(experiment.straight)
+    # The extra checkpoints are gone.
+    assert folders.steps(workdir) == [STEPS]

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 
+from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.devices.supervision import PEER_LOST
 from tests.faults.conftest import Experiment, final_bytes
@@ -104,6 +105,22 @@ def test_a_signal_to_one_stops_both_after_the_same_step(experiment: Experiment, 
     stops = [re.findall(r"^stopped by SIGTERM after step (\d+)", one.said, re.M) for one in (pair.first, pair.second)]
     assert stops[0] == stops[1]
     assert open_checkpoint(workdir).step == int(stops[0][0])
+
+
+@pytest.mark.slow
+def test_both_save_at_the_step_that_the_first_asks_for(experiment: Experiment, tmp_path: Path) -> None:
+    """By `checkpoint_minutes` alone: were the steps different, the save would never end."""
+    workdir, flags = tmp_path / "work", ("--checkpoint_every=1000", "--checkpoint_minutes=0.0005")
+    pair = start_pair(experiment, workdir, *flags)
+    assert pair.first.wait_for(r"^step 9/"), pair.first.said
+    pair.second.send(signal.SIGKILL)
+    assert pair.first.ended() == PEER_LOST
+    saved = folders.steps(workdir)
+    assert saved
+    pair = start_pair(experiment, workdir, *flags)
+    both_end_well(pair)
+    assert f"from step {saved[-1]}" in pair.first.said
+    assert folders.steps(workdir) == [12]
 
 
 def test_a_batch_that_the_devices_cannot_share(experiment: Experiment, tmp_path: Path) -> None:

@@ -74,6 +74,38 @@ def test_a_few_programs_serve_all_sizes():
     assert programs._cache_size() == 2  # one image, or four
     assert sorted({bucket(side) for side in range(1, 257)}) == [32, 64, 96, 128, 160, 192, 224, 256]
     assert all(side <= bucket(side) < side * 1.125 + 32 for side in range(1, 5000))
+    assert sorted({bucket(side, coarse=True) for side in range(1, 513)}) == [64, 128, 192, 256, 384, 512]
+    assert all(side <= bucket(side, coarse=True) < side * 1.5 + 64 for side in range(1, 5000))
+
+
+@pytest.mark.usefixtures("x64")
+def test_many_sizes_take_few_programs_and_little_memory(monkeypatch):
+    """Later sizes share arrays of the coarse grid, and old programs are dropped; the results stay the same."""
+    monkeypatch.setattr(any_size, "_FINE_SIZES", 2)
+    monkeypatch.setattr(any_size, "_PROGRAMS", 2)
+    translate, network = make()
+    programs: Any = translate._parts
+    sizes = [(20, 28), (20, 60), (72, 72), (100, 100), (72, 100), (100, 72)]
+    assert len({(bucket(height), bucket(width)) for height, width in sizes}) == 6
+    compiled = []
+    for size in sizes:
+        before = programs._cache_size()
+        (output,) = translate([noise(*size)])
+        if size in ((20, 28), (72, 100)):
+            np.testing.assert_allclose(output, network(noise(*size)), atol=1e-12)
+        # After two programs the memory is cleared for the third, which serves all others.
+        compiled.append((before, programs._cache_size()))
+    assert compiled == [(0, 1), (1, 2), (2, 1), (1, 1), (1, 1), (1, 1)]
+
+
+def test_the_default_batch_on_cpu_depends_on_the_size() -> None:
+    translate, _ = make(dtype="float32")
+    for side, number in ((32, 8), (96, 4)):
+        translate([noise(side, side).astype(np.float32)] * number)
+    assert {shape for _, shape in translate._programs} == {(8, 32, 32, 3), (3, 96, 96, 3), (1, 96, 96, 3)}
+    assert any_size.images_at_once((256, 256), None) == 1
+    assert any_size.images_at_once((256, 256), 8) == 8
+    assert any_size.images_at_once((1024, 1024), 8) == 2
 
 
 @pytest.mark.usefixtures("x64")

@@ -33,10 +33,11 @@ def test_a_work_directory_that_is_a_file(tmp_path: Path) -> None:
         WorkdirLock(tmp_path / "file").__enter__()
 
 
-def test_a_full_disk_becomes_a_message(tmp_path: Path) -> None:
-    message = r"can no longer be written \(No space left on device\); its checkpoints are kept"
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_failing_disk_becomes_a_message(tmp_path: Path, code: int) -> None:
+    message = rf"can no longer be written \({os.strerror(code)}\); its checkpoints are kept"
     with pytest.raises(UserError, match=message), reporting_full_disk(tmp_path):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(code, os.strerror(code))
 
 
 def test_other_errors_of_the_system_stay_what_they_are(tmp_path: Path) -> None:

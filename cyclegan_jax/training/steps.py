@@ -1,0 +1,54 @@
+"""Making the steps of a prepared run: the batches of each call, and the program compiled for its number of steps."""
+
+import itertools
+
+import numpy as np
+
+from cyclegan_jax.devices import memory
+from cyclegan_jax.devices.step_program import CompiledStep, HostBatch
+from cyclegan_jax.state import TrainState
+from cyclegan_jax.train_step import Metrics
+from cyclegan_jax.training import schedule
+from cyclegan_jax.training.preparation import PreparedSteps
+
+
+class StepMaker:
+    """Makes the steps from that of a state to another, in the calls that the schedule divides them into."""
+
+    def __init__(self, run: PreparedSteps, train_state: TrainState, last_step: int):
+        """Compile the programs of all calls up to `last_step`, and check that there is memory for a step.
+
+        Raises:
+            UserError: a step needs more memory than there is, or the first images cannot be read.
+        """
+        self._run = run
+        self._last_step = last_step
+        first = next(run.batches)
+        self._batches = itertools.chain([first], run.batches)
+        self._compiled = self._compile(train_state, first)
+
+    def next_batch(self, step: int) -> tuple[int, HostBatch]:
+        """Return how many steps the call after `step` makes, and their batches."""
+        number = schedule.steps_per_call(self._run.config, step, self._last_step)
+        return number, _stack([next(self._batches) for _ in range(number)])
+
+    def call(self, number: int, train_state: TrainState, batch: HostBatch) -> tuple[TrainState, Metrics]:
+        """Make `number` steps: returns while the devices still work, and donates `train_state`."""
+        # A name for the pair: the compiled program has no types.
+        result: tuple[TrainState, Metrics] = self._compiled[number](train_state, batch)
+        return result
+
+    def _compile(self, train_state: TrainState, batch: HostBatch) -> dict[int, CompiledStep]:
+        main, *others = schedule.call_sizes(self._run.config, int(train_state.step), self._last_step)
+        compiled = {main: self._run.program(main).compile(train_state, _stack([batch] * main))}
+        memory.check(memory.step_bytes(compiled[main].executable), self._run.config)
+        for number in others:
+            compiled[number] = self._run.program(number).compile(train_state, _stack([batch] * number))
+        return compiled
+
+
+def _stack(batches: list[HostBatch]) -> HostBatch:
+    """Stack several batches for one call along a new first axis of steps; a single batch stays as it is."""
+    if len(batches) == 1:
+        return batches[0]
+    return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
