@@ -17,7 +17,7 @@ Tree = Any
 
 
 class ChecksumError(Exception):
-    """A checksum does not fit what it was computed from."""
+    """A checksum is missing, or does not fit what it was computed from; its text says which."""
 
 
 def leaf_names(tree: Tree) -> list[str]:
@@ -52,11 +52,11 @@ def unsign(signed: dict[str, Any]) -> dict[str, Any]:
     """The metadata without its `checksum`.
 
     Raises:
-        ChecksumError: the checksum does not fit the metadata.
+        ChecksumError: there is no checksum, or it does not fit the metadata.
     """
     metadata = {name: value for name, value in signed.items() if name != "checksum"}
-    # The first versions stored these two entries and no checksums. Their runs can still be opened, unverified.
-    is_early = set(metadata) == {"config", "data_position"}
-    if sign(metadata)["checksum"] != signed.get("checksum") and not is_early:
-        raise ChecksumError
+    if "checksum" not in signed:
+        raise ChecksumError("has no checksum")
+    if sign(metadata)["checksum"] != signed["checksum"]:
+        raise ChecksumError("is not what was written")
     return metadata

@@ -1,5 +1,7 @@
 """The folder `checkpoints/` of a run: which steps it holds, and renaming and deleting what is in it."""
 
+import contextlib
+import os
 import re
 import shutil
 import time
@@ -29,9 +31,21 @@ def steps_in(folder: Path) -> list[int]:
     """The steps of the checkpoints in `folder`, whole or damaged, in ascending order.
 
     A folder with a number for its name but without any file of a checkpoint is not ours, and is ignored.
+
+    Raises:
+        UnreadableError: the folder, or one in it, cannot be read.
     """
-    numbered = (path for path in folder.glob("*") if re.fullmatch(r"0|[1-9]\d*", path.name))
-    return sorted(int(path.name) for path in numbered if any((path / name).exists() for name in _CONTENT))
+    listed = _numbered(folder)
+    while True:
+        found = [path for path in listed if any(files.exists(path / name) for name in _CONTENT)]
+        # Meanwhile a training may have saved a newer one, and deleted what was the newest.
+        before, listed = listed, _numbered(folder)
+        if listed == before:
+            return sorted(int(path.name) for path in found)
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return [path for path in files.entries(folder) if re.fullmatch(r"0|[1-9]\d*", path.name)]
 
 
 def required_steps(run: str | Path) -> list[int]:
@@ -104,5 +118,10 @@ def remove_failed_save(folder: Path) -> None:
 
 
 def size(path: Path) -> int:
-    """The bytes that a checkpoint takes on disk."""
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    """The bytes that a checkpoint takes on disk; 0 for what a training has deleted meanwhile."""
+    total = 0
+    for parent, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(parent, name).stat().st_size
+    return total

@@ -1,13 +1,15 @@
 """`cyclegan-jax checkpoints`: verify every checkpoint of a run, and list them with size, scores and health."""
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from cyclegan_jax.checkpoints import folders, scores
-from cyclegan_jax.checkpoints.on_disk import DamagedError
+from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
 from cyclegan_jax.checkpoints.opened import Checkpoint
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import UnreadableError
 
 
 @dataclass(frozen=True)
@@ -43,34 +45,49 @@ class Health:
 def examine(run: str | Path) -> list[Health]:
     """Read every checkpoint of a run and compare it with its checksums, in ascending order of steps.
 
+    Those that a training deletes meanwhile are left out.
+
     Raises:
-        UserError: `run` has no checkpoints, or its `scores.json` is broken.
+        UserError: `run` has no checkpoints, its `scores.json` is broken, or the system does not let this process read
+            a checkpoint.
     """
-    steps = folders.required_steps(run)
-    by_metric = scores.read(run)
-    best = scores.best_steps(run, steps)
-    found = []
-    for step in steps:
-        path = folders.directory(run) / str(step)
-        damage, verified = _verify(run, path)
-        of_step = {
-            metric: entry["values"][str(step)] for metric, entry in by_metric.items() if str(step) in entry["values"]
-        }
-        best_by = [metric for metric, best_step in best.items() if best_step == step]
-        found.append(Health(step, folders.size(path), path.stat().st_mtime, damage, verified, of_step, best_by))
-    return found
+    while True:
+        steps = folders.required_steps(run)
+        by_metric = scores.read(run)
+        best = scores.best_steps(run, steps)
+        found = []
+        for step in steps:
+            of_step = {
+                metric: entry["values"][str(step)]
+                for metric, entry in by_metric.items()
+                if str(step) in entry["values"]
+            }
+            best_by = [metric for metric, best_step in best.items() if best_step == step]
+            with contextlib.suppress(DeletedError):
+                found.append(_examine(run, step, of_step, best_by))
+        # Where all were deleted, there are newer ones: a training deletes a checkpoint only after it saved another.
+        if found:
+            return found
 
 
-def _verify(run: str | Path, path: Path) -> tuple[str | None, bool]:
-    """What is damaged in a checkpoint, or None, and whether it has checksums."""
+def _examine(run: str | Path, step: int, of_step: dict[str, float], best_by: list[str]) -> Health:
+    path = folders.directory(run) / str(step)
     checkpoint = None
     damage = None
     try:
         checkpoint = Checkpoint.read(run, path)
         checkpoint.state()
+    except (DeletedError, UnreadableError):
+        raise
     except UserError as error:
         damage = error.what if isinstance(error, DamagedError) else str(error)
-    return damage, checkpoint is None or checkpoint.has_checksums
+    verified = checkpoint is None or checkpoint.has_checksums
+    size = folders.size(path)
+    try:
+        saved = path.stat().st_mtime
+    except OSError as error:
+        raise DeletedError(path) from error
+    return Health(step, size, saved, damage, verified, of_step, best_by)
 
 
 def table(healths: list[Health]) -> str:

@@ -1,5 +1,6 @@
 """How a `TrainState` is laid out in a checkpoint: by field name, without the fields that are switched off."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def as_dict(state: TrainState) -> dict[str, Any]:
 
 def saved_shapes(config: TrainConfig, metadata: dict[str, Any]) -> TrainState:
     """The `jax.ShapeDtypeStruct`s of the state that a run of this config saves."""
-    state = jax.eval_shape(lambda: state_lib.create(config, optimizer.adam(config.optimizer)))
+    state = _fresh_shapes(config, bool(jax.config.read("jax_enable_x64")))
     arrays = metadata.get("arrays", {})
 
     def as_saved(name: str, leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
@@ -30,6 +31,13 @@ def saved_shapes(config: TrainConfig, metadata: dict[str, Any]) -> TrainState:
     fields = as_dict(state)
     leaves = [as_saved(name, leaf) for name, leaf in zip(leaf_names(fields), jax.tree.leaves(fields), strict=True)]
     return state._replace(**jax.tree.unflatten(jax.tree.structure(fields), leaves))
+
+
+# Kept: a reader beside a training that deletes checkpoints is then fast enough when it takes the next one.
+@functools.lru_cache(maxsize=4)
+def _fresh_shapes(config: TrainConfig, x64: bool) -> TrainState:
+    """The shapes of a run's first state; `x64`, JAX's switch for 64-bit types, decides them too."""
+    return jax.eval_shape(lambda: state_lib.create(config, optimizer.adam(config.optimizer)))
 
 
 def check_shapes(now: TrainState, saved: TrainState, path: Path) -> None:

@@ -5,9 +5,7 @@ of it, and only then renames it to its step: a step's name never holds a part of
 after a power failure. Orbax does not notice a flipped byte either; `checksums` does.
 """
 
-import errno
 import json
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,25 +17,14 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from cyclegan_jax import files
-from cyclegan_jax.checkpoints import checksums, folders
+from cyclegan_jax.checkpoints import checksums, failures, folders, quiet
 from cyclegan_jax.checkpoints.checksums import Tree
+from cyclegan_jax.checkpoints.failures import DamagedError
 from cyclegan_jax.devices import distributed
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import UnreadableError
 
-
-class DamagedError(UserError):
-    """A checkpoint does not hold what was saved.
-
-    Attributes:
-        path: the folder of the checkpoint.
-        what: which array or file is wrong.
-    """
-
-    def __init__(self, path: Path, what: str, advice: str = ""):
-        """Describe the damage in one sentence; `advice` is appended to it."""
-        super().__init__(f"the checkpoint {path} is damaged ({what}){advice}")
-        self.path = path
-        self.what = what
+_METADATA = "_CHECKPOINT_METADATA"
 
 
 class SaveError(UserError):
@@ -119,19 +106,29 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any], then: Callable[[], No
 def read_metadata(path: Path) -> dict[str, Any]:
     """Read the metadata that was saved, with the checksums of the arrays under `arrays`; early versions wrote none.
 
+    The name of the folder is not trusted: it is compared with the step that was saved.
+
     Raises:
-        DamagedError: it cannot be read, or does not fit its checksum.
+        DamagedError: it cannot be read, or does not fit its checksum, or is that of another step.
+        DeletedError: the checkpoint was deleted meanwhile.
+        UnreadableError: the system does not let this process read it.
     """
-    file = path / "_CHECKPOINT_METADATA"
+    file = path / _METADATA
     try:
-        return checksums.unsign(json.loads(file.read_bytes())["custom_metadata"])
+        metadata = json.loads(file.read_bytes())["custom_metadata"]
+        if not _is_early(path, metadata):
+            metadata = checksums.unsign(metadata)
     except OSError as error:
-        raise DamagedError(path, f"{file.name}: {error.strerror}") from error
+        raise failures.of_file(path, file, error) from error
     except checksums.ChecksumError as error:
-        raise DamagedError(path, f"{file.name} is not what was written") from error
+        raise DamagedError(path, f"{file.name} {error}") from error
+    except UnreadableError:
+        raise
     except Exception as error:
         # A flipped byte can make anything of JSON, also a number where a dictionary was.
         raise DamagedError(path, f"{file.name} cannot be read") from error
+    _check_step(path, metadata)
+    return metadata
 
 
 def load(path: Path, like: Tree, metadata: dict[str, Any], *, partial: bool = False) -> Tree:
@@ -145,28 +142,72 @@ def load(path: Path, like: Tree, metadata: dict[str, Any], *, partial: bool = Fa
 
     Raises:
         DamagedError: an array is not what was saved, or cannot be read.
+        DeletedError: the checkpoint was deleted meanwhile.
+        UnreadableError: the system does not let this process read a file of it.
         UserError: the checkpoint is whole, but holds other arrays.
     """
     expected = metadata.get("arrays")
     if expected is not None and not set(checksums.leaf_names(like)) <= set(expected):
         missing = min(set(checksums.leaf_names(like)) - set(expected))
         raise UserError(f"the checkpoint {path} has no array {missing}: another version of cyclegan-jax wrote it")
-    context = ocp.Context()
-    context.pytree_options.loading.partial_load = partial
     # Orbax creates JAX arrays in its own threads, in which 64-bit types are off: float64 would be cut to float32. So
     # it loads NumPy arrays, in host memory, where the checksums are computed anyway. The zeros take no memory.
     on_host = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), like)
-    try:
-        with context:
-            tree = ocp.load(path, on_host, checkpointable_name="state")
-    except Exception as error:
-        raise DamagedError(path, _unreadable(path, error)) from error
-    if expected is not None:
-        wrong = checksums.differing(tree, expected)
-        if wrong:
-            more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            raise DamagedError(path, f"the array {wrong[0]}{more}: not the values that were written")
+    problem: UserError | None = None
+    with quiet.orbax():
+        try:
+            tree = _load_on_host(path, on_host, partial)
+            wrong = [] if expected is None else checksums.differing(tree, expected)
+        except Exception as error:
+            problem = failures.of_arrays(path, error)
+        if problem is not None:
+            quiet.settle()
+    if problem is not None:
+        # Outside the block above: with Orbax's exception as its cause it would keep Orbax's unfinished tasks alive.
+        raise problem
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise failures.damaged_or_deleted(path, f"the array {wrong[0]}{more}: not the values that were written")
     return jax.tree.map(_place, tree, like)
+
+
+def _load_on_host(path: Path, like: Tree, partial: bool) -> Tree:
+    context = ocp.Context()
+    context.pytree_options.loading.partial_load = partial
+    with context:
+        return ocp.load(path, like, checkpointable_name="state")
+
+
+def _is_early(path: Path, metadata: Any) -> bool:
+    """Whether the first versions wrote this checkpoint; they had no checksums, so it is opened unverified.
+
+    A later checkpoint that has lost its checksums differs in two traces outside them: every version with checksums also
+    wrote the config's field `init_from`, and the marker file `orbax.checkpoint`.
+    """
+    return (
+        set(metadata) == {"config", "data_position"}
+        and "init_from" not in metadata["config"]
+        and files.exists(path / "state" / "commit_success.txt")
+        and not files.exists(path / "orbax.checkpoint")
+    )
+
+
+def _check_step(path: Path, metadata: dict[str, Any]) -> None:
+    """Compare the name of a checkpoint's folder with the step that was saved: a folder can be copied and renamed.
+
+    Raises:
+        DamagedError: they differ.
+    """
+    step = metadata.get("step")
+    if step is None:
+        # Earlier versions did not write it into the metadata, but it is one of the arrays, with a checksum of its own.
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        like = {"step": jax.ShapeDtypeStruct((), np.int32, sharding=device)}
+        step = int(load(path, like, metadata, partial=True)["step"])
+    if str(step) != path.name:
+        raise DamagedError(
+            path, f"it holds step {step}, not step {path.name}: rename the folder to {step} or delete it"
+        )
 
 
 def _place(leaf: np.ndarray, wanted: jax.ShapeDtypeStruct) -> jax.Array:
@@ -181,26 +222,6 @@ def _save_failed(path: Path, error: Exception) -> SaveError:
     kept = [step for step in folders.steps_in(path.parent) if step != int(path.name)]
     before = f"the checkpoint of step {kept[-1]:,} is kept" if kept else "there is none before it"
     return SaveError(
-        f"the checkpoint of step {int(path.name):,} could not be written to {path.parent} ({_reason(error)}); {before}."
-        " Make room or make the folder writable, and run the same command again"
+        f"the checkpoint of step {int(path.name):,} could not be written to {path.parent} ({failures.reason(error)}); "
+        f"{before}. Make room or make the folder writable, and run the same command again"
     )
-
-
-def _reason(error: BaseException) -> str:
-    """An error of writing or reading in a few words: the operating system's, even where a library wrapped them."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    # TensorStore raises ValueError with the system's words somewhere in a long text.
-    for code in (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EIO):
-        if os.strerror(code) in str(error):
-            return os.strerror(code)
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    """Describe a library's error by the file whose path is in its text, if any."""
-    # The longest path first: a folder's path is a part of the paths of its files.
-    for file in sorted(path.rglob("*"), key=lambda file: -len(str(file))):
-        if file.is_file() and str(file) in str(error):
-            return f"{file.relative_to(path)} cannot be read"
-    return f"its arrays cannot be read: {_reason(error)}"

@@ -1,23 +1,30 @@
 """Opening one checkpoint of a run: its config, the parameters of one network, or its whole state."""
 
 import contextlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import jax
 
 from cyclegan_jax import config_dict
 from cyclegan_jax.checkpoints import folders, layout, on_disk, scores
-from cyclegan_jax.checkpoints.on_disk import DamagedError
+from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.devices import float64
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.state import TrainState
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_ATTEMPTS = 20
+"""How often the newest checkpoint is read again because the training deletes it meanwhile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +36,7 @@ class Checkpoint:
         path: the folder of the checkpoint.
         config: the experiment that the run was doing when it saved.
         metadata: the JSON values saved beside the arrays: `config`, `data_position` and, where the checkpoint has
-            them, the checksums `arrays` and the `environment` in which it was saved.
+            them, its `step`, the checksums `arrays` and the `environment` in which it was saved.
     """
 
     run: Path
@@ -42,10 +49,14 @@ class Checkpoint:
         """Read the metadata of the checkpoint in the folder `path`.
 
         Raises:
-            DamagedError: it is not what was saved.
+            DamagedError: it is not what was saved; see `on_disk.read_metadata` for the other errors.
         """
         metadata = on_disk.read_metadata(path)
-        return cls(Path(run), path, config_dict.from_dict(metadata["config"]), metadata)
+        try:
+            config = config_dict.from_dict(metadata["config"])
+        except (TypeError, AttributeError) as error:  # only without checksums
+            raise DamagedError(path, "its config cannot be read") from error
+        return cls(Path(run), path, config, metadata)
 
     @property
     def step(self) -> int:
@@ -56,6 +67,11 @@ class Checkpoint:
     def has_checksums(self) -> bool:
         """Whether damage can be found; early versions wrote no checksums."""
         return "arrays" in self.metadata
+
+    def warn_if_unverified(self) -> None:
+        """Log that damage cannot be found, if the checkpoint has no checksums."""
+        if not self.has_checksums:
+            _LOG.warning(f"{self.path} has no checksums: an early version wrote it, and damage to it cannot be found")
 
     @cached_property
     def networks(self) -> Networks:
@@ -136,7 +152,27 @@ def open_checkpoint(
     run, step = _resolve(Path(run), step, metric)
     path = folders.find(run, step)
     with _advising(run, path):
-        return Checkpoint.read(run, path)
+        checkpoint = Checkpoint.read(run, path)
+    checkpoint.warn_if_unverified()
+    return checkpoint
+
+
+def read_from(
+    run: str | Path, step: int | Literal["best"] | None, metric: str | None, read: Callable[[Checkpoint], _T]
+) -> _T:
+    """Open a checkpoint as `open_checkpoint` does, and return what `read` reads from it.
+
+    A training may delete the checkpoint meanwhile. Where no step was named, the newest one is then taken again.
+
+    Raises:
+        DeletedError: the step that was named has been deleted, or the newest one was each time.
+        UserError: `open_checkpoint` or `read` raised it.
+    """
+    is_named = _resolve(Path(run), step, metric)[1] is not None
+    for _ in range(0 if is_named else _ATTEMPTS):
+        with contextlib.suppress(DeletedError):
+            return read(open_checkpoint(run, step, metric))
+    return read(open_checkpoint(run, step, metric))
 
 
 def _resolve(run: Path, step: int | Literal["best"] | None, metric: str | None) -> tuple[Path, int | None]:

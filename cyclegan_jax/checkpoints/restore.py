@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cyclegan_jax.checkpoints import config_changes, folders, layout
-from cyclegan_jax.checkpoints.on_disk import DamagedError
+from cyclegan_jax.checkpoints.failures import DamagedError
 from cyclegan_jax.checkpoints.opened import Checkpoint
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed
@@ -69,6 +69,7 @@ def restore_newest(workdir: str | Path, config: TrainConfig, like: TrainState) -
         except DamagedError as error:
             damaged.append(error)
             continue
+        checkpoint.warn_if_unverified()
         for newer in damaged:
             _LOG.warning(f"{newer} and set aside: resuming from step {step:,} instead")
             if distributed.is_first():

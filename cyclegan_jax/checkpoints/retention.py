@@ -36,5 +36,5 @@ def delete_old(workdir: str | Path, keep_newest: int) -> None:
 def _is_extra(checkpoint: Path) -> bool:
     try:
         return EXTRA in on_disk.read_metadata(checkpoint)
-    except on_disk.DamagedError:
+    except UserError:  # damaged, or it may not be read
         return False

@@ -76,11 +76,13 @@ class CheckpointWriter:
             SaveError: this save could not begin, or the one before has failed.
         """
         self.wait()
-        path = self._folder / str(int(state.step))
+        step = int(state.step)
+        path = self._folder / str(step)
         if distributed.is_first() and path.exists():
             folders.set_aside(path)
         distributed.wait_for_all("the checkpoint's place")
         metadata: dict[str, Any] = {
+            "step": step,
             "config": config_dict.to_dict(self._config),
             "data_position": data_position,
             "environment": environment(),

@@ -3,11 +3,9 @@
 JAX and tyro are imported only by the commands that need them, so `--help`, `--version` and `configs` answer at once.
 """
 
-import contextlib
 import inspect
-import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Final
 
@@ -86,11 +84,12 @@ def _call(command: str, args: Sequence[str]) -> int | None:
 
 def _run(command: Callable[[], int | None]) -> int:
     """Call `command`, which uses JAX, and return the exit status."""
+    from cyclegan_jax.checkpoints import quiet
     from cyclegan_jax.devices import backend, damaged_programs
 
     backend.set_xla_flags()
     backend.enable_compilation_cache()
-    with _quiet_orbax(), damaged_programs.replaced():
+    with quiet.orbax(), damaged_programs.replaced():
         return _with_exit_status(command)
 
 
@@ -107,24 +106,3 @@ def _with_exit_status(command: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return INTERRUPTED
-
-
-@contextlib.contextmanager
-def _quiet_orbax() -> Iterator[None]:
-    """Silence messages of Orbax and its event loop; the package itself reports what a user needs to know."""
-    # Through absl, Orbax logs its timings as warnings, and the tracebacks of failures that the package catches.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    before = sys.unraisablehook
-
-    def hook(error: "sys.UnraisableHookArgs") -> None:
-        # When reading or writing one array fails, Orbax closes its event loop. TensorStore's callbacks for the other
-        # arrays then fail, and their errors end up here.
-        if str(error.exc_value) != "Event loop is closed":
-            before(error)
-
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before

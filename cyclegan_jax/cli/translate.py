@@ -51,15 +51,22 @@ def translate(
         gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and reconstructions.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
+    from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
     from cyclegan_jax.console import progress_bar
     from cyclegan_jax.inference import translate_files
-    from cyclegan_jax.inference.generator import load_generator
+    from cyclegan_jax.inference.generator import Generator, from_checkpoint
 
     require(batch_size is None or batch_size >= 1, "batch_size", batch_size, "at least 1")
     require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
-    generator = load_generator(run, direction, step, metric=metric)
+
+    def load(checkpoint: Checkpoint) -> tuple[Generator, Generator | None]:
+        # Both now: a training that runs may have deleted the checkpoint when the gallery needs the second one.
+        back = from_checkpoint(checkpoint, OPPOSITE[direction]) if gallery else None
+        return from_checkpoint(checkpoint, direction), back
+
+    generator, back = read_from(run, step, metric, load)
     chosen = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
     missing = _without_existing(chosen) if skip_existing else chosen
     summary = translate_files.translate_files(
@@ -67,8 +74,8 @@ def translate(
     )
     for line in summary.lines():
         print(line)
-    if gallery:
-        _write_gallery(run, generator, chosen, output / "gallery.html")
+    if back is not None:
+        _write_gallery(run, generator, back, chosen, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
 
 
@@ -98,13 +105,13 @@ def _without_existing(chosen: dict[Path, Path]) -> dict[Path, Path]:
     return missing
 
 
-def _write_gallery(run: Path, generator: "Generator", translated: dict[Path, Path], page: Path) -> None:
+def _write_gallery(
+    run: Path, generator: "Generator", back: "Generator", translated: dict[Path, Path], page: Path
+) -> None:
     """Write the web page of inputs, translations, and their reconstructions by the same step's other generator."""
     from cyclegan_jax.inference import translate_files
     from cyclegan_jax.inference.gallery import write_gallery
-    from cyclegan_jax.inference.generator import load_generator
 
-    back = load_generator(run, OPPOSITE[generator.direction], generator.step)
     title = f"{run.resolve().name} {generator.direction}, step {generator.step:,}"
     write_gallery(page, translate_files.gallery_items(translated, back), title=title)
     print(f"gallery: {page}")

@@ -1,11 +1,15 @@
 """Evaluates checkpoints of a run on its test split: the work of `cyclegan-jax evaluate`."""
 
+import contextlib
 import dataclasses
 import logging
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from cyclegan_jax.checkpoints import folders
-from cyclegan_jax.checkpoints.opened import open_checkpoint
+from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
+from cyclegan_jax.checkpoints.opened import Checkpoint, open_checkpoint, read_from
+from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import float64
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import result_files
@@ -38,8 +42,13 @@ def evaluate_run(
         UserError: the run has no such checkpoint, none can be loaded, the data is missing, or a setting names a
             function or file that does not exist.
     """
-    chosen = _steps(run, steps)
-    config = open_checkpoint(run, chosen[-1]).config
+    newest = None
+    if steps is None:
+        newest = read_from(run, None, None, _Loaded.read)
+        chosen, config = [newest.step], newest.config
+    else:
+        chosen = _steps(run, steps)
+        config = _newest_config(run, chosen)
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     # A float64 run is evaluated in float64, as it was trained.
@@ -48,13 +57,13 @@ def evaluate_run(
         found: dict[int, Results] = {}
         for step in chosen:
             try:
-                params = _generators(run, step)
+                loaded = newest or read_from(run, step, None, _Loaded.read)
             except UserError as error:
                 if len(chosen) == 1:
                     raise
                 _LOG.warning(f"left out: {error}")
                 continue
-            found[step] = evaluator.evaluate(params)
+            found[step] = evaluator.evaluate(loaded.generators)
             result_files.write(run, step, found[step], dataclasses.asdict(settings))
     if not found:
         raise UserError(f"none of the checkpoints of {run} can be loaded: see the warnings above")
@@ -62,10 +71,31 @@ def evaluate_run(
     return RunResults(Path(run), found, curves)
 
 
-def _steps(run: str | Path, wanted: str | None) -> list[int]:
+class _Loaded(NamedTuple):
+    """What an evaluation needs of a checkpoint."""
+
+    step: int
+    config: TrainConfig
+    generators: Params
+
+    @classmethod
+    def read(cls, checkpoint: Checkpoint) -> Self:
+        """Read both generators, in float64 if the run was trained in it."""
+        with float64.allowed(checkpoint.config):
+            generators = {"AtoB": checkpoint.generator("AtoB"), "BtoA": checkpoint.generator("BtoA")}
+        return cls(checkpoint.step, checkpoint.config, generators)
+
+
+def _newest_config(run: str | Path, steps: list[int]) -> TrainConfig:
+    """The config of the newest of these checkpoints that can be opened."""
+    for step in reversed(steps[1:]):
+        with contextlib.suppress(DamagedError, DeletedError):
+            return open_checkpoint(run, step).config
+    return open_checkpoint(run, steps[0]).config
+
+
+def _steps(run: str | Path, wanted: str) -> list[int]:
     present = folders.required_steps(run)
-    if wanted is None:
-        return present[-1:]
     if wanted == "all":
         return present
     try:
@@ -79,8 +109,3 @@ def _steps(run: str | Path, wanted: str | None) -> list[int]:
             "by --steps"
         )
     return steps
-
-
-def _generators(run: str | Path, step: int) -> Params:
-    checkpoint = open_checkpoint(run, step)
-    return {"AtoB": checkpoint.generator("AtoB"), "BtoA": checkpoint.generator("BtoA")}

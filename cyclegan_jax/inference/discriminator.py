@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from cyclegan_jax.checkpoints.opened import open_checkpoint
+from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
 from cyclegan_jax.config import Domain, TrainConfig
 from cyclegan_jax.inference import user_images
 from cyclegan_jax.inference.user_images import UserImage
@@ -110,6 +110,10 @@ def load_discriminator(
     Raises:
         UserError: there is no such checkpoint or score, or what is read is damaged.
     """
-    checkpoint = open_checkpoint(run, step, metric)
-    params = checkpoint.discriminator(domain)
-    return Discriminator(checkpoint.config, domain, checkpoint.step, checkpoint.networks.discriminators[domain], params)
+
+    def load(checkpoint: Checkpoint) -> Discriminator:
+        params = checkpoint.discriminator(domain)
+        definition = checkpoint.networks.discriminators[domain]
+        return Discriminator(checkpoint.config, domain, checkpoint.step, definition, params)
+
+    return read_from(run, step, metric, load)

@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-from cyclegan_jax.checkpoints.opened import open_checkpoint
+from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
@@ -142,7 +142,11 @@ def load_generator(
     Raises:
         UserError: there is no such checkpoint or score, no moving average in it, or what is read is damaged.
     """
-    checkpoint = open_checkpoint(run, step, metric)
+    return read_from(run, step, metric, lambda checkpoint: from_checkpoint(checkpoint, direction, ema))
+
+
+def from_checkpoint(checkpoint: Checkpoint, direction: Direction, ema: bool | None = None) -> Generator:
+    """Load one generator of a checkpoint that is open; see `load_generator`."""
     params = checkpoint.generator(direction, ema)
     definition = checkpoint.networks.generators[direction]
     return Generator(checkpoint.config, direction, checkpoint.step, definition, params)

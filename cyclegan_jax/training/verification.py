@@ -12,7 +12,7 @@ import numpy as np
 from cyclegan_jax import files
 from cyclegan_jax.checkpoints import folders, layout
 from cyclegan_jax.checkpoints.checksums import leaf_names
-from cyclegan_jax.checkpoints.on_disk import DamagedError
+from cyclegan_jax.checkpoints.failures import DamagedError
 from cyclegan_jax.checkpoints.opened import Checkpoint, open_checkpoint
 from cyclegan_jax.checkpoints.restore import restore
 from cyclegan_jax.config import TrainConfig

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from cyclegan_jax.checkpoints.opened import open_checkpoint
-from tests.faults import processes
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
+from tests.faults import processes, saved_runs
 
 STEPS = 40
 CONFIG = """
@@ -72,6 +74,22 @@ def experiment(tmp_path_factory) -> Experiment:
     training = made.start(made.straight)
     assert training.ended() == 0, training.said
     return made
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory) -> Path:
+    """A run with whole checkpoints of steps 4 and 8."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    with CheckpointWriter(workdir, saved_runs.CONFIG) as saved:
+        for step in (4, 8):
+            saved.save(saved_runs.at_step(step), {"pairs": step})
+    return workdir
+
+
+@pytest.fixture
+def run(whole, tmp_path) -> Path:
+    """A copy of the run to damage, in another folder: work directories can be moved."""
+    return Path(shutil.copytree(whole, tmp_path / "moved"))
 
 
 def final_bytes(workdir: Path) -> dict[str, object]:

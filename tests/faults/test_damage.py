@@ -1,117 +1,31 @@
-"""Flipped bytes and cut files: what is loaded is what was saved, or it is not loaded."""
+"""Damaged, renamed and unreadable checkpoints: what each command does, and what it prints."""
 
 import dataclasses
 import json
-import random
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from orbax.checkpoint import v1 as ocp
 
-from cyclegan_jax import optimizer, state
-from cyclegan_jax.checkpoints import folders, on_disk, scores
+from cyclegan_jax import config_dict
+from cyclegan_jax.checkpoints import checksums, folders, layout, on_disk, scores
 from cyclegan_jax.checkpoints import health as checkpoint_health
-from cyclegan_jax.checkpoints.restore import Restored, restore_newest
+from cyclegan_jax.checkpoints.failures import DamagedError
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.cli.exit_status import DAMAGED
-from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
-from tests.faults.summary import SUMMARY
-from tests.helpers.logs import logged
+from tests.faults.saved_runs import CONFIG, at_step, equal, restored
 
 # When one array cannot be read, Orbax closes its event loop, and TensorStore's other threads then fail to report to it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-CONFIG = TrainConfig(
-    data=DataConfig(image_size=16, load_size=18),
-    generator=GeneratorConfig(blocks=0, width=2),
-    discriminator=DiscriminatorConfig(width=2, n_layers=1),
-    pool_size=2,
-    ema_decay=0.5,
-)
-
-
-def at_step(step: int) -> state.TrainState:
-    """A state whose arrays are random and differ from those of every other step."""
-    rng = np.random.default_rng(step)
-    blank = state.create(CONFIG, optimizer.adam(CONFIG.optimizer))
-
-    def filled(leaf: jax.Array) -> jax.Array:
-        return jax.numpy.asarray(rng.uniform(0, 100, leaf.shape).astype(leaf.dtype))
-
-    return jax.tree.map(filled, blank)._replace(step=jax.numpy.int32(step))
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """A run with whole checkpoints of steps 4 and 8."""
-    workdir = tmp_path_factory.mktemp("whole") / "run"
-    with CheckpointWriter(workdir, CONFIG) as saved:
-        for step in (4, 8):
-            saved.save(at_step(step), {"pairs": step})
-    return workdir
-
-
-@pytest.fixture
-def run(whole, tmp_path) -> Path:
-    """A copy of the run to damage, in another folder: work directories can be moved."""
-    return Path(shutil.copytree(whole, tmp_path / "moved"))
-
-
-def restored(run: Path) -> tuple[Restored | None, list[str]]:
-    with logged() as warnings, CheckpointWriter(run, CONFIG):
-        return restore_newest(run, CONFIG, at_step(0)), warnings
-
-
-def equal(found: Restored | None, step: int) -> bool:
-    assert found is not None
-    pairs = zip(jax.tree.leaves(found.state), jax.tree.leaves(at_step(step)), strict=True)
-    return found.data_position == {"pairs": step} and all(np.array_equal(one, other) for one, other in pairs)
-
-
-def damage(folder: Path, rng: random.Random) -> str:
-    """Flip one bit or truncate one file anywhere in a checkpoint, and return what was done."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.stat().st_size)
-    # An accident hits large files more often. Half of the time all files are equally likely, to test small ones too.
-    file = rng.choices(files, [f.stat().st_size for f in files] if rng.random() < 0.5 else None)[0]
-    content = bytearray(file.read_bytes())
-    place = rng.randrange(len(content))
-    if rng.random() < 0.25:
-        file.write_bytes(content[:place])
-        return f"{file.relative_to(folder)} cut to {place} bytes"
-    content[place] ^= 1 << rng.randrange(8)
-    file.write_bytes(content)
-    return f"a bit flipped at {place} of {file.relative_to(folder)}"
-
-
-def one_damage(run: Path, seed: int) -> None:
-    what = damage(run / "checkpoints" / "8", random.Random(seed))
-    found, warnings = restored(run)
-    SUMMARY.damaged += 1
-    if warnings:
-        SUMMARY.detected += 1
-        assert equal(found, 4), what
-        assert "damaged" in warnings[0], what
-        assert "resuming from step 4 instead" in warnings[0], what
-    else:
-        # Something that loading does not use: the name of a handler, a time, padding.
-        assert equal(found, 8), what
-        SUMMARY.harmless += 1
-
-
-@pytest.mark.parametrize("seed", range(16))
-def test_no_damage_is_loaded(run, seed):
-    one_damage(run, seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 1250))
-def test_no_damage_is_loaded_in_250_more_cases(run, seed):
-    one_damage(run, seed)
 
 
 def flip_array(folder: Path) -> None:
@@ -133,7 +47,7 @@ def test_orbax_alone_does_not_see_a_flipped_bit(run):
     loaded = on_disk.load(folder, like, {})
     right = at_step(8)._asdict()
     assert not all(map(np.array_equal, jax.tree.leaves(loaded), jax.tree.leaves(right)))
-    with pytest.raises(on_disk.DamagedError, match=r"the array [\w.]+.*: not the values that were written"):
+    with pytest.raises(DamagedError, match=r"the array [\w.]+.*: not the values that were written"):
         on_disk.load(folder, like, on_disk.read_metadata(folder))
 
 
@@ -184,17 +98,76 @@ def test_empty_and_foreign_folders_are_not_checkpoints(run):
     assert (folder / "12.set-aside" / "notes.txt").read_text() == "somebody's"
 
 
-def test_a_checkpoint_without_checksums_is_loaded(run):
-    for step in ("4", "8"):
-        file = run / "checkpoints" / step / "_CHECKPOINT_METADATA"
-        values = json.loads(file.read_text())
-        for name in ("arrays", "checksum"):
-            del values["custom_metadata"][name]
-        file.write_text(json.dumps(values))
+def as_the_first_versions(run: Path, *steps: int) -> None:
+    """Save checkpoints as the first versions did: by Orbax's `Checkpointer`, and without checksums."""
+    config = {name: value for name, value in config_dict.to_dict(CONFIG).items() if name != "init_from"}
+    with ocp.training.Checkpointer(folders.directory(run)) as checkpointer:
+        for step in steps:
+            metadata = {"config": config, "data_position": {"pairs": step}}
+            checkpointer.save(step, layout.as_dict(at_step(step)), force=True, custom_metadata=metadata)
+
+
+def test_a_checkpoint_of_the_first_versions_is_loaded(tmp_path, log_lines):
+    as_the_first_versions(tmp_path, 4, 8)
+    found, warnings = restored(tmp_path)
+    assert equal(found, 8)
+    (warning,) = warnings
+    assert "checkpoints/8 has no checksums: an early version wrote it, and damage to it cannot be found" in warning
+    assert [health.words for health in checkpoint_health.examine(tmp_path)] == ["readable; without checksums"] * 2
+    log_lines.clear()
+    assert inference.load_generator(tmp_path).step == 8
+    assert log_lines == warnings
+
+
+def test_lost_checksums_are_not_an_early_version(run):
+    file = run / "checkpoints" / "8" / "_CHECKPOINT_METADATA"
+    values = json.loads(file.read_text())
+    for name in ("arrays", "checksum", "step"):
+        del values["custom_metadata"][name]
+    file.write_text(json.dumps(values))
+    with pytest.raises(DamagedError, match=r"8 is damaged \(_CHECKPOINT_METADATA has no checksum\): name another"):
+        inference.load_generator(run)
+    found, warnings = restored(run)
+    assert equal(found, 4)
+    assert "resuming from step 4 instead" in warnings[0]
+
+
+def without_a_signed_step(checkpoint: Path) -> None:
+    """Make the metadata that of the versions whose metadata had checksums, but no step."""
+    file = checkpoint / "_CHECKPOINT_METADATA"
+    values = json.loads(file.read_text())
+    old = {name: value for name, value in values["custom_metadata"].items() if name not in ("step", "checksum")}
+    file.write_text(json.dumps(values | {"custom_metadata": checksums.sign(old)}))
+
+
+@pytest.mark.parametrize("version", ["signed step", "checksums only", "first"])
+def test_a_renamed_folder_is_not_another_step(run, tmp_path, capsys, version):
+    if version == "first":
+        run = tmp_path
+        as_the_first_versions(run, 4, 8)
+    elif version == "checksums only":
+        for step in ("4", "8"):
+            without_a_signed_step(run / "checkpoints" / step)
+        assert inference.load_generator(run).step == 8
+    shutil.copytree(run / "checkpoints" / "8", run / "checkpoints" / "8000")
+    sentence = r"8000 is damaged \(it holds step 8, not step 8000: rename the folder to 8 or delete it\): name another"
+    with pytest.raises(DamagedError, match=sentence):
+        inference.load_generator(run)
+    output = str(run.parent / "translated")
+    assert cli.main(["translate", "--run", str(run), "--input", "photo.png", "--output", output]) == 2
+    assert re.search(sentence, capsys.readouterr().err)
     found, warnings = restored(run)
     assert equal(found, 8)
-    assert warnings == []
-    assert [health.words for health in checkpoint_health.examine(run)] == ["readable; without checksums"] * 2
+    assert "it holds step 8, not step 8000" in "".join(warnings)
+    assert folders.steps(run) == [4, 8]
+
+
+def test_a_renamed_folder_alone_does_not_start_a_new_run(run):
+    shutil.rmtree(run / "checkpoints" / "4")
+    (run / "checkpoints" / "8").rename(run / "checkpoints" / "8000")
+    with pytest.raises(UserError, match=r"rename the folder to 8 or delete it.*none before it is whole"):
+        restored(run)
+    assert folders.steps(run) == [8000]
 
 
 def test_a_changed_number_in_the_metadata_is_detected(run):
@@ -254,3 +227,43 @@ def test_the_checkpoints_command_lists_health(run, capsys, monkeypatch):
     assert "damaged: the array" in capsys.readouterr().out
     assert cli.main(["checkpoints", "--run", str(run.parent)]) == 2
     assert "has no checkpoints" in capsys.readouterr().err
+
+
+def stderr_of_loading(run: Path) -> tuple[str, str]:
+    """What a fresh Python prints that loads a generator and is idle for a moment: standard output and error."""
+    code = f"""
+import gc, logging, sys, time
+import cyclegan_jax
+hook, filters = sys.unraisablehook, [list(logging.getLogger(name).filters) for name in ("absl", "asyncio")]
+try:
+    cyclegan_jax.open_checkpoint({str(run)!r}).state()
+except ValueError as error:
+    print("error:", error)
+assert sys.unraisablehook is hook
+assert filters == [logging.getLogger(name).filters for name in ("absl", "asyncio")]
+try:
+    cyclegan_jax.load_generator({str(run)!r})
+except ValueError as error:
+    print("error:", error)
+gc.collect()
+time.sleep(0.5)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("kind", ["whole", "cut", "empty", "missing"])
+def test_python_prints_only_our_error(run, kind):
+    for file in (run / "checkpoints" / "8" / "state" / "ocdbt.process_0" / "d").iterdir():
+        if kind == "cut":
+            file.write_bytes(file.read_bytes()[:3000])
+        elif kind == "empty":
+            file.write_bytes(b"")
+        elif kind == "missing":
+            file.unlink()
+    said, errors = stderr_of_loading(run)
+    assert errors == ""
+    assert [line[:24] for line in said.splitlines()] == (
+        [] if kind == "whole" else ["error: the checkpoint /tm"[:24]] * 2
+    )

@@ -16,7 +16,7 @@ from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training.workdir import WorkdirLock
 from tests.faults.conftest import Experiment, final_bytes
-from tests.faults.test_damage import CONFIG, at_step
+from tests.faults.saved_runs import CONFIG, at_step
 
 # Threads of Orbax and TensorStore that are still writing when the first one fails raise errors of their own.
 pytestmark = [
