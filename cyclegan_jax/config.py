@@ -305,3 +305,7 @@ class TrainConfig:
                 f"channels and data.channels_A is {self.data.channels_A}, data.channels_B {self.data.channels_B}: "
                 "set loss.identity_weight to 0, or the channels to the same number"
             )
+
+    def evaluates(self, step: int) -> bool:
+        """Whether a run evaluates its checkpoint of `step`, whichever step is the last; the last is another one."""
+        return self.eval_every > 0 and step % self.eval_every == 0

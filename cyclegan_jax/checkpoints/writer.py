@@ -99,7 +99,7 @@ class CheckpointWriter:
 
     def delete_old(self) -> None:
         """Delete old checkpoints; for one process, while nothing is being saved."""
-        retention.delete_old(self._workdir, self._config.keep_checkpoints)
+        retention.delete_old(self._workdir, self._config)
 
     def _settle(self, is_done: Callable[[on_disk.Saving], bool]) -> None:
         saving = self._saving
