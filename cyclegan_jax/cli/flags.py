@@ -119,7 +119,7 @@ def _mistake(args: Sequence[str], kinds: Mapping[str, Any], switches: bool, requ
         flag, has_value, value = token.partition("=")
         name = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--") or not name:
-            return f"{_text(token)} is not a flag: give values as --flag=value, with quotes around spaces"
+            return f"{as_word(token)} is not a flag: give values as --flag=value, with quotes around spaces"
         if switches and name.removeprefix("no_") in known and known[name.removeprefix("no_")] is bool:
             if has_value:
                 return f"{flag} is {shown(value)}, but it takes no value"
@@ -145,7 +145,7 @@ def _unknown(flag: str, name: str, known: Mapping[str, Any]) -> str:
     # Somebody who leaves the part out, as in --width, means one of these.
     near = [other for other in known if other.endswith(f".{name}")] or near
     advice = f", but there is {' and '.join(f'--{other}' for other in near)}" if near else ""
-    return f"there is no flag {_text(flag)}{advice}"
+    return f"there is no flag {as_word(flag)}{advice}"
 
 
 def _problem(hint: Any, values: list[str], number: int) -> str | None:
@@ -197,6 +197,6 @@ def _is_tuple(hint: Any) -> bool:
     return typing.get_origin(_without_none(hint)) is tuple
 
 
-def _text(token: str) -> str:
+def as_word(token: str) -> str:
     """A part of the command line as it is, or as its repr where it would not print as one word."""
     return token if token.isprintable() and token and " " not in token and len(token) < 80 else shown(token)

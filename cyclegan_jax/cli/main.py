@@ -12,7 +12,7 @@ from typing import Final
 
 import cyclegan_jax
 from cyclegan_jax.cli.exit_status import INTERRUPTED, MISTAKE, PEER_LOST
-from cyclegan_jax.config_checks import shown
+from cyclegan_jax.cli.flags import as_word
 from cyclegan_jax.devices.supervision import PeerLostError
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training.interruption import StoppedError, exit_status
@@ -61,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"cyclegan-jax {cyclegan_jax.__version__}")
         return 0
     if command not in COMMANDS:
-        print(f"error: there is no command {shown(command)}: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"error: there is no command {as_word(command)}: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
         return MISTAKE
     if command == "train":
         return train(rest, "cyclegan-jax train")
