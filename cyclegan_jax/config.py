@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from cyclegan_jax.config_checks import check_types, require
+from cyclegan_jax.config_checks import check_limits, check_types, require
+from cyclegan_jax.config_limits import LIMITS
 from cyclegan_jax.errors import UserError
 
 Domain = Literal["A", "B"]
@@ -83,8 +84,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         """Check every field, and the fields that depend on each other."""
         check_types(self, "data")
-        require(self.image_size >= 8, "data.image_size", self.image_size, "at least 8")
-        require(self.threads >= 1, "data.threads", self.threads, "at least 1")
+        check_limits(self, "data", LIMITS)
         if self.load_size is not None:
             need = f"at least data.image_size ({self.image_size}), since crops are taken from it"
             require(self.load_size >= self.image_size, "data.load_size", self.load_size, need)
@@ -95,7 +95,6 @@ class DataConfig:
             )
         for domain in typing.get_args(Domain):
             self._check_range(domain)
-        require(self.cache_gib >= 0, "data.cache_gib", self.cache_gib, "0 or more")
 
     def _check_range(self, domain: Domain) -> None:
         limits = self.value_range(domain)
@@ -147,9 +146,7 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "generator")
-        require(self.blocks >= 0, "generator.blocks", self.blocks, "0 or more")
-        require(self.width >= 1, "generator.width", self.width, "at least 1")
-        require(0 <= self.dropout < 1, "generator.dropout", self.dropout, "at least 0 and below 1")
+        check_limits(self, "generator", LIMITS)
 
 
 @dataclass(frozen=True)
@@ -167,8 +164,7 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "discriminator")
-        require(1 <= self.n_layers <= 8, "discriminator.n_layers", self.n_layers, "from 1 to 8")
-        require(self.width >= 1, "discriminator.width", self.width, "at least 1")
+        check_limits(self, "discriminator", LIMITS)
 
 
 @dataclass(frozen=True)
@@ -193,8 +189,7 @@ class LossConfig:
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "loss")
-        for name in ("cycle_weight_A", "cycle_weight_B", "identity_weight"):
-            require(getattr(self, name) >= 0, f"loss.{name}", getattr(self, name), "0 or more")
+        check_limits(self, "loss", LIMITS)
 
 
 @dataclass(frozen=True)
@@ -220,12 +215,7 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "optimizer")
-        require(self.learning_rate >= 0, "optimizer.learning_rate", self.learning_rate, "0 or more")
-        for name in ("beta1", "beta2"):
-            require(0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "at least 0 and below 1")
-        require(self.eps > 0, "optimizer.eps", self.eps, "above 0")
-        require(self.constant_epochs >= 0, "optimizer.constant_epochs", self.constant_epochs, "0 or more")
-        require(self.decay_epochs >= 0, "optimizer.decay_epochs", self.decay_epochs, "0 or more")
+        check_limits(self, "optimizer", LIMITS)
         epochs = self.constant_epochs + self.decay_epochs
         require(epochs >= 1, "optimizer.constant_epochs + optimizer.decay_epochs", epochs, "at least 1")
 
@@ -287,26 +277,14 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Check every field, and the fields that depend on each other."""
         check_types(self, "")
-        for name in (
-            "batch_size",
-            "steps_per_dispatch",
-            "log_every",
-            "sample_every",
-            "checkpoint_every",
-            "keep_checkpoints",
-        ):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(self.steps is None or self.steps >= 1, "steps", self.steps, "at least 1")
-        minutes = self.checkpoint_minutes
-        require(0 <= minutes < math.inf, "checkpoint_minutes", minutes, "0 or more, and finite")
-        require(self.eval_every >= 0, "eval_every", self.eval_every, "0 or more")
-        require(self.eval_images is None or self.eval_images >= 2, "eval_images", self.eval_images, "at least 2")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
-        require(self.pool_size >= 0, "pool_size", self.pool_size, "0 or more")
-        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "at least 0 and below 1")
+        check_limits(self, "", LIMITS)
         if self.loss.identity_weight > 0 and self.data.channels_A != self.data.channels_B:
             raise UserError(
                 f"loss.identity_weight is {self.loss.identity_weight}, but the identity loss needs domains with equal "
                 f"channels and data.channels_A is {self.data.channels_A}, data.channels_B {self.data.channels_B}: "
                 "set loss.identity_weight to 0, or the channels to the same number"
             )
+
+    def evaluates(self, step: int) -> bool:
+        """Whether a run evaluates its checkpoint of `step`, whichever step is the last; the last is another one."""
+        return self.eval_every > 0 and step % self.eval_every == 0

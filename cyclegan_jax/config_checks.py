@@ -2,11 +2,68 @@
 
 import dataclasses
 import typing
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from cyclegan_jax.errors import UserError
 
+_LONGEST_VALUE: Final = 80
+"""Characters of a wrong value that an error shows."""
 _TYPE_NAMES: dict[Any, str] = {int: "an integer", float: "a number", str: "a string", bool: "True or False"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The allowed values of a number.
+
+    Attributes:
+        lowest: the lowest allowed value.
+        highest: the highest allowed value.
+        without: which of the two is itself not allowed.
+    """
+
+    lowest: float
+    highest: float
+    without: Literal["lowest", "highest"] | None = None
+
+    def hold(self, value: float) -> bool:
+        """Whether `value` is allowed; NaN never is."""
+        if value in (self.lowest, self.highest):
+            return value != (self.lowest if self.without == "lowest" else self.highest) or self.without is None
+        return self.lowest < value < self.highest
+
+    def need(self, value: float) -> str:
+        """What `value` must be, to complete "it must be ...": the limit that it breaks."""
+        if self.without == "highest":
+            return f"at least {self.lowest:g} and below {self.highest:g}"
+        low = f"above {self.lowest:g}" if self.without == "lowest" else f"at least {_digits(self.lowest)}"
+        high = f"at most {_digits(self.highest)}"
+        if value > self.highest:
+            return high
+        return low if value <= self.lowest else f"a number {low} and {high}"
+
+
+def _digits(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+
+
+def check_limits(config: Any, prefix: str, limits: Mapping[str, Limits]) -> None:
+    """Check that each number of a config dataclass is within its limits; None and other types have none.
+
+    Args:
+        config: an instance of a config dataclass, whose fields have the right types.
+        prefix: as for `check_types`.
+        limits: the limits by the field's full name; each int and float field has some.
+
+    Raises:
+        UserError: a number is not within them.
+    """
+    for item in dataclasses.fields(config):
+        name = f"{prefix}.{item.name}" if prefix else item.name
+        value = getattr(config, item.name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if name in limits and number is not None:
+                require(limits[name].hold(number), name, value, limits[name].need(number))
 
 
 def require(condition: bool, name: str, value: object, need: str) -> None:
@@ -22,7 +79,16 @@ def require(condition: bool, name: str, value: object, need: str) -> None:
         UserError: `condition` is false.
     """
     if not condition:
-        raise UserError(f"{name} is {value!r}, but it must be {need}")
+        raise UserError(f"{name} is {shown(value)}, but it must be {need}")
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: its repr, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print integers of more than 4300 digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def check_types(config: Any, prefix: str) -> None:

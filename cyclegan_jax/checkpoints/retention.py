@@ -1,4 +1,4 @@
-"""Deleting old checkpoints: the newest and the best by each score stay.
+"""Deleting old checkpoints: the newest, the best by each score, and those still to be evaluated stay.
 
 Extra checkpoints, saved because much time had passed since the last one, stay only while they are the newest, so that a
 run keeps the same checkpoints however long its steps take.
@@ -7,29 +7,35 @@ run keeps the same checkpoints however long its steps take.
 from pathlib import Path
 from typing import Final
 
-from cyclegan_jax.checkpoints import folders, on_disk, scores
+from cyclegan_jax.checkpoints import folders, on_disk, scores, scores_file
+from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
 EXTRA: Final = "extra"
 """The entry in the metadata of an extra checkpoint."""
 
 
-def delete_old(workdir: str | Path, keep_newest: int) -> None:
-    """Delete the checkpoints of a run that are neither among the newest `keep_newest` nor the best by a score.
+def delete_old(workdir: str | Path, config: TrainConfig) -> None:
+    """Delete the checkpoints of a run that are neither new, nor the best by a score, nor still to be evaluated.
 
     Called by one process, after a save or while there is none.
+
+    Args:
+        workdir: the work directory of the run.
+        config: the experiment; its newest `keep_checkpoints` stay.
     """
     steps = folders.steps(workdir)
     try:
-        best = set(scores.best_steps(workdir, steps).values())
+        found = scores_file.read_or_set_aside(workdir)
+        kept = _of_scores_set_aside(workdir, steps)
     except UserError:
-        # The file of scores is broken. Training need not stop for that, but which ones are the best is unknown.
+        # The scores cannot be read. Training need not stop for that, but which ones are the best is unknown.
         return
-    extra = {step for step in steps if _is_extra(folders.directory(workdir) / str(step))}
-    regular = [step for step in steps if step not in extra]
-    keep = best | set(regular[-keep_newest:]) | set(steps[-1:])
+    regular = [step for step in steps if not _is_extra(folders.directory(workdir) / str(step))]
+    kept |= set(scores.best_of(found, steps).values()) | set(regular[-config.keep_checkpoints :]) | set(steps[-1:])
+    kept |= {step for step in steps if config.evaluates(step)} - scores.scored_steps(found)
     for step in steps:
-        if step not in keep:
+        if step not in kept:
             folders.remove(folders.directory(workdir) / str(step))
 
 
@@ -38,3 +44,11 @@ def _is_extra(checkpoint: Path) -> bool:
         return EXTRA in on_disk.read_metadata(checkpoint)
     except UserError:  # damaged, or it may not be read
         return False
+
+
+def _of_scores_set_aside(workdir: str | Path, steps: list[int]) -> set[int]:
+    """The steps whose scores may be in a file that was set aside: the best of them are unknown, so all stay."""
+    time = scores_file.set_aside_at(workdir)
+    if time is None:
+        return set()
+    return {step for step in steps if (folders.directory(workdir) / str(step)).stat().st_mtime <= time}

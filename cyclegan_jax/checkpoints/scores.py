@@ -1,69 +1,66 @@
 """`scores.json` of a run: the scores of its checkpoints, and which checkpoint is the best by each."""
 
-import json
-import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from cyclegan_jax.checkpoints import folders
+from cyclegan_jax.checkpoints import folders, scores_file
+from cyclegan_jax.checkpoints.scores_file import Scores, is_finite_number, read
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import write_atomically
 
-Scores = dict[str, Any]
-"""By metric: {"better": "lower" or "higher", "values": {step as text: value}}."""
-
-
-def read(workdir: str | Path) -> Scores:
-    """Read the scores of a run; empty where there are none.
-
-    Raises:
-        UserError: `scores.json` does not have the form of `Scores`.
-    """
-    file = Path(workdir) / "scores.json"
-    if not file.exists():
-        return {}
-    try:
-        scores = json.loads(file.read_text())
-        for entry in scores.values():
-            if entry["better"] not in ("lower", "higher"):
-                raise ValueError
-            _ = [(int(step), float(value)) for step, value in entry["values"].items()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file} is not a file of scores: delete it, and evaluate the run again") from error
-    return scores
+__all__ = ["best_of", "best_step", "best_steps", "read", "record_score", "record_scores", "scored_steps"]
 
 
 def record_score(workdir: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
-    """Write the score of a checkpoint; the best checkpoint of each metric is not deleted when newer ones are saved.
+    """Write one score of a checkpoint; see `record_scores`."""
+    record_scores(workdir, step, {metric: (value, better)})
+
+
+def record_scores(workdir: str | Path, step: int, found: Mapping[str, tuple[float, str]]) -> None:
+    """Write scores of a checkpoint, all or none; the best by each metric is kept when newer checkpoints are saved.
 
     Args:
         workdir: the work directory of the run.
         step: which checkpoint.
-        metric: its name, such as `fid`.
-        value: finite.
-        better: `lower` or `higher`.
+        found: by metric, such as `fid`, its finite value and which values are better, `lower` or `higher`.
 
     Raises:
-        UserError: there is no such checkpoint, the value is not finite, or earlier scores of the metric have the other
-            `better`.
+        UserError: there is no such checkpoint, a value is not finite, earlier scores of the metric have the other
+            `better`, or `scores.json` is odd or cannot be written.
     """
     folders.find(workdir, step)
-    if not math.isfinite(value) or better not in ("lower", "higher"):
-        raise UserError(
-            f"the score {metric} of step {step} is {value} ({better} is better): it must be a finite number"
-        )
-    scores = read(workdir)
-    entry = scores.setdefault(metric, {"better": better, "values": {}})
-    if entry["better"] != better:
-        raise UserError(f"{workdir} has scores of {metric} of which the {entry['better']} is better, not the {better}")
-    entry["values"][str(step)] = float(value)
-    write_atomically(Path(workdir) / "scores.json", json.dumps(scores, indent=2) + "\n")
+    for metric, (value, better) in found.items():
+        if not is_finite_number(float(value)) or better not in ("lower", "higher") or not metric.isprintable():
+            raise UserError(
+                f"the score {metric!r} of step {step} is {value} ({better} is better): it must be a finite number with "
+                "a printable name"
+            )
+
+    def add(scores: Scores) -> None:
+        for metric, (value, better) in found.items():
+            entry = scores.setdefault(metric, {"better": better, "values": {}})
+            if entry["better"] != better:
+                raise UserError(
+                    f"{workdir} has scores of {metric} of which the {entry['better']} is better, not the {better}"
+                )
+            entry["values"][str(step)] = float(value)
+
+    scores_file.change(workdir, add)
+
+
+def scored_steps(scores: Scores) -> set[int]:
+    """The steps that have a score by any metric."""
+    return {int(step) for entry in scores.values() for step in entry["values"]}
 
 
 def best_steps(workdir: str | Path, among: list[int]) -> dict[str, int]:
     """The best step by each metric, of those steps in `among` that have its score; of equal ones the later."""
+    return best_of(read(workdir), among)
+
+
+def best_of(scores: Scores, among: list[int]) -> dict[str, int]:
+    """`best_steps`, of scores that have been read."""
     best = {}
-    for metric, entry in read(workdir).items():
+    for metric, entry in scores.items():
         sign = 1 if entry["better"] == "higher" else -1
         scored = [(sign * float(value), int(step)) for step, value in entry["values"].items() if int(step) in among]
         if scored:

@@ -109,7 +109,7 @@ class CheckpointWriter:
 
     def delete_old(self) -> None:
         """Delete old checkpoints; called by the first process, after a save or while there is none."""
-        retention.delete_old(self._workdir, self._config.keep_checkpoints)
+        retention.delete_old(self._workdir, self._config)
 
     def _settle(self, is_done: Callable[[on_disk.Saving], bool]) -> None:
         saving = self._saving

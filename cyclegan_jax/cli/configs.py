@@ -1,10 +1,10 @@
 """`cyclegan-jax configs`: list the packaged configs, print one, or copy one out to edit it."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from cyclegan_jax.cli.config_file import packaged_config, packaged_configs, summary
+from cyclegan_jax.cli.flags import Parser
 from cyclegan_jax.errors import UserError
 
 DESCRIPTION = """Without arguments, list the configs that the package contains: cyclegan-jax train --config NAME
@@ -15,11 +15,11 @@ def configs(args: Sequence[str]) -> None:
     """Run `cyclegan-jax configs` with the arguments `args`.
 
     Raises:
-        UserError: there is no config of this name, or the file to write exists or cannot be written.
-        SystemExit: `--help` was given, or a flag is unknown.
+        UserError: a flag is unknown, there is no config of this name, or the file to write exists or cannot be written.
+        SystemExit: `--help` was given.
     """
     # argparse, because importing tyro takes longer than everything else here.
-    parser = argparse.ArgumentParser("cyclegan-jax configs", description=DESCRIPTION, allow_abbrev=False)
+    parser = Parser("cyclegan-jax configs", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("name", nargs="?", help="a config, such as streets")
     parser.add_argument("--out", type=Path, metavar="FILE", help="copy the config to this new file, such as mine.py")
     known = parser.parse_args(args)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cyclegan_jax.config_checks import require
+from cyclegan_jax.config_checks import Limits, require
 from cyclegan_jax.console import shown_log
 
 
@@ -33,7 +33,9 @@ def evaluate(
     from cyclegan_jax.evaluation.evaluator import Settings
     from cyclegan_jax.evaluation.report import report
 
-    require(images is None or images >= 2, "images", images, "at least 2")
+    if images is not None:
+        limits = Limits(2, 10**9)
+        require(limits.hold(images), "--images", images, limits.need(images))
     settings = Settings(images, segmenter, features, inception_weights)
     with shown_log():
         results = evaluate_run(run, settings, steps=steps, data_dir=data_dir)

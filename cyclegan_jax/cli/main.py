@@ -11,6 +11,7 @@ from typing import Final
 
 import cyclegan_jax
 from cyclegan_jax.cli.exit_status import INTERRUPTED, MISTAKE, PEER_LOST
+from cyclegan_jax.cli.flags import as_word
 from cyclegan_jax.devices.supervision import PeerLostError
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training.interruption import StoppedError, exit_status
@@ -60,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"cyclegan-jax {cyclegan_jax.__version__}")
         return 0
     if command not in COMMANDS:
-        print(f"error: there is no command {command}: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"error: there is no command {as_word(command)}: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
         return MISTAKE
     if command == "train":
         return train(rest, "cyclegan-jax train")
@@ -73,13 +74,12 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _call(command: str, args: Sequence[str]) -> int | None:
     """Call the function of a command, whose parameters are its flags; its module has the same name."""
-    import tyro
-
     from cyclegan_jax.cli import official_flags
+    from cyclegan_jax.cli.flags import parse_call
 
     function: Callable[..., int | None] = getattr(import_module(f"cyclegan_jax.cli.{command}"), command)
     official_flags.check_testing(args, frozenset(f"--{name}" for name in inspect.signature(function).parameters))
-    return tyro.cli(function, prog=f"cyclegan-jax {command}", args=args)
+    return function(**parse_call(function, args, prog=f"cyclegan-jax {command}"))
 
 
 def _run(command: Callable[[], int | None]) -> int:
@@ -98,7 +98,8 @@ def _with_exit_status(command: Callable[[], int | None]) -> int:
     try:
         return command() or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # A path or a value in it may hold a line break.
+        print("error: " + "\\n".join(str(error).splitlines()), file=sys.stderr)
         return PEER_LOST if isinstance(error, PeerLostError) else MISTAKE
     except StoppedError as stopped:
         print(f"{stopped}; the same command resumes the run from there", file=sys.stderr)

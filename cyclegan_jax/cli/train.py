@@ -1,14 +1,11 @@
 """`cyclegan-jax train` and `train.py`: parse the flags, and train, in one process or as one of several."""
 
-import argparse
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from cyclegan_jax.cli import official_flags
+from cyclegan_jax.cli import flags, official_flags
 from cyclegan_jax.cli.config_file import load_config_file
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.console import shown_log
@@ -83,12 +80,12 @@ def parse(args: Sequence[str], prog: str = "train.py") -> TrainCommand:
         prog: the program's name, for its help.
 
     Raises:
-        UserError: the config file is missing or not valid, a flag is one of the official PyTorch code's, or the flags
-            for several processes contradict each other.
-        SystemExit: `--help` was given, or a flag is unknown or has a value of the wrong type.
+        UserError: the config file is missing or not valid, a flag is unknown, one of the official PyTorch code's, or
+            has a value that it cannot have, or the flags for several processes contradict each other.
+        SystemExit: `--help` was given.
     """
     # tyro makes a flag of every field of the config, but the config file that holds their defaults must be known first.
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = flags.Parser(prog, add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--workdir", type=Path)
     parser.add_argument("--distributed", action="store_true")
@@ -104,15 +101,7 @@ def parse(args: Sequence[str], prog: str = "train.py") -> TrainCommand:
             "names), or by its file, such as --config configs/streets.py"
         )
     default = TrainConfig() if known.config is None else load_config_file(known.config)
-    config = tyro.cli(
-        TrainConfig,
-        default=default,
-        args=rest,
-        prog=prog,
-        description=DESCRIPTION,
-        # Booleans take a value, as in --data.flip=False, like all other fields.
-        config=(tyro.conf.FlagConversionOff,),
-    )
+    config = flags.parse_config(default, rest, prog=prog, description=DESCRIPTION)
     process_flags = (known.coordinator, known.num_processes, known.process_id)
     several = known.distributed or any(flag is not None for flag in process_flags)
     workdir = known.workdir or Path("runs") / known.config.stem

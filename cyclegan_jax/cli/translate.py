@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from cyclegan_jax import files
 from cyclegan_jax.cli.exit_status import SKIPPED
 from cyclegan_jax.config import OPPOSITE
-from cyclegan_jax.config_checks import require
+from cyclegan_jax.config_checks import Limits, require
 from cyclegan_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,8 +56,12 @@ def translate(
     from cyclegan_jax.inference import translate_files
     from cyclegan_jax.inference.generator import Generator, from_checkpoint
 
-    require(batch_size is None or batch_size >= 1, "batch_size", batch_size, "at least 1")
-    require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
+    for name, value, limits in (
+        ("--batch_size", batch_size, Limits(1, 10**5)),
+        ("--tile", tile, Limits(1, 10**5)),
+        ("--max_size", max_size, Limits(1, 10**6)),
+    ):
+        require(value is None or limits.hold(value), name, value, "" if value is None else limits.need(value))
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
 

@@ -30,7 +30,7 @@ def verify(run: Path, step: int | None = None, steps: int | None = None, data_di
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.training import verification
 
-    require(steps is None or steps >= 1, "steps", steps, "at least 1")
+    require(steps is None or steps >= 1, "--steps", steps, "at least 1")
     with shown_log():
         found = verification.verify(run, step, steps, data_dir=data_dir, progress=progress_bar)
     for line in _lines(found):

@@ -15,7 +15,12 @@ Batch = dict[str, Num[np.ndarray, "N H W C"]]
 """Images of A and of B, which may differ in H, W, C and dtype."""
 
 _AHEAD: Final = 8
-"""Batches that are ready, or being made, before they are asked for."""
+"""Least number of batches that are ready, or being made, before they are asked for."""
+
+
+def batches_ahead(threads: int) -> int:
+    """The number of batches that are kept ready in memory with so many threads."""
+    return max(_AHEAD, 2 * threads)
 
 
 class TrainIterator:
@@ -94,7 +99,7 @@ class TrainIterator:
         # Batch i of all processes is the pairs from i * batch_size on; each process makes `size` rows of it.
         size = self._batch_size // self._process_count
         batches = _Batches(self._domains, position + self._process_index * size, size, self._batch_size)
-        options = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=max(_AHEAD, 2 * self._threads))
+        options = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=batches_ahead(self._threads))
         return iter(grain.MapDataset.source(batches).to_iter_dataset(options))
 
 

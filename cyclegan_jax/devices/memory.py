@@ -1,19 +1,23 @@
-"""The memory that a training step needs, compared with what the machine has before the first step runs."""
+"""The memory that a training needs, compared with what the machine has before anything is allocated."""
 
 import logging
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import jax
 import psutil
 
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.devices import cgroups
 from cyclegan_jax.errors import UserError
 
 _LOG = logging.getLogger(__name__)
 
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-"""File in which a Linux container finds its memory limit in bytes, or the word `max`."""
+Parts = Mapping[tuple[str, ...], int]
+"""Bytes of each part of a training, by the flags that decide its size."""
+
+_SHARE: Final = 0.2
+"""A part that needs less than this share of the memory is not worth advice."""
 
 
 def step_bytes(executable: jax.stages.Compiled) -> int | None:
@@ -29,18 +33,19 @@ def step_bytes(executable: jax.stages.Compiled) -> int | None:
     return int(held + analysis.temp_size_in_bytes)
 
 
+def host_bytes() -> int:
+    """Return the memory of this machine in bytes, or the limit of its container or batch job if that is less."""
+    total = int(psutil.virtual_memory().total)
+    limit = cgroups.memory_limit()
+    return total if limit is None else min(total, limit)
+
+
 def device_bytes(device: jax.Device) -> int | None:
     """Return the memory of a device in bytes, or None where the device does not report it.
 
     All CPU devices of a process share one memory: that of the machine or, if less, of its container.
     """
-    if device.platform != "cpu":
-        return (device.memory_stats() or {}).get("bytes_limit")
-    total = psutil.virtual_memory().total
-    try:
-        return min(total, int(CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):  # not in a container, or one without a limit
-        return int(total)
+    return host_bytes() if device.platform == "cpu" else (device.memory_stats() or {}).get("bytes_limit")
 
 
 def check(needed: int | None, config: TrainConfig) -> None:
@@ -53,18 +58,68 @@ def check(needed: int | None, config: TrainConfig) -> None:
     Raises:
         UserError: the step needs more memory than there is.
     """
+    advice = (
+        f"{'' if config.remat else 'train with --remat=True, or '}lower --batch_size, --data.image_size or "
+        "--generator.width"
+    )
+    compared = _compare("a training step", needed, advice)
+    if compared is not None:
+        _LOG.info(compared)
+
+
+def check_first_state(needed: int | None) -> None:
+    """Fail if the devices of this process have less memory than it takes to draw the first state.
+
+    Args:
+        needed: bytes per device, the `step_bytes` of the compiled program that draws it; None skips the check.
+
+    Raises:
+        UserError: it takes more memory than there is.
+    """
+    _compare(
+        "the first state", needed, "lower --generator.width, --discriminator.width, --pool_size or --data.image_size"
+    )
+
+
+def _compare(what: str, needed: int | None, advice: str) -> str | None:
+    """Return both numbers in words, or None where one of them is not known.
+
+    Raises:
+        UserError: `what` needs more memory than there is.
+    """
     devices = jax.local_devices()
     available = device_bytes(devices[0])
     if needed is None or available is None:
-        return
-    if devices[0].platform == "cpu":
-        needed *= len(devices)
-    gib = f"{needed / 2**30:.1f} GiB"
-    where = "this machine" if devices[0].platform == "cpu" else "each device"
+        return None
+    is_cpu = devices[0].platform == "cpu"
+    needed *= len(devices) if is_cpu else 1
+    where = "this machine" if is_cpu else "each device"
     if needed > available:
-        raise UserError(
-            f"a training step needs {gib} of memory, but {where} has {available / 2**30:.1f} GiB: "
-            f"{'' if config.remat else 'train with --remat=True, or '}lower --batch_size, --data.image_size or "
-            "--generator.width"
-        )
-    _LOG.info(f"a training step needs {gib} of memory; {where} has {available / 2**30:.1f} GiB")
+        raise UserError(f"{what} needs {_gib(needed)} of memory, but {where} has {_gib(available)}: {advice}")
+    return f"{what} needs {_gib(needed)} of memory; {where} has {_gib(available)}"
+
+
+def check_parts(parts: Parts, available: int | None, where: str) -> None:
+    """Fail if the sum of some parts of a training is more memory than there is.
+
+    Args:
+        parts: bytes of each part.
+        available: bytes, or None to skip the check.
+        where: what has this memory, for the message.
+
+    Raises:
+        UserError: they need more; the message names the fields of the largest parts.
+    """
+    needed = sum(parts.values())
+    if available is None or needed <= available:
+        return
+    largest = sorted((flags for flags in parts if parts[flags] >= _SHARE * needed), key=lambda flags: -parts[flags])
+    *first, last = dict.fromkeys(flag for flags in largest for flag in flags)
+    raise UserError(
+        f"the training needs at least {_gib(needed)} of memory, but {where} has {_gib(available)}: lower "
+        f"{', '.join(first)} or {last}"
+    )
+
+
+def _gib(number: int) -> str:
+    return f"{number / 2**30:,.1f} GiB"

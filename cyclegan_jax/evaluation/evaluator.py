@@ -1,5 +1,6 @@
 """Evaluates a pair of generators on a test split; used during training and by `cyclegan-jax evaluate`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,11 +85,16 @@ class Evaluator:
         skipped_notes = [f"{skipped:,} test images could not be read and were left out."] if skipped else []
         self._notes = (*label_notes, *features_notes, *skipped_notes)
 
-    def evaluate(self, params: Params) -> Results:
+    def evaluate(self, params: Params, features_failed: Callable[[UserError], None] | None = None) -> Results:
         """Evaluate two generators.
 
         Args:
             params: their parameters by direction; neither changed nor kept.
+            features_failed: receives the error of features for FID and KID that cannot be computed; the results then
+                have all other scores, and a note.
+
+        Raises:
+            UserError: the features cannot be computed, and `features_failed` is None; or the segmenter fails.
         """
         # Training may have spread the parameters over many devices; an evaluation runs on one.
         params = jax.device_put(jax.device_get(params), jax.local_devices()[0])
@@ -106,15 +112,22 @@ class Evaluator:
         if self._labels is not None:
             tables, label_pictures, classes = _evaluate_labels(self._labels, translations)
             pictures |= label_pictures
-        if self._fid_kid is not None:
-            tables += self._fid_kid.tables({domain: found.outputs for domain, found in translations.items()})
+        notes = self._notes
+        try:
+            if self._fid_kid is not None:
+                tables += self._fid_kid.tables({domain: found.outputs for domain, found in translations.items()})
+        except UserError as error:
+            if features_failed is None:
+                raise
+            features_failed(error)
+            notes = (*notes, f"No FID and KID: {error}.")
         tables += [reconstruction_table(domain, found) for domain, found in translations.items()]
         return Results(
             tables=tuple(tables),
             pictures=pictures,
             classes=classes,
             images={domain: len(images[domain]) for domain in images},
-            notes=self._notes,
+            notes=notes,
             suffix=f"[{max(map(len, images.values()))} images]" if self._split.limited else "",
         )
 

@@ -34,19 +34,35 @@ class Extractor:
         """Compute the features of uint8 images (H, W, C), whose sizes may differ; row i belongs to image i.
 
         Raises:
-            UserError: the function returned something other than N rows of D numbers.
+            UserError: the function raised an error, or returned something other than N rows of D finite numbers.
         """
         found: list[Float64[np.ndarray, "N D"]] = []
         for batch in _batches(images):
-            features = np.asarray(self.extract(batch))
+            features = self._array(self.extract(batch))
             is_matrix = features.ndim == 2 and len(features) == len(batch) and features.dtype.kind in "fiu"
-            if not is_matrix or (found and features.shape[1] != found[0].shape[1]):
+            if not is_matrix or features.shape[1] == 0 or (found and features.shape[1] != found[0].shape[1]):
                 raise UserError(
                     f"the features {self.name} returned {features.dtype} of shape {features.shape} for {len(batch)} "
                     "images, but they must be numbers [N, D], with one D for images of every size"
                 )
             found.append(features.astype(np.float64))
+            # KID takes sixth powers, which overflow for values far above float32's.
+            wrong = int((~(np.abs(found[-1]) <= np.finfo(np.float32).max)).sum())
+            if wrong:
+                raise UserError(
+                    f"the features {self.name} returned {wrong:,} numbers that are not finite float32 values for "
+                    f"{len(batch)} images: correct the function, or check whether the generator has diverged"
+                )
         return np.concatenate(found)
+
+    def _array(self, returned: object) -> np.ndarray:
+        try:
+            return np.asarray(returned)
+        except Exception as error:  # rows of different lengths, or an object that fails to become an array
+            raise UserError(
+                f"the features {self.name} returned {type(returned).__name__}, which is not an array ({error}), but "
+                "they must be numbers [N, D]"
+            ) from error
 
 
 def _batches(images: Sequence[Uint8Image]) -> Iterator[UInt8[np.ndarray, "N H W 3"]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cyclegan_jax.checkpoints.scores import record_score
+from cyclegan_jax.checkpoints.scores import record_scores
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import figures
@@ -48,8 +48,8 @@ def write(run: str | Path, step: int, results: Results, settings: Mapping[str, A
     write_atomically(folder / "scores.md", results.markdown() + "\n")
     content = {"step": step, "settings": dict(settings), **results.to_json()}
     write_atomically(folder / "scores.json", json.dumps(content, indent=2) + "\n")
-    for name, (value, better) in results.records.items():
-        record_score(run, step, name, value, better=better)
+    # All at once: a killed process must not leave a checkpoint that counts as evaluated with half of its scores.
+    record_scores(run, step, results.records)
     return folder
 
 

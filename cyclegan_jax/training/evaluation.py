@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from cyclegan_jax.checkpoints import scores as checkpoint_scores
+from cyclegan_jax.checkpoints import scores_file
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.errors import UserError
@@ -48,12 +49,14 @@ class TrainingEvaluation:
             The scores by name. A failed evaluation is logged and returns no scores: the training continues.
         """
         try:
-            results = self._evaluator.evaluate(generators)
+            results = self._evaluator.evaluate(generators, lambda error: _warn_of_features(step, error))
+            scores_file.read_or_set_aside(self._workdir)
             result_files.write(self._workdir, step, results, dataclasses.asdict(self._settings))
-            best = checkpoint_scores.best_steps(self._workdir, [*_scored_steps(self._workdir)])
+            scores = checkpoint_scores.read(self._workdir)
         except UserError as error:
             _LOG.warning(f"the evaluation of step {step:,} failed, and the training continues: {error}")
             return {}
+        best = checkpoint_scores.best_of(scores, [*checkpoint_scores.scored_steps(scores)])
         parts = [
             f"{name} {value:.4g}{' (best so far)' if best.get(name) == step else ''}"
             for name, (value, _) in results.records.items()
@@ -61,6 +64,14 @@ class TrainingEvaluation:
         _LOG.info(f"evaluated step {step:,}: {', '.join(parts)}")
         return results.scores
 
+    def has_scored(self, step: int) -> bool:
+        """Whether the checkpoint of `step` has scores; an odd file of scores is set aside, and then it has none."""
+        try:
+            return step in checkpoint_scores.scored_steps(scores_file.read_or_set_aside(self._workdir))
+        except UserError as error:
+            _LOG.warning(f"it is not known whether step {step:,} has been evaluated: {error}")
+            return False
 
-def _scored_steps(workdir: Path) -> set[int]:
-    return {int(step) for entry in checkpoint_scores.read(workdir).values() for step in entry["values"]}
+
+def _warn_of_features(step: int, error: UserError) -> None:
+    _LOG.warning(f"step {step:,} is evaluated without FID and KID, and the training continues: {error}")

@@ -14,6 +14,7 @@ from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed, float64
+from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Metrics
 from cyclegan_jax.training import schedule
@@ -61,11 +62,18 @@ def train(
             train_state = _restore_or_begin(run)
             log_run(run)
             start = int(train_state.step)
+            missed = start > 0 and schedule.due_after(start, run.config, run.last_step).evaluation
             if start >= run.last_step:
+                if missed:
+                    with _open_files(run, start) as files:
+                        _evaluate_missed(run, train_state, checkpoints, files)
+                    distributed.wait_for_all("the missed evaluation")
                 _LOG.info(f"{run.workdir} is at step {start:,} already: raise --steps to train longer")
                 return train_state
             log_end_of_schedule(run)
             with _open_files(run, start) as files, interruption or contextlib.nullcontext():
+                if missed:
+                    _evaluate_missed(run, train_state, checkpoints, files)
                 train_state = _run(run, train_state, checkpoints, files, interruption)
         distributed.wait_for_all("the end")
         _log_skipped(len(run.batches.skipped))
@@ -204,16 +212,38 @@ class _Host:
         if due.stop:
             self.checkpoints.wait()
             distributed.wait_for_all("stopped")
-        weights = train_state.generators if train_state.ema is None else train_state.ema
         if due.sample and self.files is not None:
-            self.files.write_samples(step, self.run.draw_samples(distributed.own_copy(weights)))
+            self.files.write_samples(step, self.run.draw_samples(_weights(train_state)))
         if due.evaluation:
             # Scores are of a checkpoint on disk: a run that is killed now must not have scores without one.
             self.checkpoints.wait()
-            if self.run.evaluate is not None and self.files is not None:
-                self.files.log_scores(step, self.run.evaluate(step, distributed.own_copy(weights)))
-                # A checkpoint that was the best by some score may no longer be.
-                self.checkpoints.delete_old()
+            _evaluate(self.run, step, train_state, self.checkpoints, self.files)
+
+
+def _evaluate_missed(
+    run: PreparedRun, train_state: TrainState, checkpoints: CheckpointWriter, files: RunFiles | None
+) -> None:
+    """Evaluate the checkpoint from which a run resumes, if the run ended between saving and evaluating it."""
+    step = int(train_state.step)
+    if run.evaluate is not None and not run.evaluate.has_scored(step):
+        _LOG.info(f"step {step:,} was saved but not evaluated: evaluating it now")
+        _evaluate(run, step, train_state, checkpoints, files)
+
+
+def _evaluate(
+    run: PreparedRun, step: int, train_state: TrainState, checkpoints: CheckpointWriter, files: RunFiles | None
+) -> None:
+    """Evaluate the checkpoint of `step`, which is on disk; in the first process only."""
+    if run.evaluate is None or files is None:
+        return
+    files.log_scores(step, run.evaluate(step, _weights(train_state)))
+    # A checkpoint that was the best by some score may no longer be.
+    checkpoints.delete_old()
+
+
+def _weights(train_state: TrainState) -> Params:
+    """The generators' weights for samples and scores: their moving average if there is one."""
+    return distributed.own_copy(train_state.generators if train_state.ema is None else train_state.ema)
 
 
 def _log_skipped(number: int) -> None:

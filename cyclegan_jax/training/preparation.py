@@ -18,14 +18,14 @@ from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.data.train_images import train_sizes
-from cyclegan_jax.devices import distributed
+from cyclegan_jax.devices import distributed, memory
 from cyclegan_jax.devices.mesh import check_batch_size, make_mesh, replicated
 from cyclegan_jax.devices.step_program import StepProgram
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import make_train_step
-from cyclegan_jax.training import schedule
+from cyclegan_jax.training import memory_estimate, schedule
 from cyclegan_jax.training.evaluation import TrainingEvaluation
 from cyclegan_jax.training.samples import make_sampler
 
@@ -132,12 +132,16 @@ def _open_data(config: TrainConfig, mesh: Mesh) -> Dataset:
     with distributed.failing_together("data"):
         check_batch_size(config, mesh)
         if config.data.crops:
+            memory_estimate.check(config)
             cyclegan.define(config)  # reports a wrong image size before data are downloaded or prepared
     return distributed.first_process_first("data", lambda: open_dataset(config.data))
 
 
 def _steps_on(config: TrainConfig, data: Dataset, mesh: Mesh) -> PreparedSteps:
-    sizes = None if config.data.crops else train_sizes(data, config)
+    sizes = None
+    if not config.data.crops:
+        sizes = train_sizes(data, config)
+        memory_estimate.check(config, sizes)
     networks = cyclegan.define(config, sizes)
     optimizer = optimizer_lib.adam(config.optimizer)
     epoch_images = max(len(data.train_A), len(data.train_B))
@@ -149,10 +153,19 @@ def _steps_on(config: TrainConfig, data: Dataset, mesh: Mesh) -> PreparedSteps:
         images_A=len(data.train_A),
         images_B=len(data.train_B),
         last_step=config.steps if config.steps is not None else schedule.schedule_steps(config, epoch_images),
-        # Jitted, so that each device draws its own copy of the weights instead of receiving it.
-        new_state=jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=replicated(mesh)),
+        new_state=lambda: _new_state(config, optimizer, sizes, mesh),
         program=_step_programs(config, networks, optimizer, epoch_images, mesh),
     )
+
+
+def _new_state(
+    config: TrainConfig, optimizer: optax.GradientTransformation, sizes: memory_estimate.Sizes | None, mesh: Mesh
+) -> TrainState:
+    # Compiled, so that each device draws its own copy of the weights instead of receiving it; and before it runs, so
+    # that a state for which there is no memory is reported.
+    program = jax.jit(lambda: state.create(config, optimizer, sizes), out_shardings=replicated(mesh)).lower().compile()
+    memory.check_first_state(memory.step_bytes(program))
+    return program()
 
 
 def _step_programs(

@@ -50,7 +50,7 @@ def due_after(
     """
     is_last = step == last_step
     stop = signal_received and not is_last
-    evaluation = config.eval_every > 0 and (step % config.eval_every == 0 or is_last)
+    evaluation = config.evaluates(step) or (config.eval_every > 0 and is_last)
     checkpoint = step % config.checkpoint_every == 0 or is_last or evaluation or stop
     return Due(
         log=step % config.log_every == 0 or is_last,
@@ -68,21 +68,37 @@ def steps_per_call(config: TrainConfig, step: int, last_step: int) -> int:
     This is `steps_per_dispatch`, or 1 if a sample, checkpoint, evaluation or the end is due before that many steps.
     A run thus needs at most two programs.
     """
-    due_steps = [last_step]
-    for every in (config.sample_every, config.checkpoint_every, config.eval_every):
-        if every:
-            due_steps.append((step // every + 1) * every)
-    return config.steps_per_dispatch if step + config.steps_per_dispatch <= min(due_steps) else 1
+    until = min(last_step, _next_due(config, step))
+    return config.steps_per_dispatch if step + config.steps_per_dispatch <= until else 1
 
 
 def call_sizes(config: TrainConfig, start: int, last_step: int) -> list[int]:
     """Return the distinct values of `steps_per_call` from step `start` to the end, largest first."""
+    periods, number = _periods(config), config.steps_per_dispatch
     sizes: set[int] = set()
-    step = start
-    while step < last_step and len(sizes) < len({1, config.steps_per_dispatch}):
-        sizes.add(steps_per_call(config, step, last_step))
-        step += steps_per_call(config, step, last_step)
+    step, cycle_end = start, min(last_step, start + math.lcm(*periods))
+    # From due step to due step, for one cycle of them: a run of a billion steps is not walked through singly.
+    while step < cycle_end and sizes < {1, number}:
+        until = min(last_step, _next_due(config, step))
+        sizes |= _sizes_of(until - step, number)
+        step = until
+    if start < last_step:
+        sizes |= _sizes_of(last_step - max(start, *((last_step - 1) // every * every for every in periods)), number)
     return sorted(sizes, reverse=True)
+
+
+def _sizes_of(steps: int, number: int) -> set[int]:
+    """The sizes of the calls that make `steps` steps, with nothing due between them: `number` as often as it fits."""
+    return ({number} if steps >= number else set()) | ({1} if steps % number else set())
+
+
+def _periods(config: TrainConfig) -> tuple[int, ...]:
+    return tuple(every for every in (config.sample_every, config.checkpoint_every, config.eval_every) if every)
+
+
+def _next_due(config: TrainConfig, step: int) -> int:
+    """The first step after `step` with a sample, a checkpoint or an evaluation."""
+    return min((step // every + 1) * every for every in _periods(config))
 
 
 def schedule_steps(config: TrainConfig, epoch_images: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cyclegan_jax import optimizer, state
-from cyclegan_jax.devices import memory
+from cyclegan_jax.devices import cgroups, memory
 from cyclegan_jax.devices.collectives import Collectives
 from cyclegan_jax.devices.mesh import make_mesh, replicated
 from cyclegan_jax.devices.step_program import StepProgram
@@ -43,12 +43,38 @@ def test_a_step_that_needs_more_memory_than_there_is(log_lines: list[str]) -> No
 
 
 def test_the_memory_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
     whole = machine_bytes()
-    (tmp_path / "memory.max").write_text("max\n")
+    group = tmp_path / "sys" / "fs" / "cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
     assert machine_bytes() == whole
-    (tmp_path / "memory.max").write_text("1073741824\n")
+    (group / "memory.max").write_text("1073741824\n")
     assert machine_bytes() == 2**30
+
+
+@pytest.mark.parametrize(
+    ("lines", "files", "limit"),
+    [
+        ("", {"memory/memory.limit_in_bytes": 7 << 30}, 7 << 30),
+        ("0::/a/b\n", {"memory.max": "max", "a/memory.max": 5 << 30, "a/b/memory.max": "max"}, 5 << 30),
+        ("0::/a/b\n", {"a/memory.max": 5 << 30, "a/b/memory.max": 3 << 30}, 3 << 30),
+        ("4:memory:/a/b\n0::/\n", {"memory/a/memory.limit_in_bytes": 2 << 30, "a/memory.max": 1}, 2 << 30),
+        ("4:cpu,memory:/a\n", {"memory/a/memory.limit_in_bytes": 2 << 30}, 2 << 30),
+        ("0::/../../b\n", {"b/memory.max": 6 << 30}, 6 << 30),
+        ("3:cpu:/a\n0::/c\n", {"a/memory.max": 1, "unified/c/memory.max": 4 << 30}, 4 << 30),
+        ("4:memory:/\n", {"memory/memory.limit_in_bytes": 9223372036854771712}, 9223372036854771712),
+        ("nonsense\n", {}, None),
+    ],
+)
+def test_the_limits_of_nested_groups(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lines: str, files: dict[str, object], limit: int | None
+) -> None:
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    for name, content in {"proc/self/cgroup": lines, **{f"sys/fs/cgroup/{n}": v for n, v in files.items()}}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{content}")
+    assert cgroups.memory_limit() == limit
 
 
 def test_the_memory_of_a_program() -> None:

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,13 @@ class Training:
                 return False
             time.sleep(0.002)
         raise AssertionError(f"it never printed {text!r}: {self.said}")
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait until `holds()` while it runs."""
+        end = time.monotonic() + TIMEOUT
+        while not holds():
+            assert self.process.is_alive() and time.monotonic() < end, self.said
+            time.sleep(0.002)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal; do nothing if it has ended."""

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -202,13 +203,43 @@ def test_the_best_checkpoint_by_a_score_is_kept(run):
             scores.record_score(run, step, "fid", value, better=better)
 
 
-def test_with_broken_scores_nothing_is_deleted(run):
+def test_with_odd_scores_nothing_is_deleted(run, log_lines):
+    """Which checkpoint is the best is in the file that is set aside; later checkpoints are deleted as ever."""
     (run / "scores.json").write_text("{")
-    with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=1)) as opened:
-        opened.save(at_step(9), {"pairs": 9})
-    assert folders.steps(run) == [4, 8, 9]
     with pytest.raises(UserError, match=r"scores\.json is not a file of scores"):
         checkpoint_health.examine(run)
+    time.sleep(0.05)
+    with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=1)) as opened:
+        opened.save(at_step(9), {"pairs": 9})
+        opened.wait()
+        time.sleep(0.05)
+        for step in (10, 11):
+            opened.save(at_step(step), {"pairs": step})
+    assert folders.steps(run) == [4, 8, 9, 11]
+    (warning,) = log_lines
+    assert "keeps the checkpoints that are there now until scores.json.set-aside is deleted" in warning
+    (run / "scores.json.set-aside").unlink()
+    with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=1)) as opened:
+        opened.save(at_step(12), {"pairs": 12})
+    assert folders.steps(run) == [12]
+
+
+def test_a_checkpoint_due_for_evaluation_is_kept(run):
+    with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=1, eval_every=4)) as opened:
+        for step in (9, 10):
+            opened.save(at_step(step), {"pairs": step})
+        opened.wait()
+        assert folders.steps(run) == [4, 8, 10]
+        for step, value in ((4, 20.0), (8, 30.0)):
+            scores.record_score(run, step, "fid", value, better="lower")
+        opened.delete_old()
+    assert folders.steps(run) == [4, 10]
+
+
+def test_a_nan_is_never_the_best(run):
+    (run / "scores.json").write_text('{"fid": {"better": "lower", "values": {"4": 20.0, "8": NaN}}}')
+    with pytest.raises(UserError, match=r"scores\.json is not a file of scores \(NaN is not a finite number\)"):
+        scores.best_step(run, [4, 8])
 
 
 def test_the_checkpoints_command_lists_health(run, capsys, monkeypatch):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import shutil
 from pathlib import Path
 
 import jax
@@ -101,15 +103,54 @@ def test_nothing_stays_on_the_device(run: Run) -> None:
 
 
 def test_a_failed_evaluation_does_not_end_the_training(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
+    """Nothing is there to record the scores of."""
     _, config, state, _ = run
-    broken = dataclasses.replace(config, eval_features="tests.evaluation.scenes:broken")
-    evaluate = TrainingEvaluation(broken, open_dataset(config.data), tmp_path)
+    evaluate = TrainingEvaluation(config, open_dataset(config.data), tmp_path)
     assert evaluate(6, state.generators) == {}
-    assert log_lines == [
-        "the evaluation of step 6 failed, and the training continues: the features tests.evaluation.scenes:broken "
-        "returned float64 of shape () for 3 images, but they must be numbers [N, D], with one D for images of every "
-        "size"
-    ]
+    (warning,) = log_lines
+    assert warning.startswith("the evaluation of step 6 failed, and the training continues: ")
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (
+            "tests.evaluation.scenes:broken",
+            r"the features \S+ returned float64 of shape \(\) for 3 images, but they must be numbers \[N, D\], with "
+            "one D for images of every size",
+        ),
+        (
+            "tests.faults.features:raising",
+            r"the function \S+:raising raised KeyError: 'no layer\\nof this name' at \S+features\.py, line \d+: "
+            "correct it",
+        ),
+        (
+            "tests.faults.features:leaving",
+            r"the function \S+:leaving raised SystemExit: 3 at \S+features\.py, line \d+: correct it",
+        ),
+        ("tests.faults.features:not_numbers", r"the features \S+ returned 6 numbers that are not finite .*"),
+        ("tests.faults.features:ragged", r"the features \S+ returned list, which is not an array \(.*\), but .*"),
+        ("tests.faults.features:of_no_width", r"the features \S+ returned float64 of shape \(3, 0\) for 3 images, .*"),
+    ],
+)
+def test_features_that_fail_leave_the_other_scores(
+    run: Run, tmp_path: Path, log_lines: list[str], function: str, sentence: str
+) -> None:
+    workdir, config, state, _ = run
+    copied = Path(shutil.copytree(workdir, tmp_path / "run"))
+    before = scores.read(copied)["cycle_l1_A"]["values"]["6"]
+    broken = dataclasses.replace(config, eval_features=function)
+    evaluate = TrainingEvaluation(broken, open_dataset(config.data), copied)
+    assert state.ema is not None
+    found = evaluate(6, state.ema)
+    assert "reconstruction_A/l1" in found and not any("fid" in name for name in found)
+    assert scores.read(copied)["cycle_l1_A"]["values"]["6"] == before
+    warning, evaluated = log_lines
+    opening = "step 6 is evaluated without FID and KID, and the training continues: "
+    assert re.fullmatch(opening + sentence, warning), warning
+    assert evaluated.startswith("evaluated step 6: ")
+    with pytest.raises(UserError, match=sentence):
+        evaluate_run(copied, Settings(features=function))
 
 
 def test_missing_features_are_reported_before_the_first_step(run: Run, tmp_path: Path) -> None:

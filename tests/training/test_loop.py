@@ -18,10 +18,10 @@ from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import OptimizerConfig, TrainConfig
-from cyclegan_jax.devices import memory
+from cyclegan_jax.devices import cgroups
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
-from cyclegan_jax.training import divergence
+from cyclegan_jax.training import divergence, memory_estimate
 from cyclegan_jax.training import loop as training
 from cyclegan_jax.training.divergence import DivergedError
 from tests.conftest import tiny_config
@@ -138,10 +138,19 @@ def test_too_little_memory_is_reported_before_the_first_step(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, config, _ = run
-    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
-    (tmp_path / "memory.max").write_text("100000\n")
-    with pytest.raises(UserError, match=r"a training step needs 0\.0 GiB of memory, but this machine has 0\.0 GiB"):
-        training.train(config, tmp_path / "work")
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    limit = tmp_path / "sys" / "fs" / "cgroup" / "memory.max"
+    limit.parent.mkdir(parents=True)
+    enough = sum(memory_estimate.on_device(config, None, 1).values()) + 100_000
+    # Drawing the state takes about twice its size, and a step more.
+    for number, what in (
+        (100_000, "the training needs at least"),
+        (enough, "the first state needs"),
+        (2 * enough, "a training step needs"),
+    ):
+        limit.write_text(f"{number}\n")
+        with pytest.raises(UserError, match=rf"{what} 0\.0 GiB of memory, but this machine has 0\.0 GiB: .*lower --"):
+            training.train(config, tmp_path / "work")
     monkeypatch.undo()
     assert int(training.train(dataclasses.replace(config, steps=1), tmp_path / "work").step) == 1
 

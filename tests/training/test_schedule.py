@@ -55,7 +55,17 @@ def test_calls_end_where_something_is_due() -> None:
 
 @pytest.mark.parametrize(
     ("steps_per_dispatch", "start", "last_step", "sizes"),
-    [(1, 0, 10**9, [1]), (4, 0, 12, [4]), (4, 0, 13, [4, 1]), (4, 2, 12, [4, 1]), (3, 0, 12, [3, 1]), (8, 0, 12, [1])],
+    [
+        (1, 0, 10**9, [1]),
+        (4, 0, 12, [4]),
+        (4, 0, 13, [4, 1]),
+        (4, 2, 12, [4, 1]),
+        (3, 0, 12, [3, 1]),
+        (8, 0, 12, [1]),
+        (8, 0, 10**9, [1]),
+        (4, 0, 10**9, [4]),
+        (4, 0, 10**9 + 1, [4, 1]),
+    ],
 )
 def test_only_the_programs_that_a_run_needs(
     steps_per_dispatch: int, start: int, last_step: int, sizes: list[int]
