@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cyclegan_jax import console, files
 from cyclegan_jax.cli.exit_status import SKIPPED
 from cyclegan_jax.config import OPPOSITE
 from cyclegan_jax.config_checks import require
 from cyclegan_jax.errors import UserError
 
 if TYPE_CHECKING:
+    from cyclegan_jax.inference.file_plan import Plan
     from cyclegan_jax.inference.generator import Generator
 
 
@@ -48,7 +50,7 @@ def translate(
         gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and reconstructions.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
-    from cyclegan_jax.console import progress_bar
+    from cyclegan_jax.data import skipped
     from cyclegan_jax.inference import translate_files
     from cyclegan_jax.inference.generator import load_generator
 
@@ -57,22 +59,26 @@ def translate(
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
     generator = load_generator(run, direction, step, metric=metric)
-    chosen = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
-    missing = _without_existing(chosen) if skip_existing else chosen
+    plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
+    if line := skipped.left_out_line(plan.left_out):
+        print(console.one_line(line))
+    missing = _without_existing(plan.chosen) if skip_existing else plan.chosen
     summary = translate_files.translate_files(
-        generator, missing, batch_size=batch_size, tile=tile, max_size=max_size, progress=progress_bar
+        generator, missing, batch_size=batch_size, tile=tile, max_size=max_size, progress=console.progress_bar
     )
     for line in summary.lines():
-        print(line)
+        print(console.one_line(line))
+    if path := skipped.write(output, [*summary.skipped, *skipped.messages(plan.left_out)]):
+        print(f"all files that were not read are named in {path}")
     if gallery:
-        _write_gallery(run, generator, chosen, output / "gallery.html")
+        _write_gallery(run, generator, plan.chosen, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
 
 
 def _plan(
     generator: "Generator", input: str, output: Path, format: Literal["png", "jpg", "webp"] | None, refuse: bool
-) -> dict[Path, Path]:
-    """Return each input file with the file of its translation; if `refuse`, files that exist raise a `UserError`."""
+) -> "Plan":
+    """Plan the translation of each input file; if `refuse`, results that exist raise a `UserError`."""
     from cyclegan_jax.inference import file_plan
     from cyclegan_jax.inference.user_images import output_type
 
@@ -82,7 +88,7 @@ def _plan(
 
 def _without_existing(chosen: dict[Path, Path]) -> dict[Path, Path]:
     """Return the files whose translation does not exist yet, and print how many are left out."""
-    missing = {file: target for file, target in chosen.items() if not target.exists()}
+    missing = {file: target for file, target in chosen.items() if not files.exists(target)}
     if len(missing) < len(chosen):
         print(f"{len(chosen) - len(missing):,} of {len(chosen):,} images are translated already")
     return missing

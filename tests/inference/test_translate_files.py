@@ -137,7 +137,7 @@ def test_a_format_that_cannot_hold_the_values_is_an_error(odd, tmp_path, kind, f
 
 
 def test_float_values_are_written_as_npy(odd, tmp_path):
-    chosen = file_plan.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32"))
+    chosen = file_plan.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32")).chosen
     image_files.write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
     assert np.load(tmp_path / "gray.npy").tolist() == [[-3.5, -3.5], [-3.5, -3.5]]
 
@@ -166,7 +166,7 @@ def test_results_inside_the_input_folder_are_not_inputs(odd):
     results = odd / "translated"
 
     def planned(output):
-        return file_plan.plan(str(odd), output, format="png", refuse=False, kind=np.dtype(np.uint8))
+        return file_plan.plan(str(odd), output, format="png", refuse=False, kind=np.dtype(np.uint8)).chosen
 
     first = planned(results)
     results.mkdir()
@@ -195,7 +195,7 @@ def test_large_images_are_not_read_all_at_once(run, tmp_path, monkeypatch):
     for name in "abcde":
         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / f"{name}.png")
     monkeypatch.setattr(translate_files, "_PIXELS_AT_ONCE", 2 * 16 * 16)
-    chosen = file_plan.plan(str(tmp_path), tmp_path / "out", format=None, refuse=True, kind=np.dtype(np.uint8))
+    chosen = file_plan.plan(str(tmp_path), tmp_path / "out", format=None, refuse=True, kind=np.dtype(np.uint8)).chosen
     seen = []
     generator = load_generator(run)
     summary = translate_files.translate_files(
