@@ -26,6 +26,7 @@ class UnreadableError(UserError):
     Attributes:
         path: what cannot be read.
         error: the system's error.
+        flag: the flag or config field that holds the path, or None.
     """
 
     def __init__(self, path: str | Path, error: OSError | ValueError | RuntimeError, flag: str | None = None):
@@ -42,6 +43,7 @@ class UnreadableError(UserError):
         super().__init__(f"{subject} cannot be read ({reason}){advice}")
         self.path = Path(path)
         self.error = error
+        self.flag = flag
 
 
 @contextlib.contextmanager
@@ -50,6 +52,8 @@ def naming(flag: str) -> Iterator[None]:
     try:
         yield
     except UnreadableError as error:
+        if error.flag is not None:  # an inner block has added its own
+            raise
         raise UnreadableError(error.path, error.error, flag) from error.error
 
 
@@ -80,6 +84,19 @@ def is_dir(path: str | Path) -> bool:
     """
     mode = _mode(path)
     return mode is not None and stat.S_ISDIR(mode)
+
+
+def check_readable(path: str | Path) -> None:
+    """Return if the first byte of a file can be read, for libraries that do not report why they cannot read one.
+
+    Raises:
+        UnreadableError: it cannot.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            file.read(1)
+    except (OSError, ValueError) as error:
+        raise UnreadableError(path, error) from error
 
 
 def identity(path: str | Path) -> tuple[int, int]:

@@ -58,7 +58,8 @@ def translate(
     require(max_size is None or max_size >= 1, "max_size", max_size, "at least 1")
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
-    generator = load_generator(run, direction, step, metric=metric)
+    with files.naming("--run"):
+        generator = load_generator(run, direction, step, metric=metric)
     plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
     if line := skipped.left_out_line(plan.left_out):
         print(console.one_line(line))

@@ -50,9 +50,10 @@ def _open_cityscapes(config: DataConfig) -> Dataset:
     root = data_folder(
         config.dir, "with the official archives gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip"
     )
-    if holds_training_images(root):
-        return open_folders(config)
-    return open_data_folder(cityscapes.prepare(root, _cityscapes_size(config)))
+    with files.naming("data.dir"):
+        if holds_training_images(root):
+            return open_folders(config)
+        return open_data_folder(cityscapes.prepare(root, _cityscapes_size(config)))
 
 
 def _cityscapes_size(config: DataConfig) -> tuple[int, int] | None:

@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from cyclegan_jax import files
 from cyclegan_jax.data.dataset import EXTENSIONS, UNREAD_EXTENSIONS
 from cyclegan_jax.data.skipped import left_out_line
-
-HIDDEN: Final = "hidden"
-"""The reason for leaving out an image whose name starts with a dot."""
 
 
 @dataclass
@@ -38,8 +34,8 @@ class Found:
         if suffix not in (*EXTENSIONS, *UNREAD_EXTENSIONS):
             return
         if file.name.startswith("."):
-            self.left_out[file] = HIDDEN
-        elif not files.is_file(file) and files.exists(file):
+            self.left_out[file] = "hidden"
+        elif files.exists(file) and not files.is_file(file):
             self.left_out[file] = "not a regular file"
         elif suffix in UNREAD_EXTENSIONS:
             self.left_out[file] = f"{suffix} is not read"

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from pathlib import Path
 
+from cyclegan_jax import files
 from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.devices import float64
@@ -38,8 +39,9 @@ def evaluate_run(
         UserError: the run has no such checkpoint, none can be loaded, the data is missing, or a setting names a
             function or file that does not exist.
     """
-    chosen = _steps(run, steps)
-    config = open_checkpoint(run, chosen[-1]).config
+    with files.naming("--run"):
+        chosen = _steps(run, steps)
+        config = open_checkpoint(run, chosen[-1]).config
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     # A float64 run is evaluated in float64, as it was trained.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from cyclegan_jax import files
 from cyclegan_jax.errors import UserError
 
 _LOG = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(path.parent):
-            if path.exists():  # another process downloaded it while this one waited
+            if files.exists(path):  # another process downloaded it while this one waited
                 return
             _LOG.info(f"downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
             try:
