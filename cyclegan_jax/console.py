@@ -5,9 +5,12 @@ line, notebooks and scripts.
 """
 
 import contextlib
+import io
 import logging
+import re
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 LOGGER = logging.getLogger("cyclegan_jax")
 
@@ -21,9 +24,17 @@ class _StandardOutput(logging.StreamHandler):  # type: ignore[type-arg]
         self.stream = sys.stdout
         super().emit(record)
 
+    def format(self, record: logging.LogRecord) -> str:
+        return _encodable(super().format(record), self.stream)
+
+
+class _OneLine(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # a traceback, which logging adds, keeps its lines
+        return one_line(record.getMessage())
+
 
 _HANDLER = _StandardOutput(sys.stdout)
-_HANDLER.setFormatter(logging.Formatter("%(message)s"))
+_HANDLER.setFormatter(_OneLine())
 
 
 def show_log() -> None:
@@ -44,6 +55,26 @@ def shown_log() -> Iterator[None]:
     finally:
         LOGGER.removeHandler(_HANDLER)
         LOGGER.level, LOGGER.propagate = before
+
+
+def one_line(text: str) -> str:
+    """Escape line breaks and other control characters, which file names may hold."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def accept_all_characters() -> None:
+    """Make standard output and error escape what their encoding lacks, for example in file names, instead of failing.
+
+    A file name that is no valid UTF-8 holds characters that no encoding has, and a terminal may be limited to ASCII.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def progress_bar(done: int, total: int) -> None:

@@ -28,14 +28,36 @@ class UnreadableError(UserError):
 
     Attributes:
         path: what cannot be read.
+        error: the system's error.
+        flag: the flag or config field that holds the path, or None.
     """
 
-    def __init__(self, path: str | Path, error: OSError | ValueError | RuntimeError):
-        """Put the system's reason into one sentence."""
+    def __init__(self, path: str | Path, error: OSError | ValueError | RuntimeError, flag: str | None = None):
+        """Put the system's reason into one sentence.
+
+        Args:
+            path: what cannot be read.
+            error: the system's error.
+            flag: the flag or config field that holds the path, or a folder above it, if it is known.
+        """
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
         advice = ": check the permissions of it and of the folders above it" if _is_denied(error) else ""
-        super().__init__(f"{path} cannot be read ({reason}){advice}")
+        subject = f"{flag}: {path}" if flag else f"{path}"
+        super().__init__(f"{subject} cannot be read ({reason}){advice}")
         self.path = Path(path)
+        self.error = error
+        self.flag = flag
+
+
+@contextlib.contextmanager
+def naming(flag: str) -> Iterator[None]:
+    """Add the flag or config field that holds the path to an `UnreadableError` of the block."""
+    try:
+        yield
+    except UnreadableError as error:
+        if error.flag is not None:  # an inner block has added its own
+            raise
+        raise UnreadableError(error.path, error.error, flag) from error.error
 
 
 def exists(path: str | Path) -> bool:
@@ -65,6 +87,32 @@ def is_dir(path: str | Path) -> bool:
     """
     mode = _mode(path)
     return mode is not None and stat.S_ISDIR(mode)
+
+
+def check_readable(path: str | Path) -> None:
+    """Return if the first byte of a file can be read, for libraries that do not report why they cannot read one.
+
+    Raises:
+        UnreadableError: it cannot.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            file.read(1)
+    except (OSError, ValueError) as error:
+        raise UnreadableError(path, error) from error
+
+
+def identity(path: str | Path) -> tuple[int, int]:
+    """Return the device and inode of what is at `path`, links followed: two paths to one file or folder share them.
+
+    Raises:
+        UnreadableError: as for `exists`, or nothing is there.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError) as error:
+        raise UnreadableError(path, error) from error
+    return found.st_dev, found.st_ino
 
 
 def entries(folder: str | Path) -> list[Path]:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from cyclegan_jax import files
 from cyclegan_jax.cli.exit_status import DAMAGED
 
 
@@ -18,6 +19,7 @@ def checkpoints(run: Path) -> int:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from cyclegan_jax.checkpoints import health as checkpoint_health
 
-    healths = checkpoint_health.examine(run)
+    with files.naming("--run"):
+        healths = checkpoint_health.examine(run)
     print(checkpoint_health.table(healths))
     return DAMAGED if any(health.damage is not None for health in healths) else 0

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from cyclegan_jax import files
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
@@ -16,7 +17,7 @@ def packaged_configs() -> dict[str, Path]:
     # A wheel has the files inside the package. A checkout has them beside it, where an installed package has the
     # folders of other projects: so the package's own folder comes first.
     inside = package / "configs"
-    folder = inside if inside.is_dir() else package.parent / "configs"
+    folder = inside if files.is_dir(inside) else package.parent / "configs"
     return {path.stem: path for path in sorted(folder.glob("*.py"))}
 
 
@@ -38,8 +39,9 @@ def find_config(given: Path) -> Path:
     Raises:
         UserError: there is neither; the message lists the names.
     """
-    if given.is_file():
-        return given
+    with files.naming("--config"):
+        if files.is_file(given):
+            return given
     known = packaged_configs()
     if str(given) not in known:
         raise UserError(f"there is no config file {given}: give a file that exists, or a name: {', '.join(known)}")
@@ -87,6 +89,10 @@ def _run_file(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
+    except OSError as error:
+        if error.filename != str(path):
+            raise UserError(f"the config file {path} raises {type(error).__name__}: {error}") from error
+        raise files.UnreadableError(path, error, "--config") from error
     except UserError as error:
         raise UserError(f"the config file {path} is not valid: {error}") from error
     except Exception as error:

@@ -47,6 +47,7 @@ def _copy(name: str, out: Path) -> None:
             file.write(content)
     except FileExistsError as error:
         raise UserError(f"{out} exists and is not overwritten: give --out another name") from error
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}): give --out another name") from error
+    except (OSError, ValueError) as error:  # a ValueError for a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{out} cannot be written ({reason}): give --out another name") from error
     print(f"wrote {out}; edit it, then train it: cyclegan-jax train --config {out}")

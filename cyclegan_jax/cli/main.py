@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Final
 
 import cyclegan_jax
+from cyclegan_jax import console
 from cyclegan_jax.cli.exit_status import INTERRUPTED, MISTAKE, PEER_LOST
 from cyclegan_jax.cli.flags import as_word
 from cyclegan_jax.devices.supervision import PeerLostError
@@ -44,11 +45,13 @@ def train(args: Sequence[str], prog: str = "train.py") -> int:
     """Run the training command, called `prog` in its help, with `args`, and return the exit status."""
     from cyclegan_jax.cli import train as train_command
 
+    console.accept_all_characters()
     return _run(lambda: train_command.run(args, _run, prog))
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run `cyclegan-jax` with `args`, by default those of the process, and return the exit status."""
+    console.accept_all_characters()
     arguments = sys.argv[1:] if args is None else args
     if not arguments:
         print(HELP, file=sys.stderr)
@@ -98,8 +101,7 @@ def _with_exit_status(command: Callable[[], int | None]) -> int:
     try:
         return command() or 0
     except UserError as error:
-        # A path or a value in it may hold a line break.
-        print("error: " + "\\n".join(str(error).splitlines()), file=sys.stderr)
+        print(f"error: {console.one_line(str(error))}", file=sys.stderr)
         return PEER_LOST if isinstance(error, PeerLostError) else MISTAKE
     except StoppedError as stopped:
         print(f"{stopped}; the same command resumes the run from there", file=sys.stderr)

@@ -4,13 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cyclegan_jax import files
+from cyclegan_jax import console, files
 from cyclegan_jax.cli.exit_status import SKIPPED
 from cyclegan_jax.config import OPPOSITE
 from cyclegan_jax.config_checks import Limits, require
 from cyclegan_jax.errors import UserError
 
 if TYPE_CHECKING:
+    from cyclegan_jax.inference.file_plan import Plan
     from cyclegan_jax.inference.generator import Generator
 
 
@@ -52,7 +53,7 @@ def translate(
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
-    from cyclegan_jax.console import progress_bar
+    from cyclegan_jax.data import skipped
     from cyclegan_jax.inference import translate_files
     from cyclegan_jax.inference.generator import Generator, from_checkpoint
 
@@ -70,23 +71,28 @@ def translate(
         back = from_checkpoint(checkpoint, OPPOSITE[direction]) if gallery else None
         return from_checkpoint(checkpoint, direction), back
 
-    generator, back = read_from(run, step, metric, load)
-    chosen = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
-    missing = _without_existing(chosen) if skip_existing else chosen
+    with files.naming("--run"):
+        generator, back = read_from(run, step, metric, load)
+    plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
+    if line := skipped.left_out_line(plan.left_out):
+        print(console.one_line(line))
+    missing = _without_existing(plan.chosen) if skip_existing else plan.chosen
     summary = translate_files.translate_files(
-        generator, missing, batch_size=batch_size, tile=tile, max_size=max_size, progress=progress_bar
+        generator, missing, batch_size=batch_size, tile=tile, max_size=max_size, progress=console.progress_bar
     )
     for line in summary.lines():
-        print(line)
+        print(console.one_line(line))
+    if path := skipped.write(output, [*summary.skipped, *skipped.messages(plan.left_out)]):
+        print(f"all files that were not read are named in {path}")
     if back is not None:
-        _write_gallery(run, generator, back, chosen, output / "gallery.html")
+        _write_gallery(run, generator, back, plan.chosen, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
 
 
 def _plan(
     generator: "Generator", input: str, output: Path, format: Literal["png", "jpg", "webp"] | None, refuse: bool
-) -> dict[Path, Path]:
-    """Return each input file with the file of its translation; if `refuse`, files that exist raise a `UserError`."""
+) -> "Plan":
+    """Plan the translation of each input file; if `refuse`, results that exist raise a `UserError`."""
     from cyclegan_jax.inference import file_plan
     from cyclegan_jax.inference.user_images import output_type
 

@@ -1,11 +1,32 @@
 """What a data set is to the rest of the code: four splits of encoded images, read one by one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Protocol
 
-EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".npy")
+from PIL import features
+
+# Pillow can be built without these two.
+_JPEG_2000: Final = (".jp2", ".j2k")
+_AVIF: Final = (".avif",)
+_HAS_JPEG_2000: Final = bool(features.check("jpg_2000"))
+_HAS_AVIF: Final = bool(features.check("avif"))
+
+EXTENSIONS: Final[tuple[str, ...]] = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".npy"),
+    *(_JPEG_2000 if _HAS_JPEG_2000 else ()),
+    *(_AVIF if _HAS_AVIF else ()),
+)
 """File name endings that count as images, in upper or lower case."""
+
+UNREAD_EXTENSIONS: Final[tuple[str, ...]] = (
+    *(".heic", ".heif", ".jxl", ".jpe", ".jpx", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".icns", ".pcx", ".dib"),
+    *(".psd", ".svg", ".exr", ".hdr", ".dds", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".npz"),
+    *(() if _HAS_JPEG_2000 else _JPEG_2000),
+    *(() if _HAS_AVIF else _AVIF),
+)
+"""Endings of images that are not read: such files are named when a folder holds them, instead of ignored."""
 
 SPLITS: Final = ("trainA", "trainB", "testA", "testB")
 """Folder names of the four splits, in the order of the fields of `Dataset`."""
@@ -64,9 +85,18 @@ EMPTY: Final = MemorySplit()
 
 @dataclass(frozen=True)
 class Dataset:
-    """The four splits of an unpaired data set; the training splits are never empty, the test splits may be."""
+    """The four splits of an unpaired data set; the training splits are never empty, the test splits may be.
+
+    Attributes:
+        train_A: training images of domain A.
+        train_B: training images of domain B.
+        test_A: test images of domain A.
+        test_B: test images of domain B.
+        left_out: the reason for leaving a file or folder out of the splits, by its path.
+    """
 
     train_A: Split
     train_B: Split
     test_A: Split = EMPTY
     test_B: Split = EMPTY
+    left_out: Mapping[Path, str] = field(default_factory=dict, kw_only=True)

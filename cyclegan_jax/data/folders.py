@@ -1,20 +1,31 @@
 """Data sets in folders: the user's own images, or a data set that was unpacked or prepared before."""
 
-import os
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
+from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.data.dataset import EXTENSIONS, SPLITS, Dataset, Example
+from cyclegan_jax.data.skipped import left_out_line
+from cyclegan_jax.data.walk import walk
 from cyclegan_jax.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class FolderSplit:
-    """Image files, each read when it is asked for."""
+    """Image files, each read when it is asked for.
+
+    Attributes:
+        paths: the files.
+        left_out: the reason for leaving a file or folder out, by its path.
+    """
 
     paths: tuple[Path, ...]
+    left_out: dict[Path, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -35,7 +46,7 @@ def open_folders(config: DataConfig) -> Dataset:
     """Open the folders trainA, trainB, testA and testB (or train/A and so on) of `config.dir`.
 
     `config.train_A`, `train_B`, `test_A` and `test_B` each replace one of them. All files below a folder that end in
-    one of `EXTENSIONS` are images, sorted by path; hidden files and folders are skipped. A test folder may be missing.
+    one of `EXTENSIONS` are images, sorted by path, see `walk.walk`. A test folder may be missing.
 
     Raises:
         UserError: a folder is missing, holds no images or cannot be read.
@@ -47,15 +58,17 @@ def open_folders(config: DataConfig) -> Dataset:
 
     def split(name: str) -> FolderSplit:
         own = given[name]
-        if own is not None:
-            folder = Path(own).expanduser()
-            if not folder.is_dir():
-                field = f"data.{name[:-1]}_{name[-1]}"
-                raise UserError(f"{field} is {own!r}, but there is no such folder: give one that holds images")
+        if own is None:
+            with files.naming("data.dir"):
+                return FolderSplit(()) if root is None else _open_split_of(root, name)
+        option = f"data.{name[:-1]}_{name[-1]}"
+        with files.naming(option):
+            folder = files.expand(own)
+            if not files.is_dir(folder):
+                raise UserError(f"{option} is {own!r}, but there is no such folder: give one that holds images")
             return _open_split(folder, name, optional=False)
-        return FolderSplit(()) if root is None else _open_split_of(root, name)
 
-    return Dataset(*(split(name) for name in SPLITS))
+    return _dataset(split(name) for name in SPLITS)
 
 
 def open_data_folder(root: Path) -> Dataset:
@@ -64,7 +77,7 @@ def open_data_folder(root: Path) -> Dataset:
     Raises:
         UserError: a training folder is missing or holds no images, or a folder cannot be read.
     """
-    return Dataset(*(_open_split_of(root, name) for name in SPLITS))
+    return _dataset(_open_split_of(root, name) for name in SPLITS)
 
 
 def data_folder(
@@ -82,30 +95,41 @@ def data_folder(
     """
     if given is None:
         raise UserError(f"data.dir is not given: make a folder {layout}, and give it as --data.dir=...")
-    root = Path(given).expanduser()
-    if not root.is_dir():
-        raise UserError(
-            f"data.dir is {given!r}, but there is no such folder: make it, {layout}, or give another as --data.dir=..."
-        )
+    with files.naming("data.dir"):
+        root = files.expand(given)
+        if not files.is_dir(root):
+            raise UserError(
+                f"data.dir is {given!r}, but there is no such folder: make it, {layout}, or give another as "
+                "--data.dir=..."
+            )
     return root
 
 
 def holds_training_images(root: Path) -> bool:
     """Return whether `root` looks like a folder that `open_folders` can open."""
-    return (root / "trainA").is_dir() or (root / "train" / "A").is_dir()
+    return files.is_dir(root / "trainA") or files.is_dir(root / "train" / "A")
+
+
+def _dataset(opened: Iterable[FolderSplit]) -> Dataset:
+    """Log what the splits leave out, and return the data set of these four."""
+    splits = list(opened)
+    left_out = {path: reason for split in splits for path, reason in split.left_out.items()}
+    if line := left_out_line(left_out):
+        _LOG.warning(line)
+    return Dataset(*splits, left_out=left_out)
 
 
 def _open_split_of(root: Path, name: str) -> FolderSplit:
     """Open the folder trainA (for example) of `root`, or train/A if there is no trainA."""
     candidates = (root / name, root / name[:-1] / name[-1])
-    folder = next((folder for folder in candidates if folder.is_dir()), root / name)
+    folder = next((folder for folder in candidates if files.is_dir(folder)), root / name)
     return _open_split(folder, name, optional=name.startswith("test"))
 
 
 def _open_split(folder: Path, name: str, *, optional: bool) -> FolderSplit:
     """List the images below `folder` for the split `name`; an `optional` folder may be missing or empty."""
     domain = name[-1]
-    if not folder.is_dir():
+    if not files.is_dir(folder):
         if optional:
             return FolderSplit(())
         raise UserError(
@@ -113,23 +137,11 @@ def _open_split(folder: Path, name: str, *, optional: bool) -> FolderSplit:
             f"there, give another folder as --data.train_{domain}=..., or give the folder that holds trainA and trainB "
             "as --data.dir=..."
         )
-    # Sorting by path parts keeps the files of a folder together: in plain text order, "a-b/1" comes between "a" and
-    # "a/1", since "-" sorts before "/".
-    paths = sorted(_image_paths(folder), key=lambda path: path.relative_to(folder).parts)
-    if not paths and not optional:
-        raise UserError(f"{folder} holds no images: put the images of domain {domain} there ({', '.join(EXTENSIONS)})")
-    return FolderSplit(tuple(paths))
-
-
-def _image_paths(folder: Path) -> list[Path]:
-    def fail(error: OSError) -> NoReturn:
-        raise UserError(f"the folder {error.filename} cannot be read ({error.strerror}): change its permissions")
-
-    paths = []
-    # Without onerror, os.walk skips a folder that it may not read, and its images would be missing without a word.
-    for parent, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]  # os.walk descends into what is left here
-        paths += [
-            Path(parent, name) for name in files if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
-        ]
-    return paths
+    found = walk(folder)
+    if not found.images and not optional:
+        line = left_out_line(found.left_out)
+        raise UserError(
+            f"{folder} holds no images{f' ({line})' if line else ''}: put the images of domain {domain} there "
+            f"({', '.join(EXTENSIONS)})"
+        )
+    return FolderSplit(tuple(found.images), found.left_out)

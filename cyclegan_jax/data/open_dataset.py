@@ -1,7 +1,6 @@
 """Opening the data set that a config selects, and preparing it first where that is needed."""
 
-from pathlib import Path
-
+from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.data.folders import data_folder, holds_training_images, open_data_folder, open_folders
@@ -27,9 +26,10 @@ def open_dataset(config: DataConfig) -> Dataset:
         return _open_cityscapes(config)
     if config.source == "tfds":
         # With a folder from the official download script in data.dir, nothing has to be downloaded.
-        unpacked = (
-            config.name is not None and config.dir is not None and holds_training_images(Path(config.dir).expanduser())
-        )
+        with files.naming("data.dir"):
+            unpacked = (
+                config.name is not None and config.dir is not None and holds_training_images(files.expand(config.dir))
+            )
         return open_folders(config) if unpacked else _open_tfds(config)
     from cyclegan_jax.data.streets.streets_set import open_streets
 
@@ -50,9 +50,10 @@ def _open_cityscapes(config: DataConfig) -> Dataset:
     root = data_folder(
         config.dir, "with the official archives gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip"
     )
-    if holds_training_images(root):
-        return open_folders(config)
-    return open_data_folder(cityscapes.prepare(root, _cityscapes_size(config)))
+    with files.naming("data.dir"):
+        if holds_training_images(root):
+            return open_folders(config)
+        return open_data_folder(cityscapes.prepare(root, _cityscapes_size(config)))
 
 
 def _cityscapes_size(config: DataConfig) -> tuple[int, int] | None:

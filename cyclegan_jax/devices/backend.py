@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from cyclegan_jax import files
+
 CPU_FUSION_FLAG: Final = "--xla_cpu_experimental_ynn_fusion_type"
 CACHE_BYTES: Final = 4 * 2**30
 """Size limit of the cache of compiled programs; JAX evicts the least recently used ones beyond it."""
@@ -40,12 +42,12 @@ def enable_compilation_cache(environ: MutableMapping[str, str] = os.environ) -> 
     """
     if "JAX_COMPILATION_CACHE_DIR" in environ:
         return
-    base = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache"))
-    # A home folder may be shared by machines with different processors, which cannot run each other's machine code.
-    folder = base / "cyclegan-jax" / "compiled" / processor()
     try:
+        base = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or files.expand("~"), ".cache"))
+        # A home folder may be shared by machines with different processors, which cannot run each other's machine code.
+        folder = base / "cyclegan-jax" / "compiled" / processor()
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, files.UnreadableError):  # no home folder, or one that this process may not write
         return
     if not os.access(folder, os.W_OK):
         return

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from cyclegan_jax import files
 from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
 from cyclegan_jax.checkpoints.opened import Checkpoint, open_checkpoint, read_from
@@ -43,12 +44,13 @@ def evaluate_run(
             function or file that does not exist.
     """
     newest = None
-    if steps is None:
-        newest = read_from(run, None, None, _Loaded.read)
-        chosen, config = [newest.step], newest.config
-    else:
-        chosen = _steps(run, steps)
-        config = _newest_config(run, chosen)
+    with files.naming("--run"):
+        if steps is None:
+            newest = read_from(run, None, None, _Loaded.read)
+            chosen, config = [newest.step], newest.config
+        else:
+            chosen = _steps(run, steps)
+            config = _newest_config(run, chosen)
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     # A float64 run is evaluated in float64, as it was trained.

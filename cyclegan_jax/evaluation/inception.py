@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from cyclegan_jax import files
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 
@@ -25,7 +26,7 @@ def inception_is_available() -> bool:
     """Return whether Inception can be loaded without a download, without importing torch."""
     if any(importlib.util.find_spec(name) is None for name in ("torch", "torch_fidelity")):
         return False
-    return _cached_weights().is_file()
+    return files.is_file(_cached_weights())
 
 
 def load_inception(weights: Path | None, flag: str = "--inception_weights") -> InceptionFeatures:
@@ -41,13 +42,17 @@ def load_inception(weights: Path | None, flag: str = "--inception_weights") -> I
     Raises:
         UserError: torch-fidelity is not installed, the download fails, or the file does not hold the weights.
     """
+    with files.naming(flag):
+        missing = weights is not None and not files.is_file(weights)
+        if weights is not None and not missing:
+            files.check_readable(weights)
     torch, library = _import_torch_fidelity()
     url = library.URL_INCEPTION_V3
     remedy = f"download {url} elsewhere, and put the file at {_cached_weights()} or name it by {flag}=FILE"
     file = weights or _cached_weights()
-    if weights is not None and not weights.is_file():
+    if missing:
         raise UserError(f"there is no file {weights} with the weights of Inception: {remedy}")
-    if not file.is_file():
+    if not files.is_file(file):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(file), hash_prefix=_HASH_PREFIX, progress=False)
@@ -58,6 +63,8 @@ def load_inception(weights: Path | None, flag: str = "--inception_weights") -> I
         # tensors.
         torch.load(file, weights_only=True)
         network = library.FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(file))
+    except OSError as error:
+        raise files.UnreadableError(file, error, flag) from error
     except Exception as error:
         raise UserError(
             f"{file} does not hold the weights of Inception ({type(error).__name__}): delete it, then {remedy}"
@@ -98,4 +105,5 @@ def _cached_weights() -> Path:
     """Return where torch.hub stores the weights, by its documented rule: importing torch to ask takes seconds."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("TORCH_HOME", f"{cache}/torch")
-    return Path(home).expanduser() / "hub" / "checkpoints" / WEIGHTS_FILE
+    # As torch does, which takes "~" for the name of a folder where no home folder is known.
+    return Path(os.path.expanduser(home)) / "hub" / "checkpoints" / WEIGHTS_FILE  # noqa: PTH111

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float32, Integer, Shaped, UInt8
 
+from cyclegan_jax import files
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 
@@ -87,10 +88,12 @@ def load_onnx(path: Path) -> OnnxSegmenter:
         UserError: there is no such file, onnxruntime is not installed, the file is not a model, or the model's inputs
             have an unknown form.
     """
-    if not path.is_file():
-        raise UserError(
-            f"--segmenter is {str(path)!r}, but there is no such file: name an ONNX model that segments photos"
-        )
+    with files.naming("--segmenter"):
+        if not files.is_file(path):
+            raise UserError(
+                f"--segmenter is {str(path)!r}, but there is no such file: name an ONNX model that segments photos"
+            )
+        files.check_readable(path)
     try:
         import onnxruntime
     except ImportError as error:

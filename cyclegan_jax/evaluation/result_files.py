@@ -1,7 +1,8 @@
 """Writes the files of an evaluation: scores.json, scores.md, pictures and figures in `evaluation/` of a run."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,10 +38,23 @@ def write(run: str | Path, step: int, results: Results, settings: Mapping[str, A
         UserError: a file cannot be written, or the run's own `scores.json` is damaged.
     """
     folder = step_folder(run, step)
+    with _reporting_unwritable(folder):
+        return _write(folder, run, step, results, settings)
+
+
+@contextlib.contextmanager
+def _reporting_unwritable(folder: Path) -> Iterator[None]:
     try:
-        make_folder(folder)
+        yield
     except OSError as error:
-        raise UserError(f"the folder {folder} cannot be made ({error}): make the run's folder writable") from error
+        raise UserError(
+            f"the results cannot be written to {folder} ({error.strerror or error}): make room, or make the folder of "
+            "the run writable"
+        ) from error
+
+
+def _write(folder: Path, run: str | Path, step: int, results: Results, settings: Mapping[str, Any]) -> Path:
+    make_folder(folder)
     for name, picture in results.pictures.items():
         images_lib.save_png(folder / name, picture)
     for key, scores in results.classes.items():

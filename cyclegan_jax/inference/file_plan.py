@@ -1,22 +1,38 @@
 """Planning a translation of files: which image file becomes which."""
 
 import glob
+import itertools
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from cyclegan_jax.data.dataset import EXTENSIONS
+from cyclegan_jax import files
+from cyclegan_jax.data.walk import Found, walk
 from cyclegan_jax.errors import UserError
 
 Format = Literal["png", "jpg", "webp"]
 _KEPT_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_NAME_BYTES = 255
+"""The longest file name that Linux and macOS allow."""
 
 
-def plan(
-    inputs: str, output: str | Path, *, format: Format | None, refuse: bool, kind: np.dtype[Any]
-) -> dict[Path, Path]:
+@dataclass(frozen=True)
+class Plan:
+    """Which image file becomes which.
+
+    Attributes:
+        chosen: output file by input file.
+        left_out: the reason for leaving a file or folder of the inputs out, by its path.
+    """
+
+    chosen: dict[Path, Path]
+    left_out: dict[Path, str]
+
+
+def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool, kind: np.dtype[Any]) -> Plan:
     """Choose the output file of each input file; names and sub-folders are kept.
 
     Args:
@@ -26,69 +42,92 @@ def plan(
         refuse: whether to raise an error where a result exists already.
         kind: the dtype of the results: uint16 is written as PNG, float32 as NumPy's .npy.
 
-    Returns:
-        Output file by input file.
-
     Raises:
         UserError: there is nothing to translate, two inputs would become one file, a result would replace an input, a
-            result exists already, or the format cannot hold the dtype.
+            result exists already or would have too long a name, the format cannot hold the dtype, or the system does
+            not let this process read a folder.
     """
     if format is not None and (kind == np.float32 or (kind == np.uint16 and format != "png")):
         raise UserError(
             f"--format is {format}, but this model makes {kind} values, which it does not hold: leave --format out"
         )
-    base, files = _find_images(inputs, Path(output))
+    with files.naming("--input"):
+        base, found = _find_images(inputs, Path(output))
     chosen: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
-    for file in files:
+    for file in found.images:
         target = Path(output) / file.relative_to(base).with_suffix(_suffix(file, format, kind))
+        if len(os.fsencode(target.name)) > _NAME_BYTES:
+            raise UserError(
+                f"{file} would become {target.name}, whose name is longer than the {_NAME_BYTES} bytes that a file "
+                "name may have: rename it, or leave --format out"
+            )
         if target in taken:
             raise UserError(
                 f"{taken[target]} and {file} would both become {target}: translate them to different folders"
             )
         taken[target] = file
         chosen[file] = target
-    resolved_inputs = {file.resolve() for file in files}
-    for file, target in chosen.items():
-        if target.resolve() in resolved_inputs:
-            raise UserError(f"{file} would be replaced by a result: give an --output outside the folder of the inputs")
-    existing = [target for target in chosen.values() if target.exists()]
+    _check_targets(chosen, refuse=refuse)
+    return Plan(chosen, found.left_out)
+
+
+def _check_targets(chosen: dict[Path, Path], *, refuse: bool) -> None:
+    """Raise a `UserError` where a result would replace an input or, if `refuse`, any file."""
+    with files.naming("--output"):
+        existing = {target: file for file, target in chosen.items() if files.exists(target)}
+    inputs = {os.path.realpath(file) for file in chosen} if existing else set()
+    replaced = next((file for target, file in existing.items() if os.path.realpath(target) in inputs), None)
+    if replaced is not None:
+        raise UserError(f"{replaced} would be replaced by a result: give an --output outside the folder of the inputs")
     if existing and refuse:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         raise UserError(
-            f"{existing[0]}{more} is there already: add --skip_existing to continue, or --overwrite, or give another "
-            "--output"
+            f"{next(iter(existing))}{more} is there already: add --skip_existing to continue, or --overwrite, or give "
+            "another --output"
         )
-    return chosen
 
 
-def _find_images(inputs: str, output: Path) -> tuple[Path, list[Path]]:
-    """The folder that all inputs are in, and the inputs."""
+def _find_images(inputs: str, output: Path) -> tuple[Path, Found]:
+    """Return the folder that all inputs are in, and the inputs."""
     path = Path(inputs)
-    results = output.resolve()
-    if path.is_dir():
+    if files.is_dir(path):
         # The same command can be run again: results inside the folder are not translated a second time. Unless the
         # results go into the folder itself, where inputs and results cannot be told apart.
-        inside = path.resolve() in results.parents
-        found = sorted(file for file in path.rglob("*") if _is_image(file))
-        files = [file for file in found if not (inside and results in file.resolve().parents)]
-        base = path
-    elif path.is_file():
-        base, files = path.parent, [path]
+        base, found = path, walk(path, results=output)
+    elif files.is_file(path):
+        base, found = path.parent, Found([path])
+    elif glob.has_magic(inputs):
+        base, found = _matches(inputs)
     else:
-        # Path.glob takes no absolute pattern.
-        matches = map(Path, glob.glob(inputs, recursive=True))  # noqa: PTH207
-        files = sorted(file for file in matches if _is_image(file))
-        base = Path(os.path.commonpath([file.parent for file in files])) if files else path
-    if not files:
+        base, found = path, Found()
+    if not found.images:
+        line = found.line()
         raise UserError(
-            f"there is no image at {inputs}: give a file, a folder or a quoted pattern such as 'photos/*.jpg'"
+            f"there is no image at {inputs}{f' ({line})' if line else ''}: give a file, a folder or a quoted pattern "
+            "such as 'photos/*.jpg'"
         )
-    return base, files
+    return base, found
 
 
-def _is_image(file: Path) -> bool:
-    return file.is_file() and not file.name.startswith(".") and file.suffix.lower() in EXTENSIONS
+def _matches(pattern: str) -> tuple[Path, Found]:
+    """Return the folder that all files of a pattern are in, and the files."""
+    found = Found()
+    # glob takes a folder that it may not list for an empty one.
+    files.entries(_fixed_part(pattern))
+    # Path.glob takes no absolute pattern.
+    for file in sorted(map(Path, glob.glob(pattern, recursive=True))):  # noqa: PTH207
+        if not files.is_dir(file):
+            found.add(file)
+    parents = [file.parent for file in found.images]
+    return Path(os.path.commonpath(parents)) if parents else Path(pattern), found
+
+
+def _fixed_part(pattern: str) -> Path:
+    """Return the folder of a pattern before its first part with a wildcard."""
+    parts = Path(pattern).parts[:-1]
+    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), parts)
+    return Path(*fixed)
 
 
 def _suffix(file: Path, format: Format | None, kind: np.dtype[Any]) -> str:

@@ -63,7 +63,8 @@ def write_gallery(path: str | Path, items: Iterable[GalleryItem], *, title: str)
     number = 0
     try:
         make_folder(path.parent)
-        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as page:
+        # A file name that is no valid UTF-8 is shown with escapes.
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="backslashreplace") as page:
             page.write(before)
             for item in items:
                 page.write(_card(item))

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from cyclegan_jax import files
 from cyclegan_jax.config import Domain
 from cyclegan_jax.console import duration
 from cyclegan_jax.data import images
+from cyclegan_jax.data.skipped import NAMED_AT_MOST
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import gallery, image_files, user_images
 from cyclegan_jax.inference.any_size import DEFAULT_BATCH
@@ -20,8 +22,6 @@ from cyclegan_jax.inference.gallery import GalleryItem
 from cyclegan_jax.inference.generator import Generator
 from cyclegan_jax.inference.user_images import UserImage
 
-_LISTED_AT_MOST = 10
-"""Skipped files listed one by one; the rest are counted."""
 _PIXELS_AT_ONCE = 2**24
 """Files are read until they have this many pixels, then translated: larger groups take memory and save no time."""
 
@@ -42,9 +42,9 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Lines to print, the counts last."""
-        lines = [f"skipped: {message}" for message in self.skipped[:_LISTED_AT_MOST]]
-        if len(self.skipped) > _LISTED_AT_MOST:
-            lines.append(f"skipped: {len(self.skipped) - _LISTED_AT_MOST} more")
+        lines = [f"skipped: {message}" for message in self.skipped[:NAMED_AT_MOST]]
+        if len(self.skipped) > NAMED_AT_MOST:
+            lines.append(f"skipped: {len(self.skipped) - NAMED_AT_MOST} more")
         return [*lines, f"{self.translated:,} translated, {len(self.skipped):,} skipped, {duration(self.seconds)}"]
 
 
@@ -61,7 +61,7 @@ def translate_files(
 
     Args:
         generator: the generator.
-        chosen: output file by input file, the result of `file_plan.plan`.
+        chosen: output file by input file, the `chosen` of a `file_plan.Plan`.
         batch_size: the most images at once; large images are translated in smaller batches to save memory. None
             chooses the faster number, see `any_size.images_at_once`.
         tile: side of the tiles of large images, pixels.
@@ -111,7 +111,7 @@ def gallery_items(made: dict[Path, Path], back: Generator) -> Iterator[GalleryIt
 
     base = Path(os.path.commonpath([file.parent for file in made]))
     for file, output in made.items():
-        if output.exists():
+        if files.exists(output):
             before = image_files.read(file, config, source, gallery.MAX_SIDE)
             after = image_files.read(output, config, target, gallery.MAX_SIDE)
             name = str(file.relative_to(base))

@@ -13,6 +13,7 @@ from cyclegan_jax.checkpoints import fine_tuning
 from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data import skipped
 from cyclegan_jax.devices import distributed, float64
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
@@ -27,7 +28,7 @@ from cyclegan_jax.training.run_files import RunFiles
 from cyclegan_jax.training.save_clock import Agreement, SaveClock
 from cyclegan_jax.training.schedule import Due
 from cyclegan_jax.training.steps import StepMaker
-from cyclegan_jax.training.workdir import WorkdirLock, reporting_full_disk, write_config
+from cyclegan_jax.training.workdir import WorkdirLock, reporting_unwritable, write_config
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def train(
                     _evaluate_missed(run, train_state, checkpoints, files)
                 train_state = _run(run, train_state, checkpoints, files, interruption)
         distributed.wait_for_all("the end")
-        _log_skipped(len(run.batches.skipped))
+        _log_skipped(run)
         return train_state
 
 
@@ -84,7 +85,7 @@ def train(
 def _open_checkpoints(run: PreparedRun) -> Iterator[CheckpointWriter]:
     """Lock the work directory, and open its checkpoints for writing."""
     lock = WorkdirLock(run.workdir) if distributed.is_first() else contextlib.nullcontext()
-    with lock, reporting_full_disk(run.workdir), CheckpointWriter(run.workdir, run.config) as checkpoints:
+    with lock, reporting_unwritable(run.workdir), CheckpointWriter(run.workdir, run.config) as checkpoints:
         yield checkpoints
 
 
@@ -209,6 +210,7 @@ class _Host:
             check_state(train_state, step, self.checkpoints)
             self.checkpoints.save(train_state, self.run.batches.get_state(), extra=due.extra)
             self.clock.saved()
+            _write_skipped(self.run)
         if due.stop:
             self.checkpoints.wait()
             distributed.wait_for_all("stopped")
@@ -246,7 +248,18 @@ def _weights(train_state: TrainState) -> Params:
     return distributed.own_copy(train_state.generators if train_state.ema is None else train_state.ema)
 
 
-def _log_skipped(number: int) -> None:
+def _write_skipped(run: PreparedRun) -> Path | None:
+    """Write the list of images that were not read, if it is long; return its path."""
+    if not distributed.is_first():
+        return None
+    return skipped.write(run.workdir, [*run.batches.skipped, *skipped.messages(run.left_out)])
+
+
+def _log_skipped(run: PreparedRun) -> None:
+    number = len(run.batches.skipped)
+    path = _write_skipped(run)
+    if path is not None:
+        _LOG.info(f"{path} names all files that were not read")
     if number:
         verb = "was" if number == 1 else "were"
         _LOG.info(f"{number:,} training {'image' if number == 1 else 'images'} could not be read and {verb} skipped")

@@ -1,7 +1,7 @@
 """Everything a run needs before its first step: the data, the networks, the step's program, samples and evaluation."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,10 @@ import jax
 import optax
 from jax.sharding import Mesh
 
+from cyclegan_jax import files, state
 from cyclegan_jax import optimizer as optimizer_lib
-from cyclegan_jax import state
+from cyclegan_jax.checkpoints import folders
+from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import eval_images
 from cyclegan_jax.data.batches import TrainIterator, train_iterator
@@ -79,11 +81,13 @@ class PreparedRun(PreparedSteps):
     Attributes:
         workdir: the run's folder.
         draw_samples: the generators' parameters -> the grid of sample images.
+        left_out: the reason for leaving a file or folder out of the data, by its path.
         evaluate: evaluates checkpoints; None where evaluations are off, and in all processes but the first.
     """
 
     workdir: Path
     draw_samples: Callable[[Params], Uint8Image]
+    left_out: Mapping[Path, str]
     evaluate: TrainingEvaluation | None
 
 
@@ -93,6 +97,10 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
     Raises:
         UserError: the data, the config and the devices do not fit together.
     """
+    # Before anything is written: a run that cannot start leaves no work directory.
+    if config.init_from is not None and not folders.steps(workdir):
+        with files.naming("--init_from"):
+            open_checkpoint(config.init_from)
     mesh = make_mesh()
     data = _open_data(config, mesh)
     steps = _steps_on(config, data, mesh)
@@ -101,6 +109,7 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
         **vars(steps),
         workdir=workdir,
         draw_samples=make_sampler(config, steps.networks, sample_images["A"], sample_images["B"]),
+        left_out=data.left_out,
         evaluate=TrainingEvaluation(config, data, workdir) if config.eval_every and distributed.is_first() else None,
     )
 

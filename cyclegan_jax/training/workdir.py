@@ -1,4 +1,4 @@
-"""The work directory of a run: one run at a time, `config.json`, and a clear error when its disk is full."""
+"""The work directory of a run: one run at a time, `config.json`, and a clear error when it cannot be written."""
 
 import contextlib
 import errno
@@ -10,12 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from cyclegan_jax import config_dict
+from cyclegan_jax import config_dict, files
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import make_folder, write_atomically
 
 _DISK_ERRORS: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_PLACE_ERRORS: Final = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP)
+"""The errors of a file that may not be written, or whose place another kind of file takes."""
 
 
 class WorkdirLock:
@@ -59,6 +61,8 @@ class WorkdirLock:
         return self
 
     def _open(self) -> int:
+        with files.naming("--workdir"):
+            files.exists(self._workdir)  # raises for a path that no folder can be made at
         try:
             make_folder(self._workdir)
             return os.open(self._workdir / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -79,15 +83,22 @@ class WorkdirLock:
 
 
 @contextlib.contextmanager
-def reporting_full_disk(workdir: Path) -> Iterator[None]:
-    """Turn a full or read-only disk, whichever file did not fit, into a message to the user.
+def reporting_unwritable(workdir: Path) -> Iterator[None]:
+    """Turn a full or read-only disk, or a file of the work directory that cannot be written, into a message.
 
     Raises:
-        UserError: a write failed because the disk takes no more.
+        UserError: a write failed because the disk takes no more, or the file's place does not.
     """
     try:
         yield
     except OSError as error:
+        # A rename has two names, the second of which is the one that the user knows.
+        place = error.filename2 or error.filename
+        if error.errno in _PLACE_ERRORS and place is not None and Path(place).is_relative_to(workdir):
+            raise UserError(
+                f"{place} cannot be written ({error.strerror}): move it away or make it writable, and run the same "
+                "command again"
+            ) from error
         if error.errno not in _DISK_ERRORS:
             raise
         raise UserError(

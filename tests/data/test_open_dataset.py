@@ -124,7 +124,7 @@ def test_folders_must_be_readable(open_folder: Path) -> None:
     (open_folder / "trainA/locked").chmod(0)
     with (
         not_the_superuser(),
-        pytest.raises(UserError, match=r"the folder .*locked cannot be read \(Permission denied\): change its perm"),
+        pytest.raises(UserError, match=r"data\.dir: .*/locked cannot be read \(Permission denied\): check the perm"),
     ):
         open_dataset(DataConfig(dir=str(open_folder)))
     (open_folder / "trainA/locked").chmod(0o700)

@@ -1,80 +1,87 @@
-"""Checkpoints that the system does not let a process read: not damage, and no reason to start at step 0."""
+"""Paths that cannot be read or written: each command ends with one sentence, the right status, and nothing written."""
 
-import contextlib
+import json
 import os
+import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from cyclegan_jax.checkpoints import folders, health
-from cyclegan_jax.checkpoints.opened import open_checkpoint
-from cyclegan_jax.cli import main as cli
-from cyclegan_jax.files import UnreadableError
-from tests.faults.saved_runs import restored
+from cyclegan_jax import optimizer, state
+from cyclegan_jax.checkpoints.writer import CheckpointWriter
+from cyclegan_jax.cli.config_file import load_config_file
+from tests.faults import unreadable_cases
+from tests.faults.unreadable_cases import Case, Result
 
-# When one array cannot be read, Orbax closes its event loop, and TensorStore's other threads then fail to report to it.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+NAMES = [case.name for case in unreadable_cases.cases(Path("/root"))]
 
-REFUSED = (
-    "",
-    "8",
-    "8/_CHECKPOINT_METADATA",
-    "8/state",
-    "8/state/manifest.ocdbt",
-    "8/state/_METADATA",
-    "8/state/ocdbt.process_0/d",
-)
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs the rights of root")
 
 
-@contextlib.contextmanager
-def not_the_superuser(run: Path) -> Iterator[None]:
-    """Read as a user who owns nothing, if the tests run as root, who may read everything."""
-    user = os.geteuid()
-    if user == 0:
-        for folder in (run, *run.parents):
-            if folder.stat().st_mode & 0o055 != 0o055:
-                folder.chmod(0o755)
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
+@pytest.fixture(scope="module")
+def results() -> Iterator[dict[str, tuple[Case, Result]]]:
+    """Every case with its result; one process runs them all as another user."""
+    # pytest's own folders are closed to other users.
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        _make_photos(root / "photos")
+        unreadable_cases.make(root, _make_run(root))
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.faults.unreadable_cases", folder],
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"},
+            capture_output=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr.decode(errors="replace")[-3000:]
+        found = {name: Result(**values) for name, values in json.loads(ended.stdout).items()}
+        yield {case.name: (case, found[case.name]) for case in unreadable_cases.cases(root)}
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_refused_permission_is_not_damage(run, name, capsys):
-    refused = run / "checkpoints" / name
-    if refused.name == "d":
-        (refused,) = refused.iterdir()
-    before = refused.stat().st_mode
-    refused.chmod(0)
-    sentence = (
-        r"/checkpoints\S* cannot be read \(Permission denied\): check the permissions of it and of the folders above"
-    )
-    with not_the_superuser(run):
-        for read in (lambda: restored(run), lambda: open_checkpoint(run).state(), lambda: health.examine(run)):
-            with pytest.raises(UnreadableError, match=sentence) as caught:
-                read()
-            assert refused in (caught.value.path, *caught.value.path.parents)
-    refused.chmod(before)
-    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["4", "8"]
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_that_cannot_be_read(results: dict[str, tuple[Case, Result]], name: str) -> None:
+    case, result = results[name]
+    assert result.traceback == ""
+    assert "Traceback" not in result.out + result.error
+    changed = [path for path in result.changed if case.may_write is None or not path.startswith(case.may_write)]
+    assert (result.status, changed) == (case.status, []), result.error
+    if case.status == 2:
+        (sentence,) = result.error.splitlines()
+        assert sentence.startswith("error: ")
+    else:
+        (sentence,) = [line for line in result.out.splitlines() if line.startswith("skipped: ")]
+        assert result.error == ""
+    assert case.holds.replace("\udcff", "\\udcff") in sentence
+    assert re.search(case.reason, sentence), sentence
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file whose first byte cannot be read")
-@pytest.mark.parametrize(
-    "name", ["_CHECKPOINT_METADATA", "state/manifest.ocdbt", "state/_METADATA", "state/ocdbt.process_0/d/*"]
-)
-def test_an_input_output_error_is_not_damage(run, name, capsys):
-    """The kernel answers EIO to a read of address 0 of a process, as it does for a bad sector of a disk."""
-    (file,) = (run / "checkpoints" / "8").glob(name)
-    file.unlink()
-    file.symlink_to("/proc/self/mem")
-    for read in (lambda: restored(run), lambda: open_checkpoint(run).state()):
-        with pytest.raises(UnreadableError, match=rf"{file} cannot be read \(Input/output error\)$"):
-            read()
-    assert folders.steps(run) == [4, 8]
-    assert cli.main(["checkpoints", "--run", str(run)]) == 2
-    said = capsys.readouterr()
-    assert said.err.splitlines() == [f"error: {file} cannot be read (Input/output error)"]
-    assert said.out == ""
+def test_there_are_many_cases() -> None:
+    assert len(NAMES) == len(set(NAMES)) >= 60
+
+
+def _make_photos(photos: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (photos / split).mkdir(parents=True)
+        for index in range(2):
+            Image.fromarray(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(photos / split / f"{index}.png")
+
+
+def _make_run(root: Path) -> Path:
+    """A run of one step, which every user may read."""
+    path = root / "its_config.py"
+    path.write_text(unreadable_cases.CONFIG.format(photos=str(root / "photos")))
+    config = load_config_file(path)
+    with CheckpointWriter(root / "made", config) as checkpoints:
+        checkpoints.save(state.create(config, optimizer.adam(config.optimizer)), {"pairs": 0})
+    for parent, folders, names in os.walk(root / "made"):
+        for name in (*folders, *names):
+            Path(parent, name).chmod(0o755)
+    return root / "made"

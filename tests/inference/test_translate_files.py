@@ -1,5 +1,8 @@
 """`cyclegan-jax translate` on a folder of unusual images, and its error messages."""
 
+import contextlib
+import html
+import io
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +168,7 @@ def test_a_format_that_cannot_hold_the_values_is_an_error(odd, tmp_path, kind, f
 
 
 def test_float_values_are_written_as_npy(odd, tmp_path):
-    chosen = file_plan.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32"))
+    chosen = file_plan.plan(str(odd / "gray.png"), tmp_path, format=None, refuse=True, kind=np.dtype("float32")).chosen
     with image_files.writing_together() as write:
         write(chosen[odd / "gray.png"], np.full((2, 2), -3.5, np.float32))
     assert np.load(tmp_path / "gray.npy").tolist() == [[-3.5, -3.5], [-3.5, -3.5]]
@@ -198,7 +201,7 @@ def test_results_inside_the_input_folder_are_not_inputs(odd):
     results = odd / "translated"
 
     def planned(output):
-        return file_plan.plan(str(odd), output, format="png", refuse=False, kind=np.dtype(np.uint8))
+        return file_plan.plan(str(odd), output, format="png", refuse=False, kind=np.dtype(np.uint8)).chosen
 
     first = planned(results)
     results.mkdir()
@@ -227,7 +230,7 @@ def test_large_images_are_not_read_all_at_once(run, tmp_path, monkeypatch):
     for name in "abcde":
         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / f"{name}.png")
     monkeypatch.setattr(translate_files, "_PIXELS_AT_ONCE", 2 * 16 * 16)
-    chosen = file_plan.plan(str(tmp_path), tmp_path / "out", format=None, refuse=True, kind=np.dtype(np.uint8))
+    chosen = file_plan.plan(str(tmp_path), tmp_path / "out", format=None, refuse=True, kind=np.dtype(np.uint8)).chosen
     seen = []
     generator = load_generator(run)
     summary = translate_files.translate_files(
@@ -246,3 +249,68 @@ def test_colours_below_opaque_alpha_stay_in_their_range(tmp_path):
     assert small.shape == (36, 36, 4)
     assert small[..., :3].max() == 4095
     assert (small[..., 3] == 65535).all()
+
+
+def test_links_are_followed_and_hidden_folders_are_not(odd):
+    (odd.parent / "elsewhere" / "deep").mkdir(parents=True)
+    opened(odd / "gray.png").save(odd.parent / "elsewhere/deep/far.png")
+    (odd / "linked").symlink_to("../elsewhere")
+    (odd.parent / "elsewhere/back").symlink_to(odd)
+    (odd / ".cache").mkdir()
+    opened(odd / "gray.png").save(odd / ".cache/near.png")
+    plan = file_plan.plan(str(odd), odd.parent / "out", format=None, refuse=True, kind=np.dtype(np.uint8))
+    targets = {str(path.relative_to(odd.parent / "out")) for path in plan.chosen.values()}
+    assert "linked/deep/far.png" in targets
+    assert len(targets) == 7
+    assert plan.left_out[odd / ".cache"] == "hidden folder"
+
+
+def test_left_out_and_many_skipped_files_are_named(run, tmp_path, capsys):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for index in range(11):
+        (folder / f"{index:02}.png").write_text("no image")
+    (folder / "a.heic").write_text("not read")
+    assert cli.main(["translate", "--run", str(run), "--input", str(folder), "--output", str(out)]) == SKIPPED
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"1 file was left out: .heic is not read ({folder}/a.heic)"
+    assert lines[-1] == f"all files that were not read are named in {out}/skipped.txt"
+    named = (out / "skipped.txt").read_text().splitlines()
+    assert [str(folder / f"{index:02}.png") in named[index] for index in range(11)] == [True] * 11
+    assert named[11:] == [f"{folder}/a.heic: .heic is not read"]
+
+
+def test_an_input_that_cannot_be_read_names_the_flag(odd):
+    (odd / "deeper" / "loop").symlink_to("loop")
+    with pytest.raises(UserError, match=r"--input: .*/loop cannot be read \(Too many levels of symbolic links"):
+        file_plan.plan(str(odd / "deeper" / "loop"), odd, format=None, refuse=True, kind=np.dtype(np.uint8))
+
+
+def test_a_name_that_gets_too_long_is_an_error(odd):
+    name = "x" * 251 + ".png"
+    opened(odd / "gray.png").save(odd / name)
+
+    def planned(format):
+        plan = file_plan.plan(str(odd / name), odd / "out", format=format, refuse=True, kind=np.dtype(np.uint8))
+        return plan.chosen[odd / name]
+
+    assert planned(None) == odd / "out" / name
+    with pytest.raises(UserError, match=r"whose name is longer than the 255 bytes .*: rename it, or leave --fo"):
+        planned("webp")
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "\udcff.png", "é\n.png", "a;b\x1b[31m.png"])
+def test_odd_names_are_translated_and_shown(run, odd, tmp_path, name):
+    folder, out = tmp_path / "named", tmp_path / "out"
+    folder.mkdir()
+    (folder / name).write_bytes((odd / "gray.png").read_bytes())
+    (folder / f"broken{name[-9:]}").write_text("no image")
+    command = ["translate", "--run", str(run), "--input", str(folder), "--output", str(out), "--gallery"]
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    with contextlib.redirect_stdout(stream):
+        assert cli.main(command) == SKIPPED
+    assert (out / name).is_file()
+    shown = html.escape(name).encode("utf-8", "backslashreplace").decode()
+    assert f'<span class="name">{shown}</span>' in (out / "gallery.html").read_text()
+    stream.seek(0)
+    assert len(stream.read().split("\n")) == 4

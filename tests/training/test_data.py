@@ -69,3 +69,19 @@ def test_skipped_images_are_counted_at_the_end(tmp_path: Path, log_lines: list[s
     assert sum("broken.jpg" in line for line in log_lines) == 1
     with pytest.raises(UserError, match=r"broken\.jpg cannot be read: it is not an image"):
         training.train(config_for(folder, steps=4), tmp_path / "other")
+
+
+def test_many_skipped_images_are_named_in_a_file(tmp_path: Path, log_lines: list[str]) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+    folder = folder_with(tmp_path / "data", {"trainA": photo, "trainB": photo})
+    broken = [folder / "trainA" / f"broken{index}.jpg" for index in range(11)]
+    for path in broken:
+        path.write_text("no image")
+    (folder / "trainB/other.heic").write_text("not read")
+    training.train(config_for(folder, on_error="skip", steps=28), tmp_path / "run")
+    assert log_lines[-2] == f"{tmp_path / 'run/skipped.txt'} names all files that were not read"
+    assert log_lines[-1] == "11 training images could not be read and were skipped"
+    lines = (tmp_path / "run/skipped.txt").read_text().splitlines()
+    assert len(lines) == 12
+    assert all(sum(str(path) in line for line in lines) == 1 for path in broken)
+    assert lines[-1] == f"{folder}/trainB/other.heic: .heic is not read"

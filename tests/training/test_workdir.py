@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.training.workdir import WorkdirLock, reporting_full_disk
+from cyclegan_jax.training.workdir import WorkdirLock, reporting_unwritable
 
 
 def test_a_second_run_fails_until_the_first_has_ended(tmp_path: Path) -> None:
@@ -36,10 +36,10 @@ def test_a_work_directory_that_is_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_a_failing_disk_becomes_a_message(tmp_path: Path, code: int) -> None:
     message = rf"can no longer be written \({os.strerror(code)}\); its checkpoints are kept"
-    with pytest.raises(UserError, match=message), reporting_full_disk(tmp_path):
+    with pytest.raises(UserError, match=message), reporting_unwritable(tmp_path):
         raise OSError(code, os.strerror(code))
 
 
 def test_other_errors_of_the_system_stay_what_they_are(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), reporting_full_disk(tmp_path):
+    with pytest.raises(FileNotFoundError), reporting_unwritable(tmp_path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))

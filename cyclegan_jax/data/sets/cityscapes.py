@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import UInt8
 
+from cyclegan_jax import files
 from cyclegan_jax.data import images, palette
 from cyclegan_jax.data.decode import decode, is_whole, open_picture
 from cyclegan_jax.data.resize import resize
@@ -89,14 +90,14 @@ def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
     Raises:
         UserError: a download is missing, damaged or not the official one, or the folder cannot be written to.
     """
-    folder = Path(folder).expanduser()
+    folder = files.expand(folder)
     if size is not None and min(size) < 1:
         raise UserError(f"the size for Cityscapes is {size}, but height and width must be at least 1")
     name = "cyclegan_original" if size is None else f"cyclegan_{size[1]}x{size[0]}"
     target, partial = folder / name, folder / f".{name}.partial"
-    if target.is_dir():
+    if files.is_dir(target):
         return target
-    if not folder.is_dir():
+    if not files.is_dir(folder):
         raise UserError(f"there is no folder {folder}: make it, and put the official Cityscapes archives there")
     labels, photos = _find(folder, _LABELS), _find(folder, _PHOTOS)
     scenes = _whole_scenes(labels, photos)
@@ -108,9 +109,11 @@ def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
         _make_all(scenes, labels, photos, partial, size)
         commit(partial, target)
     except OSError as error:
-        if target.is_dir():  # another process was faster: renaming to a folder that is not empty fails
+        if files.is_dir(target):  # another process was faster: renaming to a folder that is not empty fails
             shutil.rmtree(partial, ignore_errors=True)
             return target
+        if error.filename is not None and not Path(error.filename).is_relative_to(partial):
+            raise files.UnreadableError(error.filename, error) from error
         raise UserError(
             f"{folder} cannot be written to ({error.strerror}): make room, or move the archives to another folder"
         ) from error
@@ -122,9 +125,9 @@ def _find(folder: Path, package: _Package) -> Files:
     """List the files of a package: from its unpacked folder, or else from its archive."""
     archive = folder / package.archive
     for unpacked in (folder / package.name, folder / archive.stem / package.name):
-        if unpacked.is_dir():
+        if files.is_dir(unpacked):
             return _checked(_in_folder(unpacked, package), package, unpacked)
-    if archive.is_file():
+    if files.is_file(archive):
         return _checked(_in_archive(archive, package), package, archive)
     raise UserError(
         f"{folder} holds neither {package.archive} nor its unpacked folder {package.name}: download it from "
@@ -137,14 +140,18 @@ def _in_folder(unpacked: Path, package: _Package) -> Files:
     return {
         (split, path.name.removesuffix(package.suffix)): _File(str(path), path.read_bytes)
         for split in _SPLITS
-        for path in sorted((unpacked / split).glob(f"*/*{package.suffix}"))
+        for city in files.entries(unpacked / split)
+        for path in files.entries(city)
+        if path.name.endswith(package.suffix)
     }
 
 
 def _in_archive(archive: Path, package: _Package) -> Files:
     try:
         opened = zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, OSError) as error:
+    except OSError as error:
+        raise files.UnreadableError(archive, error) from error
+    except zipfile.BadZipFile as error:
         raise UserError(
             f"{archive} is not a complete zip archive ({error}): compare its size with that on the site, and download "
             "it again"

@@ -78,7 +78,7 @@ def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> 
     try:
         files.make_folder(path.parent)
         with _alone_in(path.parent):
-            if path.exists():  # another process downloaded it while this one waited
+            if files.exists(path):  # another process downloaded it while this one waited
                 return
             _LOG.info(f"downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
             resumed = files.is_file(partial)

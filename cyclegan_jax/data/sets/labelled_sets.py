@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 from jaxtyping import Int64
 from tensorflow_datasets.core.download import resource
 
+from cyclegan_jax import files
 from cyclegan_jax.data.dataset import EMPTY, Dataset, Example, Split
 from cyclegan_jax.data.sets import downloads
 from cyclegan_jax.data.sets.tfds_store import encoded_records, prepare, quiet, store_root
@@ -195,7 +196,7 @@ def _unreachable(builder: tfds.core.DatasetBuilder, root: tfds.core.Path) -> str
     urls = builder.url_infos or {}
     folders = [Path(root) / "downloads" / name for name in (".", builder.name, "manual")]
     names = [name for url, info in urls.items() for name in (info.filename, resource.get_dl_fname(url, info.checksum))]
-    if any((folder / name).exists() for folder in folders for name in names if name):
+    if any(files.exists(folder / name) for folder in folders for name in names if name):
         return None
     one_each = {urllib.parse.urlsplit(url).netloc: url for url in urls}
     if not one_each or any(downloads.answers(url) for url in one_each.values()):

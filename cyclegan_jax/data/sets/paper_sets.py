@@ -15,11 +15,12 @@ from typing import Any, ClassVar, Final
 
 import tensorflow_datasets as tfds
 
+from cyclegan_jax import files
 from cyclegan_jax.data.dataset import EXTENSIONS, SPLITS, Dataset
 from cyclegan_jax.data.pairs import pair_ending
 from cyclegan_jax.data.sets import downloads
 from cyclegan_jax.data.sets.downloads import Archive
-from cyclegan_jax.data.sets.tfds_store import ImageBuilder, open_stored, prepare, quiet, store_root
+from cyclegan_jax.data.sets.tfds_store import ImageBuilder, is_stored, open_stored, prepare, quiet, store_root
 from cyclegan_jax.errors import UserError
 
 _LOG = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def open_paper_set(name: str, data_dir: str | None = None) -> Dataset:
     name = _known(name)
     root = store_root(data_dir)
     folder = root / PaperSet.name / name / str(PaperSet.VERSION)
-    if not folder.exists():
+    if not is_stored(folder):
         _prepare(name, Path(root), folder)
     try:
         return open_stored(_builder(name, root))
@@ -148,7 +149,7 @@ def _archive(name: str, root: Path) -> Path:
     published = archive_of(name)
     by_hand = root / "downloads" / "manual" / f"{name}.zip"
     places = (root / by_hand.name, by_hand, root / "downloads" / by_hand.name)
-    found = next((place for place in places if place.is_file()), None)
+    found = next((place for place in places if files.is_file(place)), None)
     if found is not None:
         downloads.check(published, found)
         return found

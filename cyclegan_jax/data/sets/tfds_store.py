@@ -6,6 +6,7 @@ TFDS keeps each set in its own folder as ArrayRecord files, which are read witho
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,21 @@ class StoredSplit:
 
 def store_root(data_dir: str | None) -> tfds.core.Path:
     """Return the TFDS directory: the given one, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
-    return tfds.core.Path(data_dir if data_dir is not None else tfds.core.constants.DATA_DIR).expanduser()
+    given = tfds.core.Path(data_dir if data_dir is not None else tfds.core.constants.DATA_DIR)
+    try:
+        return given.expanduser()
+    except RuntimeError as error:
+        raise files.UnreadableError(os.fspath(given), error, "data.dir") from error
+
+
+def is_stored(folder: tfds.core.Path) -> bool:
+    """Return whether a folder of the TFDS directory exists.
+
+    Raises:
+        UnreadableError: the system does not say.
+    """
+    is_remote = "://" in os.fspath(folder)  # such as gs://bucket/folder
+    return folder.exists() if is_remote else files.exists(os.fspath(folder))
 
 
 def prepare(builder: tfds.core.DatasetBuilder, *, bars: bool = False) -> None:
@@ -78,7 +93,7 @@ def prepare(builder: tfds.core.DatasetBuilder, *, bars: bool = False) -> None:
         except OSError:
             # If several processes prepare the set at once, the first to finish renames its folder; the rename of the
             # others fails, since the target then exists, and the finished set is as good as theirs.
-            if not builder.data_path.exists():
+            if not is_stored(builder.data_path):
                 raise
 
 

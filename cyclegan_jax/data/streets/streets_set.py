@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from cyclegan_jax.data.dataset import Dataset
-from cyclegan_jax.data.sets.tfds_store import ImageBuilder, open_stored, prepare, quiet, store_root
+from cyclegan_jax.data.sets.tfds_store import ImageBuilder, is_stored, open_stored, prepare, quiet, store_root
 from cyclegan_jax.data.streets.scene import draw_labels, draw_scene
 from cyclegan_jax.errors import UserError
 
@@ -95,7 +95,7 @@ def open_streets(data_dir: str | None = None, *, train: int = 600, test: int = 1
     root = store_root(data_dir)
     folder = root / Streets.name / config.name / str(Streets.VERSION)
     try:
-        if not folder.exists():
+        if not is_stored(folder):
             _LOG.info(f"drawing the street scenes in {folder} (once)")
             prepare(_builder(root, config))
     except OSError as error:
