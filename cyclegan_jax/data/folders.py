@@ -8,6 +8,7 @@ from typing import NoReturn
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.data.dataset import EXTENSIONS, SPLITS, Dataset, Example
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import UnreadableError, read_bytes
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class FolderSplit:
     def __getitem__(self, index: int, /) -> Example:
         path = self.paths[index]
         try:
-            return Example(path.read_bytes(), str(path))
-        except OSError as error:
-            raise UserError(f"the image {path} cannot be read ({error.strerror}): was it moved?") from error
+            return Example(read_bytes(path), str(path))
+        except UnreadableError as error:
+            raise UserError(f"the image {error}") from error
 
     def names(self) -> list[str]:
         """Return the path of every file; no file is opened."""
