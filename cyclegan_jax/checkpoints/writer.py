@@ -1,5 +1,8 @@
 """Saving the checkpoints of a run in the background, one at a time."""
 
+import contextlib
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +15,7 @@ from cyclegan_jax.checkpoints import folders, layout, on_disk, retention
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import exists, is_dir
 from cyclegan_jax.state import TrainState
 
 
@@ -34,6 +38,7 @@ class CheckpointWriter:
         self._saving: on_disk.Saving | None = None
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._place = self._workdir.stat()
         except OSError as error:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): give another by --workdir"
@@ -96,6 +101,23 @@ class CheckpointWriter:
             SaveError: the save under way has failed.
         """
         self._settle(lambda saving: saving.wait() is saving)
+
+    def abandon(self) -> None:
+        """Delete what the save under way makes, since the run's folder was deleted or moved under it.
+
+        The save writes to paths, and makes folders that are gone anew: half a checkpoint, and nothing else of the run.
+        """
+        saving, self._saving = self._saving, None
+        if saving is None:
+            return
+        with contextlib.suppress(on_disk.SaveError):
+            saving.wait()
+        moved = not is_dir(self._workdir) or not os.path.samestat(self._workdir.stat(), self._place)
+        if distributed.is_first() and not (moved and exists(self._workdir / "run.lock")):  # the lock of another run
+            shutil.rmtree(saving.path, ignore_errors=True)
+            for folder in (self._folder, self._workdir):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # fails where it holds anything
 
     def delete_old(self) -> None:
         """Delete old checkpoints; for one process, while nothing is being saved."""
