@@ -99,7 +99,7 @@ class Interruption:
                 first, since = number, time.monotonic()
                 _print(f"{signal.Signals(number).name}: saving; press Ctrl-C again to stop without saving")
                 threading.Thread(target=self._exit_after_grace, args=(number,), daemon=True).start()
-            # A second SIGTERM is ignored: some schedulers send several. So is a SIGINT right after the first signal: the
+            # A second SIGTERM is ignored: some schedulers send several. So is a SIGINT right after the first signal: a
             # terminal sends it to a launcher as well, which passes it on.
             elif number == signal.SIGINT and time.monotonic() - since > _TWICE_SECONDS:
                 _exit("stopped without saving", number)

@@ -65,20 +65,20 @@ def test_one_process_needs_no_communication() -> None:
 
 
 def test_a_coordinator_without_an_address_ends_soon() -> None:
-    flags = ["--coordinator=no-such-host.invalid:1234", "--num_processes=2", "--process_id=1"]
-    command = [sys.executable, "train.py", "--config", STREETS, *flags]
+    host = "--coordinator=no-such-host.invalid:1234"
+    args = ["--config", STREETS, host, "--num_processes=2", "--process_id=1"]
     program = f"""
 import sys
 from cyclegan_jax.devices import distributed
 distributed.RESOLVE_SECONDS = 2
 from cyclegan_jax.cli import main
-sys.exit(main.train({command[2:]!r}))
+sys.exit(main.train({args!r}))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
     assert ended.returncode == 2, ended.stderr
     sentence = (
-        r"error: --coordinator is 'no-such-host\.invalid:1234', but no-such-host\.invalid has no address \(.+\): give the "
-        r"HOST:PORT of process 0\n"
+        r"error: --coordinator is 'no-such-host\.invalid:1234', but no-such-host\.invalid has no address \(.+\): "
+        r"give the HOST:PORT of process 0\n"
     )
     assert re.fullmatch(sentence, ended.stderr), ended.stderr
 

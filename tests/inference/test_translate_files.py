@@ -1,5 +1,8 @@
 """`cyclegan-jax translate` on a folder of unusual images, and its error messages."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +217,32 @@ def test_colours_below_opaque_alpha_stay_in_their_range(tmp_path):
     assert small.shape == (36, 36, 4)
     assert small[..., :3].max() == 4095
     assert (small[..., 3] == 65535).all()
+
+
+@pytest.mark.slow
+def test_two_translations_into_one_folder_both_end_well(run, tmp_path):
+    """Among the inputs are a FIFO, and links in a circle."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for index in range(12):
+        Image.fromarray(np.full((24, 24, 3), 20 * index, np.uint8)).save(photos / f"{index}.png")
+    os.mkfifo(photos / "pipe.png")
+    (photos / "first").symlink_to(photos)
+    (photos / "second").symlink_to(photos)
+    command = [sys.executable, "-m", "cyclegan_jax", "translate", "--run", str(run), "--output", str(out)]
+    command += ["--input", f"{photos}/**/*.png", "--overwrite", "--batch_size=1"]
+    together = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        ended = [process.communicate(timeout=180) for process in together]
+    finally:
+        for process in together:
+            process.kill()
+    for process, (said, errors) in zip(together, ended, strict=True):
+        assert process.returncode == SKIPPED, errors
+        assert f"skipped: the image {photos}/pipe.png cannot be read (it is a FIFO, not a regular file)" in said
+        assert "12 translated, 1 skipped" in said
+    assert sorted(path.name for path in out.iterdir()) == sorted(f"{index}.png" for index in range(12))
+    generator = load_generator(run)
+    for index in range(12):
+        expected = generator.translate(opened(photos / f"{index}.png"))
+        np.testing.assert_array_equal(np.asarray(opened(out / f"{index}.png")), np.asarray(expected))

@@ -43,14 +43,16 @@ def test_a_run_is_protected_when_its_lock_file_is_deleted(tmp_path: Path) -> Non
 
 def test_the_lock_file_alone_holds_where_folders_have_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = fcntl.flock
-    deleted = []
+    deleted = False
 
     def files_only(descriptor: int, operation: int) -> None:
+        nonlocal deleted
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         lock(descriptor, operation)
         if not deleted:  # by another process, between opening and locking
-            deleted.append((tmp_path / "run.lock").unlink())
+            (tmp_path / "run.lock").unlink()
+            deleted = True
 
     monkeypatch.setattr(fcntl, "flock", files_only)
     with WorkdirLock(tmp_path):

@@ -23,8 +23,9 @@ from jaxtyping import UInt8
 from cyclegan_jax.data import images, palette
 from cyclegan_jax.data.decode import decode, open_picture
 from cyclegan_jax.data.resize import resize
+from cyclegan_jax.data.sets import archives
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import write_atomically
+from cyclegan_jax.files import alone_in, is_dir, read_bytes, sync, sync_tree, write_atomically
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
     Label maps are resized by nearest neighbour, photos with antialiasing. All files are lossless PNGs.
 
     An interrupted call is resumed by the next one: images are written one by one into a hidden folder, which is renamed
-    at the end.
+    at the end. Of several processes one prepares, and the others wait for it.
 
     Args:
         folder: holds `gtFine_trainvaltest.zip` and `leftImg8bit_trainvaltest.zip`, or the folders they unpack to.
@@ -94,28 +95,40 @@ def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
         raise UserError(f"the size for Cityscapes is {size}, but height and width must be at least 1")
     name = "cyclegan_original" if size is None else f"cyclegan_{size[1]}x{size[0]}"
     target, partial = folder / name, folder / f".{name}.partial"
-    if target.is_dir():
+    if is_dir(target):
         return target
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: make it, and put the official Cityscapes archives there")
+    with alone_in(folder):
+        if not is_dir(target):  # another process may have prepared it while this one waited
+            _prepare(folder, target, partial, size)
+    return target
+
+
+def _prepare(folder: Path, target: Path, partial: Path, size: tuple[int, int] | None) -> None:
     labels, photos = _find(folder, _LABELS), _find(folder, _PHOTOS)
     scenes = _whole_scenes(labels, photos)
+    if partial.is_symlink():
+        raise UserError(f"{partial} is a link, through which images would be written elsewhere: delete it")
     try:
         for split in _SPLITS.values():
             for domain in "AB":
                 (partial / f"{split}{domain}").mkdir(parents=True, exist_ok=True)
+        for left in partial.glob("*/.*.partial"):  # of a killed process, whose lock this one has now
+            left.unlink()
         _LOG.info(f"preparing {len(scenes):,} Cityscapes scenes in {target} (once; if interrupted, it resumes)")
         _make_all(scenes, labels, photos, partial, size)
+        sync_tree(partial)
         partial.rename(target)
+        sync(folder)
     except OSError as error:
-        if target.is_dir():  # another process was faster: renaming to a folder that is not empty fails
+        if is_dir(target):  # without locks another process was faster: the rename to a folder that holds files fails
             shutil.rmtree(partial, ignore_errors=True)
-            return target
+            return
         raise UserError(
             f"{folder} cannot be written to ({error.strerror}): make room, or move the archives to another folder"
         ) from error
     _LOG.info(f"Cityscapes is ready in {target}")
-    return target
 
 
 def _find(folder: Path, package: _Package) -> Files:
@@ -135,7 +148,7 @@ def _find(folder: Path, package: _Package) -> Files:
 
 def _in_folder(unpacked: Path, package: _Package) -> Files:
     return {
-        (split, path.name.removesuffix(package.suffix)): _File(str(path), path.read_bytes)
+        (split, path.name.removesuffix(package.suffix)): _File(str(path), functools.partial(read_bytes, path))
         for split in _SPLITS
         for path in sorted((unpacked / split).glob(f"*/*{package.suffix}"))
     }
@@ -144,6 +157,7 @@ def _in_folder(unpacked: Path, package: _Package) -> Files:
 def _in_archive(archive: Path, package: _Package) -> Files:
     try:
         opened = zipfile.ZipFile(archive)
+        archives.check(opened)
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(
             f"{archive} is not a complete zip archive ({error}): compare its size with that on the site, and download "
@@ -152,7 +166,7 @@ def _in_archive(archive: Path, package: _Package) -> Files:
     form = re.compile(rf"(?:.*/)?{package.name}/(train|val)/[^/]+/([^/]+){re.escape(package.suffix)}")
     matches = [match for match in map(form.fullmatch, sorted(opened.namelist())) if match]
     return {
-        (match[1], match[2]): _File(f"{match[0]} in {archive}", functools.partial(opened.read, match[0]))
+        (match[1], match[2]): _File(f"{match[0]} in {archive}", functools.partial(archives.read, opened, match[0]))
         for match in matches
     }
 
