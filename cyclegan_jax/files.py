@@ -6,6 +6,7 @@ only where nothing is there; everything else that prevents an answer is a `UserE
 
 import contextlib
 import errno
+import logging
 import os
 import secrets
 import stat
@@ -15,12 +16,22 @@ from pathlib import Path
 
 from cyclegan_jax.errors import UserError
 
-_ABSENT = (errno.ENOENT, errno.ENOTDIR)
-"""The errors of a path at which there is nothing."""
+_LOG = logging.getLogger(__name__)
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""The errors of a path at which there is nothing; the last is that of links in a circle, which lead to nothing."""
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EROFS)
 """The errors of a file system that cannot flush a folder; some network file systems cannot."""
 _SYNC_THREADS = 8
 """Files flushed at the same time: the system then writes them together, several times faster than one by one."""
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class UnreadableError(UserError):
@@ -141,6 +152,54 @@ def expand(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise UnreadableError(path, error) from error
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a whole regular file, links followed.
+
+    Raises:
+        UnreadableError: nothing is there, the system does not let this process read it, or it is no regular file: to
+            read a FIFO waits for a writer, perhaps for ever, and a device such as /dev/zero has no end.
+    """
+    try:
+        _check_regular(os.stat(path).st_mode)  # noqa: PTH116 (before opening, which alone can act on a device)
+        # Something else may be there by now: opening a FIFO without O_NONBLOCK would wait.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+            _check_regular(os.fstat(descriptor).st_mode)
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise UnreadableError(path, error) from error
+
+
+@contextlib.contextmanager
+def alone_in(folder: str | Path) -> Iterator[bool]:
+    """Hold a lock on a folder, and wait for other processes that hold it; a lock file is not needed.
+
+    The kernel releases the lock when a process ends, however it ends.
+
+    Yields:
+        Whether the lock is held: some network file systems, Windows, and stores such as gs:// have no such locks.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield False
+        return
+    try:
+        held = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _LOG.info(f"waiting for another process that prepares data in {folder}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            held = False
+        yield held
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -270,6 +329,11 @@ def _mode(path: str | Path) -> int | None:
         raise UnreadableError(path, error) from error
     except ValueError as error:  # a null character in the path
         raise UnreadableError(path, error) from error
+
+
+def _check_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"it is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file")
 
 
 def _is_denied(error: Exception) -> bool:

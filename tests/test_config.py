@@ -1,7 +1,9 @@
 """The config rejects values that training cannot use, in one sentence with the field's name."""
 
 import dataclasses
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,3 +95,21 @@ def test_differences_report_nested_fields() -> None:
     before, after = TrainConfig(), TrainConfig(steps=9, optimizer=OptimizerConfig(beta1=0.4))
     assert config_dict.differences(before, after) == ["optimizer.beta1 0.5 -> 0.4", "steps None -> 9"]
     assert config_dict.differences(before, before) == []
+
+
+def test_a_saved_config_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trap.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'run')!r}).touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    named = {"eval_features": "trap:run", "init_from": "trap:run", "data": {"dir": "trap:run", "train_A": "trap"}}
+    assert config_dict.from_dict(named).eval_features == "trap:run"
+    for hostile in (
+        {"__class__": "trap:run"},
+        {"data": {"__init__": "trap:run"}},
+        {"py/object": "trap.run"},
+        {"generator": {"__reduce__": ["trap", "run"]}},
+    ):
+        with pytest.raises(UserError, match="the config has an unknown field"):
+            config_dict.from_dict(hostile)
+    assert not (tmp_path / "run").exists()
+    importlib.import_module("trap")
+    assert (tmp_path / "run").exists(), "the trap would not show anything"

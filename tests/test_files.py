@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -126,12 +127,13 @@ def test_a_long_name_can_be_written(tmp_path: Path) -> None:
 def test_questions_about_what_is_and_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    (tmp_path / "ring").symlink_to("ring")
     os.mkfifo(tmp_path / "fifo")
     assert files.is_dir(tmp_path) and files.is_file(tmp_path / "file") and files.exists(tmp_path / "fifo")
     assert not files.is_file(tmp_path) and not files.is_dir(tmp_path / "file") and not files.is_file(tmp_path / "fifo")
-    for absent in ("nothing", "dangling", "file/below"):
+    for absent in ("nothing", "dangling", "file/below", "ring"):
         assert not files.exists(tmp_path / absent)
-    assert files.entries(tmp_path) == [tmp_path / "dangling", tmp_path / "fifo", tmp_path / "file"]
+    assert files.entries(tmp_path) == [tmp_path / "dangling", tmp_path / "fifo", tmp_path / "file", tmp_path / "ring"]
     assert files.entries(tmp_path / "nothing") == []
 
 
@@ -158,3 +160,57 @@ def test_names_that_cannot_exist_are_named(tmp_path: Path, path: str) -> None:
 def test_a_home_that_is_unknown_is_named() -> None:
     with pytest.raises(UnreadableError, match="~nobody-at-all/photos cannot be read"):
         files.expand("~nobody-at-all/photos")
+
+
+READ = """
+import sys
+from cyclegan_jax.files import UnreadableError, read_bytes
+try:
+    print(read_bytes(sys.argv[1]))
+except UnreadableError as error:
+    print(error)
+"""
+
+
+def read_by_another_process(path: Path) -> str:
+    command = [sys.executable, "-c", READ, str(path)]
+    root = Path(__file__).parents[1]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=root).stdout.strip()
+
+
+def test_only_regular_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "ring").symlink_to("ring")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.chdir(tmp_path)  # the path of a socket has at most 107 characters
+        listening.bind("socket")
+        said = {path.name: read_by_another_process(path) for path in files.entries(tmp_path)}
+    assert said == {
+        "file": "b'content'",
+        "link": "b'content'",
+        "ring": f"{tmp_path}/ring cannot be read (Too many levels of symbolic links)",
+        "device": f"{tmp_path}/device cannot be read (it is a device, not a regular file)",
+        "fifo": f"{tmp_path}/fifo cannot be read (it is a FIFO, not a regular file)",
+        "socket": f"{tmp_path}/socket cannot be read (it is a socket, not a regular file)",
+    }
+    assert read_by_another_process(tmp_path) == f"{tmp_path} cannot be read (it is a folder, not a regular file)"
+
+
+def test_one_process_at_a_time_is_alone_in_a_folder(tmp_path: Path) -> None:
+    program = """
+import sys, time
+from pathlib import Path
+from cyclegan_jax.files import alone_in
+with alone_in(sys.argv[1]) as held:
+    assert held
+    (Path(sys.argv[1]) / "alone").touch(exist_ok=False)
+    time.sleep(0.2)
+    (Path(sys.argv[1]) / "alone").unlink()
+"""
+    started = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(4)]
+    assert [process.wait(60) for process in started] == [0] * 4
+    with files.alone_in("gs://bucket") as held:
+        assert not held

@@ -1,5 +1,8 @@
 """Saving the checkpoints of a run in the background, one at a time."""
 
+import contextlib
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +16,7 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed
 from cyclegan_jax.devices.environment import environment
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import exists, is_dir
 from cyclegan_jax.state import TrainState
 
 
@@ -35,6 +39,7 @@ class CheckpointWriter:
         self._saving: on_disk.Saving | None = None
         try:
             files.make_folder(self._folder)
+            self._place = self._workdir.stat()
         except OSError as error:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): give another by --workdir"
@@ -106,6 +111,23 @@ class CheckpointWriter:
             SaveError: the save under way has failed.
         """
         self._settle(lambda saving: saving.wait() is saving)
+
+    def abandon(self) -> None:
+        """Delete what the save under way makes, since the run's folder was deleted or moved under it.
+
+        The save writes to paths, and makes folders that are gone anew: half a checkpoint, and nothing else of the run.
+        """
+        saving, self._saving = self._saving, None
+        if saving is None:
+            return
+        with contextlib.suppress(on_disk.SaveError):
+            saving.wait()
+        moved = not is_dir(self._workdir) or not os.path.samestat(self._workdir.stat(), self._place)
+        if distributed.is_first() and not (moved and exists(self._workdir / "run.lock")):  # the lock of another run
+            shutil.rmtree(saving.path, ignore_errors=True)
+            for folder in (self._folder, self._workdir):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # fails where it holds anything
 
     def delete_old(self) -> None:
         """Delete old checkpoints; called by the first process, after a save or while there is none."""

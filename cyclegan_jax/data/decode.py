@@ -12,7 +12,7 @@ from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data import decode_16bit
 from cyclegan_jax.data.dataset import Example
-from cyclegan_jax.data.images import to_array, to_pillow
+from cyclegan_jax.data.images import FORMATS, to_array, to_pillow
 from cyclegan_jax.errors import UserError
 
 _MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -70,8 +70,7 @@ def open_picture(encoded: bytes, channels: int | None, name: str) -> Image.Image
     4. Of 16-bit colours, Pillow keeps the upper 8 bits.
 
     Args:
-        encoded: the file's content: any format that Pillow reads, such as PNG, JPEG, WebP, TIFF or BMP; or a .npy array
-            of uint8.
+        encoded: the file's content: one of `images.FORMATS`; or a .npy array of uint8.
         channels: 1 for gray, 3 for RGB, 4 for RGBA; None keeps gray or colour, and transparency, as the file has them.
         name: the file, for error messages.
 
@@ -84,7 +83,7 @@ def open_picture(encoded: bytes, channels: int | None, name: str) -> Image.Image
     if encoded.startswith(decode_16bit.NPY_MAGIC):
         return _from_array(decode_16bit.npy_values(encoded, name), channels, name)
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
             mode = picture.mode
             if mode not in ("I", "F") and not mode.startswith("I;"):
                 return _convert(picture, channels)
@@ -94,8 +93,8 @@ def open_picture(encoded: bytes, channels: int | None, name: str) -> Image.Image
         ) from error
     except UnidentifiedImageError as error:
         raise UserError(
-            f"the image {name} cannot be read: it is not an image, whatever its name says; replace it or take it out "
-            "of the data set"
+            f"the image {name} cannot be read: it is not an image in one of the formats {', '.join(FORMATS)}, whatever "
+            "its name says; replace it or take it out of the data set"
         ) from error
     except Exception as error:  # For damaged files Pillow raises exceptions of many modules, even SyntaxError.
         raise UserError(

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Num
 from PIL import Image
 
+from cyclegan_jax.data.images import FORMATS
 from cyclegan_jax.errors import UserError
 
 NPY_MAGIC: Final = b"\x93NUMPY"
@@ -141,7 +142,7 @@ def stored_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
     if encoded.startswith(NPY_MAGIC):
         return npy_values(encoded, name)
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
             orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
             if _pillow_keeps_all_bits(picture, encoded):
                 values = np.asarray(picture.convert(_PLAIN_MODES.get(picture.mode, picture.mode)))

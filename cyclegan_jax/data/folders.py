@@ -11,6 +11,7 @@ from cyclegan_jax.data.dataset import EXTENSIONS, SPLITS, Dataset, Example
 from cyclegan_jax.data.skipped import left_out_line
 from cyclegan_jax.data.walk import walk
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import UnreadableError, read_bytes
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,9 +34,9 @@ class FolderSplit:
     def __getitem__(self, index: int, /) -> Example:
         path = self.paths[index]
         try:
-            return Example(path.read_bytes(), str(path))
-        except OSError as error:
-            raise UserError(f"the image {path} cannot be read ({error.strerror}): was it moved?") from error
+            return Example(read_bytes(path), str(path))
+        except UnreadableError as error:
+            raise UserError(f"the image {error}") from error
 
     def names(self) -> list[str]:
         """Return the path of every file; no file is opened."""

@@ -21,6 +21,11 @@ Uint8Image = npt.NDArray[np.uint8]
 AnyImage = npt.NDArray[Any]
 """uint8 in [0, 255], or float32 in [-1, 1]."""
 
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000", "AVIF", "PPM")
+"""Pillow's formats that are read; any other is refused, whatever a file's name says.
+
+Pillow reads EPS by starting Ghostscript on it, and holds readers of many rare formats that nobody checks for attacks.
+"""
 _GAP: Final = 2
 """White pixels between the images of a grid."""
 

@@ -13,7 +13,7 @@ class Found:
     """Images, and what looks like one but is not read.
 
     Attributes:
-        images: the files to read. A link to nothing is among them: reading it reports the error.
+        images: the files to read. A link to nothing or a FIFO is among them: reading it reports the error.
         left_out: the reason for leaving a file or folder out, by its path.
     """
 
@@ -25,18 +25,12 @@ class Found:
         return left_out_line(self.left_out)
 
     def add(self, file: Path) -> None:
-        """Take a file that is no folder: as an image, as left out, or not at all, by its name and its kind.
-
-        Raises:
-            UnreadableError: the system does not say what the file is.
-        """
+        """Take what is no folder: as an image, as left out, or not at all, by its name."""
         suffix = file.suffix.lower()
         if suffix not in (*EXTENSIONS, *UNREAD_EXTENSIONS):
             return
         if file.name.startswith("."):
             self.left_out[file] = "hidden"
-        elif files.exists(file) and not files.is_file(file):
-            self.left_out[file] = "not a regular file"
         elif suffix in UNREAD_EXTENSIONS:
             self.left_out[file] = f"{suffix} is not read"
         else:

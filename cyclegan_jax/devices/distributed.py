@@ -10,6 +10,8 @@ import contextlib
 import functools
 import json
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ HEARTBEAT_SECONDS: Final = 30
 """After this long without a heartbeat, JAX considers a process dead and ends the others."""
 CONNECT_SECONDS: Final = 300
 """How long a process waits for the others when it starts."""
+RESOLVE_SECONDS: Final = 15
+"""How long a process tries to find the address that belongs to the coordinator's name."""
 LINGER_SECONDS: Final = 2
 """How long process 0, which hosts the coordinator, stays after a common mistake so that the others can report it."""
 
@@ -75,11 +79,13 @@ def connect(processes: Processes) -> None:
     """Connect to the other processes; must be called before JAX's first use of a device.
 
     Raises:
-        UserError: the environment does not describe a cluster.
+        UserError: the environment does not describe a cluster, or the coordinator's name has no address.
         PeerLostError: the others did not connect within `CONNECT_SECONDS`.
     """
     import jax
 
+    if processes.coordinator is not None:
+        _check_address(processes.coordinator)
     try:
         jax.distributed.initialize(
             processes.coordinator,
@@ -95,6 +101,35 @@ def connect(processes: Processes) -> None:
         ) from error
     except jax.errors.JaxRuntimeError as error:
         raise PeerLostError(first_line(error)) from error
+
+
+def _check_address(coordinator: str) -> None:
+    """Look up the coordinator's address: JAX would try for `CONNECT_SECONDS`, and then report a lost process.
+
+    Raises:
+        UserError: its name has no address within `RESOLVE_SECONDS`.
+    """
+    host, _, port = coordinator.rpartition(":")
+    reason = "the name service does not answer"
+    found = threading.Event()
+
+    def look_up() -> None:
+        nonlocal reason
+        while not found.is_set():
+            try:
+                socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+                found.set()
+            except (OSError, UnicodeError, OverflowError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                time.sleep(1)
+
+    # In a thread, since a name service that does not answer can block for minutes. Repeated, since on Kubernetes a
+    # process can start before the name of another one is known.
+    threading.Thread(target=look_up, daemon=True).start()
+    if not found.wait(RESOLVE_SECONDS):
+        raise UserError(
+            f"--coordinator is {coordinator!r}, but {host} has no address ({reason}): give the HOST:PORT of process 0"
+        )
 
 
 def is_first() -> bool:

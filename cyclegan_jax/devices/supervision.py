@@ -5,6 +5,7 @@ and with a stack trace. Nothing inside the aborted process can catch that. So th
 its parent reports what happened.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -17,6 +18,9 @@ from cyclegan_jax.errors import UserError
 
 PEER_LOST: Final = 75
 """Exit status of a process that ends because another one did: EX_TEMPFAIL of `sysexits.h`, so schedulers may retry."""
+
+STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+"""The signals by which users and schedulers stop a run."""
 
 T = TypeVar("T")
 
@@ -54,8 +58,8 @@ def supervised(run: Callable[[], int]) -> int:
     """Call `run` in a child process, and return its exit status.
 
     If JAX or the system killed the child, the parent prints an error message. If the parent is killed, the child ends
-    too. Call this before anything starts a thread: the child is forked. SIGTERM is passed on to the child; Ctrl-C
-    reaches it anyway, as the terminal sends it to both.
+    too. Call this before anything starts a thread: the child is forked. SIGTERM and SIGINT are passed on to the child.
+    A terminal sends Ctrl-C to both, so that the child receives it twice within milliseconds, which counts as once.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -64,14 +68,22 @@ def supervised(run: Callable[[], int]) -> int:
         threading.Thread(target=_exit_with_parent, args=(reading,), daemon=True).start()
         _run_as_child(run)
     os.close(reading)
-    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in STOPS:
+        signal.signal(number, lambda number, frame: _pass_on(number, child))
     _, status = os.waitpid(child, 0)
     os.close(writing)
     return _report(os.waitstatus_to_exitcode(status))
 
 
+def _pass_on(number: int, child: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, number)
+
+
 def _run_as_child(run: Callable[[], int]) -> None:
+    # Until the training handles it, Ctrl-C ends the child at once: Python's own handler would wait for the end of a
+    # call into C, such as the minutes in which JAX waits for the other processes, and would raise twice.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     status = 1
     try:
         status = run()
@@ -92,6 +104,9 @@ def _report(code: int) -> int:
     if code == -signal.SIGABRT:
         print(f"error: {PeerLostError('see the lines from JAX above')}", file=sys.stderr, flush=True)
         return PEER_LOST
+    if -code in STOPS:
+        print("stopped", file=sys.stderr, flush=True)
+        return 128 - code
     if code < 0:
         name = signal.Signals(-code).name
         print(f"error: {name} ended this process; the system log may say why", file=sys.stderr, flush=True)

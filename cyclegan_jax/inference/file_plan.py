@@ -3,6 +3,8 @@
 import glob
 import itertools
 import os
+import tempfile
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +14,7 @@ import numpy as np
 from cyclegan_jax import files
 from cyclegan_jax.data.walk import Found, walk
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference import file_patterns
 
 Format = Literal["png", "jpg", "webp"]
 _KEPT_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -43,9 +46,9 @@ def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool
         kind: the dtype of the results: uint16 is written as PNG, float32 as NumPy's .npy.
 
     Raises:
-        UserError: there is nothing to translate, two inputs would become one file, a result would replace an input, a
-            result exists already or would have too long a name, the format cannot hold the dtype, or the system does
-            not let this process read a folder.
+        UserError: there is nothing to translate, two inputs would become one file, a result would replace an input or
+            be written outside `output` through a link, a result exists already or would have too long a name, the
+            format cannot hold the dtype, or the system does not let this process read a folder.
     """
     if format is not None and (kind == np.float32 or (kind == np.uint16 and format != "png")):
         raise UserError(
@@ -53,29 +56,27 @@ def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool
         )
     with files.naming("--input"):
         base, found = _find_images(inputs, Path(output))
-    chosen: dict[Path, Path] = {}
-    taken: dict[Path, Path] = {}
-    for file in found.images:
-        target = Path(output) / file.relative_to(base).with_suffix(_suffix(file, format, kind))
-        if len(os.fsencode(target.name)) > _NAME_BYTES:
-            raise UserError(
-                f"{file} would become {target.name}, whose name is longer than the {_NAME_BYTES} bytes that a file "
-                "name may have: rename it, or leave --format out"
-            )
-        if target in taken:
-            raise UserError(
-                f"{taken[target]} and {file} would both become {target}: translate them to different folders"
-            )
-        taken[target] = file
-        chosen[file] = target
-    _check_targets(chosen, refuse=refuse)
+    chosen = {file: _target(file, Path(output) / file.relative_to(base), format, kind) for file in found.images}
+    with files.naming("--output"):
+        _check_places(chosen, Path(output))
+        _check_existing(chosen, refuse=refuse)
     return Plan(chosen, found.left_out)
 
 
-def _check_targets(chosen: dict[Path, Path], *, refuse: bool) -> None:
+def _target(file: Path, place: Path, format: Format | None, kind: np.dtype[Any]) -> Path:
+    """Return the path of the result of `file`, whose path in the output with its own suffix is `place`."""
+    target = place.with_suffix(_suffix(file, format, kind))
+    if len(os.fsencode(target.name)) > _NAME_BYTES:
+        raise UserError(
+            f"{file} would become {target.name}, whose name is longer than the {_NAME_BYTES} bytes that a file "
+            "name may have: rename it, or leave --format out"
+        )
+    return target
+
+
+def _check_existing(chosen: dict[Path, Path], *, refuse: bool) -> None:
     """Raise a `UserError` where a result would replace an input or, if `refuse`, any file."""
-    with files.naming("--output"):
-        existing = {target: file for file, target in chosen.items() if files.exists(target)}
+    existing = {target: file for file, target in chosen.items() if files.exists(target)}
     inputs = {os.path.realpath(file) for file in chosen} if existing else set()
     replaced = next((file for target, file in existing.items() if os.path.realpath(target) in inputs), None)
     if replaced is not None:
@@ -115,19 +116,65 @@ def _matches(pattern: str) -> tuple[Path, Found]:
     found = Found()
     # glob takes a folder that it may not list for an empty one.
     files.entries(_fixed_part(pattern))
-    # Path.glob takes no absolute pattern.
-    for file in sorted(map(Path, glob.glob(pattern, recursive=True))):  # noqa: PTH207
+    for file in sorted(file_patterns.matching(pattern)):
         if not files.is_dir(file):
             found.add(file)
-    parents = [file.parent for file in found.images]
-    return Path(os.path.commonpath(parents)) if parents else Path(pattern), found
+    if not found.images:
+        return Path(pattern), found
+    base = _common_folder(found.images)
+    if any(".." in file.relative_to(base).parts for file in found.images):
+        # The pattern `*/../x.png` names one file once for each folder that `*` matches, and `output / ".."` would be
+        # outside the output.
+        found.images = sorted({file.parent.resolve() / file.name for file in found.images})
+        base = _common_folder(found.images)
+    return base, found
 
 
 def _fixed_part(pattern: str) -> Path:
     """Return the folder of a pattern before its first part with a wildcard."""
-    parts = Path(pattern).parts[:-1]
-    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), parts)
-    return Path(*fixed)
+    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts[:-1]))
+
+
+def _common_folder(images: list[Path]) -> Path:
+    return Path(os.path.commonpath([file.parent for file in images]))
+
+
+def _check_places(chosen: dict[Path, Path], output: Path) -> None:
+    """Raise a `UserError` if two results would be one file, or one would be written elsewhere through a link."""
+    root = output.resolve()
+    taken: dict[Path, Path] = {}
+    folded: dict[str, Path] = {}
+    for file, target in chosen.items():
+        place = _resolved(target)
+        if root not in place.parents:
+            raise UserError(
+                f"{file} would become {target}, which a link leads to {place}, outside the folder of the results: "
+                "delete the link, or give another --output"
+            )
+        # macOS and Windows keep two names that differ in case, or in how an accent is encoded, as one file.
+        text = unicodedata.normalize("NFC", str(place)).casefold()
+        other = taken.get(place) or (folded.get(text) if text in folded and _ignores_case(output) else None)
+        if other is not None:
+            raise UserError(f"{other} and {file} would both become {target}: translate them to different folders")
+        taken[place] = folded[text] = file
+
+
+def _resolved(target: Path) -> Path:
+    try:
+        return target.resolve()
+    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise RuntimeError for links in a circle
+        raise UserError(f"{target} is a link in a circle: delete it, or give another --output") from error
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether the file system of a folder, which need not exist yet, keeps names that differ in case as one file."""
+    while not files.is_dir(folder):
+        folder = folder.parent
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".case-", dir=folder) as probe:
+            return files.exists(folder / Path(probe.name).name.swapcase())
+    except OSError:  # not writable, which writing the results reports
+        return False
 
 
 def _suffix(file: Path, format: Format | None, kind: np.dtype[Any]) -> str:

@@ -17,6 +17,7 @@ from cyclegan_jax.data import decode_16bit
 from cyclegan_jax.data.decode import open_picture
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.files import UnreadableError, read_bytes
 from cyclegan_jax.inference import user_images
 
 Values: TypeAlias = Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]
@@ -41,9 +42,9 @@ def read(file: Path, config: DataConfig, domain: Domain, max_size: int | None = 
         UserError: the file cannot be read, or its values are not of the kind that the model was trained with.
     """
     try:
-        encoded = file.read_bytes()
-    except OSError as error:
-        raise UserError(f"the image {file} cannot be read ({error.strerror})") from error
+        encoded = read_bytes(file)
+    except UnreadableError as error:
+        raise UserError(f"the image {error}") from error
     if config.value_range(domain) is None:
         values: npt.NDArray[Any] = np.asarray(open_picture(encoded, None, str(file)))
     else:

@@ -4,12 +4,15 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 GRACE_SECONDS: Final = 25.0
 """Seconds from the first signal to the end of the process in any case; schedulers kill after 30 seconds."""
 
+_TWICE_SECONDS: Final = 0.3
+"""Two signals within this time are one Ctrl-C that arrived by two ways."""
 _LEAVE: Final = 0
 """The byte that ends the watching thread; signal numbers start at 1."""
 
@@ -88,15 +91,17 @@ class Interruption:
         self._requested = self._requested or number
 
     def _watch(self, reading: int) -> None:
-        first = None
+        first, since = None, 0.0
         while number := os.read(reading, 1)[0]:
             if number not in (signal.SIGINT, signal.SIGTERM):
                 continue
             if first is None:
-                first = number
+                first, since = number, time.monotonic()
                 _print(f"{signal.Signals(number).name}: saving; press Ctrl-C again to stop without saving")
                 threading.Thread(target=self._exit_after_grace, args=(number,), daemon=True).start()
-            elif number == signal.SIGINT:  # a second SIGTERM is ignored: some schedulers send several
+            # A second SIGTERM is ignored: some schedulers send several. So is a SIGINT right after the first signal: a
+            # terminal sends it to a launcher as well, which passes it on.
+            elif number == signal.SIGINT and time.monotonic() - since > _TWICE_SECONDS:
                 _exit("stopped without saving", number)
         os.close(reading)
 

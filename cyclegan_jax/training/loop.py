@@ -15,6 +15,7 @@ from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import skipped
 from cyclegan_jax.devices import distributed, float64
+from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Metrics
@@ -182,6 +183,7 @@ class _Host:
 
         Raises:
             DivergedError: a metric is not finite.
+            UserError: a folder of the run is no longer there.
         """
         metrics = jax.device_get(finished.metrics)
         values = {name: np.reshape(value, finished.number) for name, value in metrics.items()}
@@ -190,6 +192,7 @@ class _Host:
             self._observe_step(step, {name: float(value[index]) for name, value in values.items()})
 
     def _observe_step(self, step: int, scalars: Scalars) -> None:
+        self._check_folders()
         check_losses(scalars, step, self.checkpoints)
         self.checkpoints.poll()
         self.progress.done(step)
@@ -199,13 +202,24 @@ class _Host:
             self.files.log_metrics(step, scalars, self.progress)
             _LOG.info(self.progress.line(step, scalars))
 
+    def _check_folders(self) -> None:
+        if self.files is None:
+            return
+        try:
+            self.files.check_folders()
+        except UserError:
+            self.checkpoints.abandon()
+            raise
+
     def do(self, due: Due, step: int, train_state: TrainState) -> None:
         """Save, sample and evaluate as far as due. With `due.stop`, return when the checkpoint is on disk.
 
         Raises:
             DivergedError: the state is not finite; it is not saved.
+            UserError: a folder of the run is no longer there.
             SaveError: a checkpoint could not be written.
         """
+        self._check_folders()  # once more, since a save would make a deleted folder anew
         if due.checkpoint:
             check_state(train_state, step, self.checkpoints)
             self.checkpoints.save(train_state, self.run.batches.get_state(), extra=due.extra)

@@ -7,11 +7,13 @@ from typing import Self
 import numpy as np
 from jaxtyping import UInt8
 
+from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import make_folder
 from cyclegan_jax.training.event_files import summary_writer
 from cyclegan_jax.training.progress import Progress, Scalars
+from cyclegan_jax.training.workdir import FoldersInPlace
 
 
 class RunFiles:
@@ -33,6 +35,7 @@ class RunFiles:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): choose another with --workdir"
             ) from error
+        self._in_place = FoldersInPlace(workdir, folders.directory(workdir))
 
     def __enter__(self) -> Self:
         """Return this object, open already."""
@@ -43,6 +46,15 @@ class RunFiles:
     ) -> None:
         """Write what is still buffered, and close the files."""
         self._writer.close()
+        self._in_place.close()
+
+    def check_folders(self) -> None:
+        """Raise if the work directory, or its folder of checkpoints, is no longer there.
+
+        Raises:
+            UserError: it was deleted, moved or replaced.
+        """
+        self._in_place.check()
 
     def log_metrics(self, step: int, scalars: Scalars, progress: Progress) -> None:
         """Log to TensorBoard: losses under `loss/`, the learning rate, speed, and the share of waiting for data.

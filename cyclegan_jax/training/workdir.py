@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import json
+import logging
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +15,9 @@ from typing import Final, Self
 from cyclegan_jax import config_dict, files
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import make_folder, write_atomically
+from cyclegan_jax.files import is_dir, make_folder, write_atomically
+
+_LOG = logging.getLogger(__name__)
 
 _DISK_ERRORS: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _PLACE_ERRORS: Final = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP)
@@ -21,16 +25,19 @@ _PLACE_ERRORS: Final = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, 
 
 
 class WorkdirLock:
-    """A context manager that holds the lock `run.lock` of a work directory, so that two runs do not share it.
+    """A context manager that holds the lock of a work directory, so that two runs do not share it.
 
-    It is a lock of the operating system, which releases it when the process ends, however it ends. A left-over file
-    therefore locks nothing; its text, the process and host, is for the error message only.
+    Two locks of the operating system, which releases them when the process ends, however it ends: one of the directory
+    itself, which holds even when files in it are deleted, and one of its file `run.lock`, for file systems that cannot
+    lock a directory. A left-over file therefore locks nothing; its text, the process and host, is for the error message
+    only.
     """
 
     def __init__(self, workdir: str | Path):
         """Prepare the lock of `workdir`, which is made when the lock is taken."""
         self._workdir = Path(workdir)
-        self._descriptor: int | None = None
+        self._file = self._workdir / "run.lock"
+        self._held: list[int] = []
 
     def __enter__(self) -> Self:
         """Take the lock.
@@ -38,48 +45,130 @@ class WorkdirLock:
         Raises:
             UserError: another process holds it, or the work directory cannot be written.
         """
-        import fcntl  # does not exist on Windows
-
-        descriptor = self._open()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 1000, 0).decode(errors="replace") or "another process"
-            os.close(descriptor)
-            raise UserError(
-                f"the work directory {self._workdir} is in use by {holder}: wait for it, stop it, or choose another "
-                "with --workdir"
-            ) from error
-        except OSError as error:
-            os.close(descriptor)
-            raise UserError(
-                f"the work directory {self._workdir} cannot be locked ({error.strerror}): choose another with --workdir"
-            ) from error
-        self._descriptor = descriptor
+            self._lock_folder()
+            self._lock_file()
+        except BaseException as error:
+            self._release()
+            if isinstance(error, BlockingIOError):
+                raise UserError(
+                    f"the work directory {self._workdir} is in use by {self._holder()}: wait for it, stop it, or "
+                    "choose another with --workdir"
+                ) from error
+            if isinstance(error, OSError):
+                raise UserError(
+                    f"the work directory {self._workdir} cannot be written ({error.strerror}): choose another with "
+                    "--workdir"
+                ) from error
+            raise
         return self
 
-    def _open(self) -> int:
+    def _lock_folder(self) -> None:
         with files.naming("--workdir"):
             files.exists(self._workdir)  # raises for a path that no folder can be made at
+        make_folder(self._workdir)
+        descriptor = self._keep(os.open(self._workdir, os.O_RDONLY | os.O_DIRECTORY))
         try:
-            make_folder(self._workdir)
-            return os.open(self._workdir / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
+            _lock(descriptor)
+        except BlockingIOError:
+            raise
+        except OSError:  # NFS locks only what is open for writing
+            _LOG.debug(f"{self._workdir} cannot be locked itself: only its file run.lock is")
+
+    def _lock_file(self) -> None:
+        while True:
+            descriptor = self._keep(self._open_file())
+            _lock(descriptor)
+            # Another process may have deleted the file since, and a third one locked a new file of that name.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), self._file.lstat()):
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+                    return
+            self._held.remove(descriptor)
+            os.close(descriptor)
+
+    def _open_file(self) -> int:
+        try:
+            # Links are not followed, since the file is emptied; O_NONBLOCK, since a FIFO would wait.
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
         except OSError as error:
-            raise UserError(
-                f"the work directory {self._workdir} cannot be written ({error.strerror}): choose another with "
-                "--workdir"
-            ) from error
+            if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
+                raise self._no_file() from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._no_file()
+        return descriptor
+
+    def _no_file(self) -> UserError:
+        return UserError(f"{self._file} is a link, or something else that is no file: delete it")
+
+    def _holder(self) -> str:
+        try:
+            descriptor = self._open_file()
+        except (OSError, UserError):
+            return "another process"
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+            return file.read(1000).decode(errors="replace") or "another process"
+
+    def _keep(self, descriptor: int) -> int:
+        self._held.append(descriptor)
+        return descriptor
+
+    def _release(self) -> None:
+        while self._held:
+            os.close(self._held.pop())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release the lock."""
-        # The file stays: if it were deleted, a process that has it open and one that makes it anew could both lock.
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Release the lock; the file stays."""
+        self._release()
+
+
+def _lock(descriptor: int) -> None:
+    import fcntl  # does not exist on Windows
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class FoldersInPlace:
+    """Notices that a folder of a running run was deleted, moved or replaced by another.
+
+    Nothing else would notice for long: open files can be written after they are deleted, and the next checkpoint would
+    make the folder anew, with nothing else of the run in it.
+    """
+
+    def __init__(self, *folders: Path):
+        """Open the folders; those that do not exist are not watched."""
+        # Open, so that a folder made later cannot get the same inode number.
+        self._open = {folder: os.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in folders if is_dir(folder)}
+
+    def check(self) -> None:
+        """Raise if a folder is no longer there.
+
+        Raises:
+            UserError: it was deleted, moved or replaced.
+        """
+        for folder, descriptor in self._open.items():
+            try:
+                if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                    continue
+            except OSError as error:
+                # A network file system may not answer for a moment; if that lasts, the next write fails.
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+                    continue
+            raise UserError(
+                f"the folder {folder} was deleted, moved or replaced while the run was training: the run stops, and "
+                "writes nothing more there; to resume a run that was moved, give its folder as --workdir"
+            )
+
+    def close(self) -> None:
+        """Close the folders."""
+        for descriptor in self._open.values():
+            os.close(descriptor)
+        self._open = {}
 
 
 @contextlib.contextmanager

@@ -3,14 +3,17 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
-from cyclegan_jax.data.decode import decode
-from cyclegan_jax.data.images import Uint8Image
+import cyclegan_jax
+from cyclegan_jax.data.decode import decode, open_picture
+from cyclegan_jax.data.decode_16bit import stored_values
+from cyclegan_jax.data.images import FORMATS, Uint8Image
 from cyclegan_jax.errors import UserError
 
 RED, GREEN, BLUE, GRAY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
@@ -178,3 +181,42 @@ def test_decode_refuses_gray_values_that_would_be_clipped(dtype: Any, kind: str,
         assert np.all(np.asarray(picture.convert("L")) == 255)
     with pytest.raises(UserError, match=rf"the image depth\.png holds .*mode {mode}\), .* convert it to 8 bits"):
         decode(encoded, 3, "depth.png")
+
+
+EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 8 8
+%%EndComments
+(touched) print
+showpage
+%%EOF
+"""
+
+
+@pytest.mark.parametrize("kind", ["eps", "TGA", "PCX", "ICO", "SGI"])
+def test_a_format_that_is_not_listed_is_refused(kind: str) -> None:
+    stream = io.BytesIO(EPS if kind == "eps" else b"")
+    if kind != "eps":
+        Image.new("RGB", (32, 32)).save(stream, kind)
+    with pytest.raises(
+        UserError, match=r"photo\.png cannot be read: it is not an image in one of the formats PNG, JPEG"
+    ):
+        open_picture(stream.getvalue(), 3, "photo.png")
+    with pytest.raises(UserError, match=r"photo\.png cannot be read"):
+        stored_values(stream.getvalue(), "photo.png")
+
+
+def test_every_listed_format_is_read() -> None:
+    optional = {"JPEG2000": "jpg_2000", "AVIF": "avif"}  # Pillow can be built without them
+    kinds = [kind for kind in FORMATS if kind not in optional or features.check(optional[kind])]
+    assert len(kinds) >= 7
+    for kind in [*kinds, "MPO"]:  # a JPEG file of several pictures, as phones write it
+        stream = io.BytesIO()
+        Image.new("RGB", (32, 32)).save(stream, kind)
+        assert open_picture(stream.getvalue(), 3, kind).size == (32, 32)
+
+
+def test_no_picture_is_opened_without_the_list_of_formats() -> None:
+    package = Path(cyclegan_jax.__file__).parent
+    opened = [line for file in package.rglob("*.py") for line in file.read_text().splitlines() if "Image.open(" in line]
+    assert opened
+    assert all("formats=FORMATS" in line for line in opened)

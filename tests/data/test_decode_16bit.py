@@ -1,7 +1,9 @@
 """16-bit and float images, scaled by a stated range."""
 
 import io
+import pickle
 import sys
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -14,7 +16,7 @@ from cyclegan_jax.config import DataConfig
 from cyclegan_jax.data import decode_16bit
 from cyclegan_jax.data.batches import train_iterator
 from cyclegan_jax.data.dataset import Dataset, Example
-from cyclegan_jax.data.decode import decode
+from cyclegan_jax.data.decode import decode, open_picture
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from tests.helpers.examples import config, split_of
@@ -262,3 +264,27 @@ def test_a_range_must_be_two_increasing_numbers() -> None:
         DataConfig(range_B=(1.0,))  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"but data\.labels is 'A' and label maps"):
         DataConfig(range_A=(0.0, 1.0), labels="A")
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def test_no_pickle_is_loaded_whatever_holds_it(tmp_path: Path) -> None:
+    trap = Touch(tmp_path / "run")
+    objects, archive = io.BytesIO(), io.BytesIO()
+    np.save(objects, np.array([[trap]], object), allow_pickle=True)
+    np.savez(archive, np.array([[trap]], object))
+    for content in (objects.getvalue(), archive.getvalue(), pickle.dumps(trap)):
+        for read in (decode_16bit.stored_values, lambda encoded, name: open_picture(encoded, None, name)):
+            with pytest.raises(UserError, match=r"scan\.npy"):
+                read(content, "scan.npy")
+        assert not trap.path.exists()
+    pickle.loads(pickle.dumps(trap))
+    assert trap.path.exists(), "the trap would not show anything"

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,6 +188,21 @@ def test_the_error_for_a_deleted_file_holds_its_name(tmp_path: Path) -> None:
     (tmp_path / "trainA/a.png").unlink()
     with pytest.raises(UserError, match=r"the image .*trainA/a\.png cannot be read \(No such file"):
         opened.train_A[0]
+
+
+def test_a_fifo_is_reported_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    program = f"""
+from pathlib import Path
+from cyclegan_jax.data.folders import FolderSplit
+try:
+    FolderSplit((Path({str(tmp_path / "pipe.png")!r}),))[0]
+except Exception as error:
+    print(f"{{type(error).__name__}}: {{error}}")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    message = f"UserError: the image {tmp_path}/pipe.png cannot be read (it is a FIFO, not a regular file)\n"
+    assert ended.stdout == message, ended.stderr
 
 
 def test_streets_open_as_four_splits_of_decodable_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Runs over several processes: their flags, and what the functions do in a single process."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -61,3 +62,27 @@ def test_one_process_needs_no_communication() -> None:
     assert distributed.own_copy(tree) is tree
     assert distributed.from_first([4, 8]) == [4, 8]
     assert [distributed.DelayedMax().update(number) for number in (0, 15)] == [0, 15]
+
+
+def test_a_coordinator_without_an_address_ends_soon() -> None:
+    host = "--coordinator=no-such-host.invalid:1234"
+    args = ["--config", STREETS, host, "--num_processes=2", "--process_id=1"]
+    program = f"""
+import sys
+from cyclegan_jax.devices import distributed
+distributed.RESOLVE_SECONDS = 2
+from cyclegan_jax.cli import main
+sys.exit(main.train({args!r}))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 2, ended.stderr
+    sentence = (
+        r"error: --coordinator is 'no-such-host\.invalid:1234', but no-such-host\.invalid has no address \(.+\): "
+        r"give the HOST:PORT of process 0\n"
+    )
+    assert re.fullmatch(sentence, ended.stderr), ended.stderr
+
+
+@pytest.mark.parametrize("coordinator", ["127.0.0.1:1", "[::1]:1", "localhost:1"])
+def test_addresses_that_are_found(coordinator: str) -> None:
+    distributed._check_address(coordinator)

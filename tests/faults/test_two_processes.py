@@ -96,13 +96,18 @@ def test_a_killed_and_resumed_pair_has_the_same_bytes(experiment: Experiment, tm
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_stops_both_after_the_same_step(experiment: Experiment, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_one_stops_both_after_the_same_step(
+    experiment: Experiment, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
     workdir = tmp_path / "work"
     pair = start_pair(experiment, workdir, "--checkpoint_every=1000")
     assert pair.first.wait_for(r"^step 3/"), pair.first.said
-    pair.second.send(signal.SIGTERM)
-    assert (pair.first.ended(), pair.second.ended()) == (143, 143), pair.first.said + pair.second.said
-    stops = [re.findall(r"^stopped by SIGTERM after step (\d+)", one.said, re.M) for one in (pair.first, pair.second)]
+    pair.second.send(number)
+    assert (pair.first.ended(), pair.second.ended()) == (status, status), pair.first.said + pair.second.said
+    stops = [
+        re.findall(rf"^stopped by {number.name} after step (\d+)", one.said, re.M) for one in (pair.first, pair.second)
+    ]
     assert stops[0] == stops[1]
     assert open_checkpoint(workdir).step == int(stops[0][0])
 

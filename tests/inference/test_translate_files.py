@@ -3,6 +3,9 @@
 import contextlib
 import html
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -281,9 +284,9 @@ def test_left_out_and_many_skipped_files_are_named(run, tmp_path, capsys):
 
 
 def test_an_input_that_cannot_be_read_names_the_flag(odd):
-    (odd / "deeper" / "loop").symlink_to("loop")
-    with pytest.raises(UserError, match=r"--input: .*/loop cannot be read \(Too many levels of symbolic links"):
-        file_plan.plan(str(odd / "deeper" / "loop"), odd, format=None, refuse=True, kind=np.dtype(np.uint8))
+    name = "n" * 256
+    with pytest.raises(UserError, match=r"--input: .*/n+ cannot be read \(File name too long\)"):
+        file_plan.plan(str(odd / "deeper" / name), odd, format=None, refuse=True, kind=np.dtype(np.uint8))
 
 
 def test_a_name_that_gets_too_long_is_an_error(odd):
@@ -314,3 +317,32 @@ def test_odd_names_are_translated_and_shown(run, odd, tmp_path, name):
     assert f'<span class="name">{shown}</span>' in (out / "gallery.html").read_text()
     stream.seek(0)
     assert len(stream.read().split("\n")) == 4
+
+
+@pytest.mark.slow
+def test_two_translations_into_one_folder_both_end_well(run, tmp_path):
+    """Among the inputs are a FIFO, and links in a circle."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for index in range(12):
+        Image.fromarray(np.full((24, 24, 3), 20 * index, np.uint8)).save(photos / f"{index}.png")
+    os.mkfifo(photos / "pipe.png")
+    (photos / "first").symlink_to(photos)
+    (photos / "second").symlink_to(photos)
+    command = [sys.executable, "-m", "cyclegan_jax", "translate", "--run", str(run), "--output", str(out)]
+    command += ["--input", f"{photos}/**/*.png", "--overwrite", "--batch_size=1"]
+    together = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        ended = [process.communicate(timeout=180) for process in together]
+    finally:
+        for process in together:
+            process.kill()
+    for process, (said, errors) in zip(together, ended, strict=True):
+        assert process.returncode == SKIPPED, errors
+        assert f"skipped: the image {photos}/pipe.png cannot be read (it is a FIFO, not a regular file)" in said
+        assert "12 translated, 1 skipped" in said
+    assert sorted(path.name for path in out.iterdir()) == sorted(f"{index}.png" for index in range(12))
+    generator = load_generator(run)
+    for index in range(12):
+        expected = generator.translate(opened(photos / f"{index}.png"))
+        np.testing.assert_array_equal(np.asarray(opened(out / f"{index}.png")), np.asarray(expected))

@@ -24,8 +24,9 @@ from cyclegan_jax import files
 from cyclegan_jax.data import images, palette
 from cyclegan_jax.data.decode import decode, is_whole, open_picture
 from cyclegan_jax.data.resize import resize
+from cyclegan_jax.data.sets import archives
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import commit, make_folder, write_atomically
+from cyclegan_jax.files import alone_in, commit, make_folder, read_bytes, write_atomically
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
     Label maps are resized by nearest neighbour, photos with antialiasing. All files are lossless PNGs.
 
     An interrupted call is resumed by the next one: images are written one by one into a hidden folder, which is renamed
-    at the end.
+    at the end. Of several processes one prepares, and the others wait for it.
 
     Args:
         folder: holds `gtFine_trainvaltest.zip` and `leftImg8bit_trainvaltest.zip`, or the folders they unpack to.
@@ -99,26 +100,37 @@ def prepare(folder: str | Path, size: tuple[int, int] | None) -> Path:
         return target
     if not files.is_dir(folder):
         raise UserError(f"there is no folder {folder}: make it, and put the official Cityscapes archives there")
+    with alone_in(folder):
+        if not files.is_dir(target):  # another process may have prepared it while this one waited
+            _prepare(folder, target, partial, size)
+    return target
+
+
+def _prepare(folder: Path, target: Path, partial: Path, size: tuple[int, int] | None) -> None:
     labels, photos = _find(folder, _LABELS), _find(folder, _PHOTOS)
     scenes = _whole_scenes(labels, photos)
+    if partial.is_symlink():
+        raise UserError(f"{partial} is a link, through which images would be written elsewhere: delete it")
     try:
         for split in _SPLITS.values():
             for domain in "AB":
                 make_folder(partial / f"{split}{domain}")
+        for left in partial.glob("*/.*.partial"):  # of a killed process, whose lock this one has now
+            left.unlink()
         _LOG.info(f"preparing {len(scenes):,} Cityscapes scenes in {target} (once; if interrupted, it resumes)")
         _make_all(scenes, labels, photos, partial, size)
         commit(partial, target)
     except OSError as error:
-        if files.is_dir(target):  # another process was faster: renaming to a folder that is not empty fails
+        # Without locks another process was faster: renaming to a folder that holds files fails.
+        if files.is_dir(target):
             shutil.rmtree(partial, ignore_errors=True)
-            return target
+            return
         if error.filename is not None and not Path(error.filename).is_relative_to(partial):
             raise files.UnreadableError(error.filename, error) from error
         raise UserError(
             f"{folder} cannot be written to ({error.strerror}): make room, or move the archives to another folder"
         ) from error
     _LOG.info(f"Cityscapes is ready in {target}")
-    return target
 
 
 def _find(folder: Path, package: _Package) -> Files:
@@ -138,7 +150,7 @@ def _find(folder: Path, package: _Package) -> Files:
 
 def _in_folder(unpacked: Path, package: _Package) -> Files:
     return {
-        (split, path.name.removesuffix(package.suffix)): _File(str(path), path.read_bytes)
+        (split, path.name.removesuffix(package.suffix)): _File(str(path), functools.partial(read_bytes, path))
         for split in _SPLITS
         for city in files.entries(unpacked / split)
         for path in files.entries(city)
@@ -149,6 +161,7 @@ def _in_folder(unpacked: Path, package: _Package) -> Files:
 def _in_archive(archive: Path, package: _Package) -> Files:
     try:
         opened = zipfile.ZipFile(archive)
+        archives.check(opened)
     except OSError as error:
         raise files.UnreadableError(archive, error) from error
     except zipfile.BadZipFile as error:
@@ -159,7 +172,7 @@ def _in_archive(archive: Path, package: _Package) -> Files:
     form = re.compile(rf"(?:.*/)?{package.name}/(train|val)/[^/]+/([^/]+){re.escape(package.suffix)}")
     matches = [match for match in map(form.fullmatch, sorted(opened.namelist())) if match]
     return {
-        (match[1], match[2]): _File(f"{match[0]} in {archive}", functools.partial(opened.read, match[0]))
+        (match[1], match[2]): _File(f"{match[0]} in {archive}", functools.partial(archives.read, opened, match[0]))
         for match in matches
     }
 

@@ -11,7 +11,7 @@ import logging
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -77,7 +77,7 @@ def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> 
     partial = path.with_name(path.name + ".partial")
     try:
         files.make_folder(path.parent)
-        with _alone_in(path.parent):
+        with files.alone_in(path.parent):
             if files.exists(path):  # another process downloaded it while this one waited
                 return
             _LOG.info(f"downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
@@ -122,10 +122,12 @@ def _wrong(archive: Archive, path: Path) -> str:
 def _download(archive: Archive, partial: Path, by_hand: Path, timeout: float) -> str:
     """Complete `partial`, and return how it differs from the archive; a file that differs is deleted."""
     try:
-        with partial.open("ab") as file:
+        with open(partial, "ab", opener=_appending) as file:
             _complete(archive, file, by_hand, timeout)
     finally:
-        if not partial.stat().st_size:  # an empty file saves nothing and would only look odd
+        if (
+            files.is_file(partial) and not partial.lstat().st_size
+        ):  # an empty file saves nothing and would only look odd
             partial.unlink()
     wrong = _wrong(archive, partial)
     if wrong:
@@ -198,19 +200,6 @@ def _empty(file: IO[bytes]) -> None:
     file.truncate()
 
 
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a lock on a folder, which waits for other processes; on systems without such locks, do nothing."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    # The kernel releases the lock when a process dies, so that no stale lock file can be left behind.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _appending(path: str, flags: int) -> int:
+    """Open the file of received bytes for `open`: its name is known to all, and must not be a link to another file."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from cyclegan_jax import files
 from cyclegan_jax.data.dataset import EXTENSIONS, SPLITS, Dataset
 from cyclegan_jax.data.pairs import pair_ending
-from cyclegan_jax.data.sets import downloads
+from cyclegan_jax.data.sets import archives, downloads
 from cyclegan_jax.data.sets.downloads import Archive
 from cyclegan_jax.data.sets.tfds_store import ImageBuilder, is_stored, open_stored, prepare, quiet, store_root
 from cyclegan_jax.errors import UserError
@@ -68,7 +68,7 @@ class PaperSet(ImageBuilder, skip_registration=True):
         with zipfile.ZipFile(self.archive) as archive:
             for index, (filename, member) in enumerate(members.items()):
                 try:
-                    content = archive.read(member)
+                    content = archives.read(archive, member)
                 except _UNREADABLE as error:
                     raise _damaged(self.archive, error) from error
                 yield index, {"image": io.BytesIO(content), "filename": filename}
@@ -134,7 +134,10 @@ def _prepare(name: str, root: Path, folder: tfds.core.Path) -> None:
     archive = _archive(name, root)
     try:
         _LOG.info(f"preparing {name} from {archive} in {folder} (once)")
-        _members(archive)  # raises clear errors about the archive, which TFDS would wrap in messages of its own
+        # Raises clear errors about the archive, which TFDS would wrap in messages of its own.
+        members = [member for split in _members(archive).values() for member in split.values()]
+        with zipfile.ZipFile(archive) as opened:
+            archives.check_space(opened, members, root)
         builder = _builder(name, root)
         builder.archive = archive
         prepare(builder)
@@ -161,6 +164,7 @@ def _members(archive: Path) -> dict[str, dict[str, str]]:
     """List the images in a zip file: for each split, file name to archive member, sorted by name."""
     try:
         with zipfile.ZipFile(archive) as opened:
+            archives.check(opened)
             paths = [PurePosixPath(member) for member in opened.namelist() if member.lower().endswith(EXTENSIONS)]
     except _UNREADABLE as error:
         raise _damaged(archive, error) from error

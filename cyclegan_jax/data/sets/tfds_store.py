@@ -17,6 +17,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from cyclegan_jax import files
 from cyclegan_jax.data.dataset import SPLITS, Dataset, Example
+from cyclegan_jax.files import alone_in
 
 
 class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -84,9 +85,15 @@ def prepare(builder: tfds.core.DatasetBuilder, *, bars: bool = False) -> None:
     """Prepare a data set, unless another process has finished it first; `bars` shows TFDS's progress bars.
 
     TFDS writes to a folder `incomplete.*` and renames it at the end, so that a killed preparation leaves nothing that a
-    later call would take for the data set.
+    later call would take for the data set. Of several processes one prepares, and the others wait for it.
     """
-    with quiet(bars=bars):
+    parent = builder.data_path.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with quiet(bars=bars), alone_in(parent) as held:
+        # Other sets may also be prepared by TFDS's own command, which takes no lock.
+        if held and isinstance(builder, ImageBuilder):
+            for left in parent.glob(f"incomplete.*_{builder.data_path.name}"):
+                left.rmtree()
         try:
             builder.download_and_prepare()
             _flush(builder)

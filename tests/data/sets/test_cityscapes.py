@@ -3,6 +3,9 @@
 import io
 import re
 import shutil
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -161,8 +164,8 @@ def test_a_damaged_entry_is_reported_and_the_rest_kept(archives: Path) -> None:
     path.write_bytes(whole)
     target = cityscapes.prepare(archives, (8, 16))
     assert not partial.exists()
-    for file, time in made.items():
-        assert (target / file.relative_to(partial)).stat().st_mtime_ns == time
+    for file, stamp in made.items():
+        assert (target / file.relative_to(partial)).stat().st_mtime_ns == stamp
     assert len(files_of(target)) == 10
 
 
@@ -190,6 +193,7 @@ def test_a_damaged_leftover_is_made_again(archives: Path, left: bytes) -> None:
 
 
 def test_another_process_may_be_faster(archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the file system has no locks."""
     first = files_of(cityscapes.prepare(archives, (8, 16)))
     (archives / "cyclegan_16x8").rename(archives / "finished")
     make_all = cityscapes._make_all
@@ -201,6 +205,73 @@ def test_another_process_may_be_faster(archives: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(cityscapes, "_make_all", slower)
     assert files_of(cityscapes.prepare(archives, (8, 16))) == first
     assert not list(archives.glob(".*"))
+
+
+PREPARE = """
+import sys, time
+from pathlib import Path
+from cyclegan_jax.console import shown_log
+from cyclegan_jax.data.sets import cityscapes
+write = cityscapes._write_photo
+def slow(*args):
+    time.sleep(0.1)
+    write(*args)
+cityscapes._write_photo = slow
+print("ready", flush=True)
+sys.stdin.read(1)
+with shown_log():
+    cityscapes.prepare(sys.argv[1], (8, 16))
+"""
+
+
+def preparing(archives: Path) -> subprocess.Popen[str]:
+    started = subprocess.Popen(
+        [sys.executable, "-c", PREPARE, str(archives)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert started.stdout is not None
+    assert started.stdout.readline() == "ready\n"
+    return started
+
+
+def test_of_several_preparations_at_once_one_prepares(archives: Path) -> None:
+    expected = files_of(cityscapes.prepare(archives, (8, 16)))
+    shutil.rmtree(archives / "cyclegan_16x8")
+    together = [preparing(archives) for _ in range(4)]
+    for process in together:
+        assert process.stdin is not None
+        process.stdin.write("x")
+        process.stdin.flush()
+    ended = [process.communicate(timeout=60) for process in together]
+    assert [process.returncode for process in together] == [0] * 4, ended
+    assert sum("preparing 5 Cityscapes scenes" in out for out, _ in ended) == 1
+    assert files_of(archives / "cyclegan_16x8") == expected
+    assert not list(archives.glob(".*"))
+
+
+def test_what_a_killed_preparation_left_is_removed(archives: Path) -> None:
+    killed = preparing(archives)
+    assert killed.stdin is not None
+    killed.stdin.write("x")
+    killed.stdin.flush()
+    partial = archives / ".cyclegan_16x8.partial"
+    end = time.monotonic() + 60
+    while not list(partial.glob("trainA/*.png")):
+        assert time.monotonic() < end
+    killed.kill()
+    killed.communicate()
+    assert not (archives / "cyclegan_16x8").exists()
+    (partial / "trainB" / ".0123456789abcdef.partial").write_bytes(b"half")
+    assert len(files_of(cityscapes.prepare(archives, (8, 16)))) == 10
+    assert not list(archives.glob(".*"))
+
+
+def test_a_link_for_the_unfinished_folder_is_refused(archives: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (archives / ".cyclegan_16x8.partial").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"\.cyclegan_16x8\.partial is a link, .*: delete it"):
+        cityscapes.prepare(archives, (8, 16))
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_scenes_without_photo_or_labels_are_counted(tmp_path: Path, log_lines: list[str]) -> None:

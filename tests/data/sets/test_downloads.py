@@ -190,6 +190,18 @@ def test_a_folder_that_cannot_be_written_to_is_an_error(server: Server, tmp_path
     assert not server.asked
 
 
+def test_a_link_for_the_received_bytes_is_not_written_through(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    precious = tmp_path / "precious"
+    for content in ("", "precious"):
+        precious.write_text(content)
+        (tmp_path / "downloads" / "horse2zebra.zip.partial").unlink(missing_ok=True)
+        (tmp_path / "downloads" / "horse2zebra.zip.partial").symlink_to(precious)
+        with pytest.raises(UserError, match=r"cannot be written \(Too many levels of symbolic links\)"):
+            fetched(server, tmp_path)
+        assert precious.read_text() == content
+
+
 def test_downloads_at_the_same_time_are_one(server: Server, tmp_path: Path) -> None:
     path, found = tmp_path / "horse2zebra.zip", []
 

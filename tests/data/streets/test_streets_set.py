@@ -5,14 +5,13 @@ import io
 import pickle
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan_jax.data.dataset import Dataset, Example
+from cyclegan_jax.data.dataset import Example
 from cyclegan_jax.data.streets import streets_set as streets
 from cyclegan_jax.data.streets.scene import draw_labels, draw_scene
 from cyclegan_jax.errors import UserError
@@ -132,26 +131,42 @@ def test_a_killed_preparation_leaves_no_finished_set(tmp_path: Path) -> None:
     again = run(OPENED, str(tmp_path))
     assert again.stdout.splitlines() == ["[3, 3, 2, 2]", "False"], again.stderr
     assert again.stderr == ""
+    assert [path.name for path in (tmp_path / FOLDER).parent.iterdir()] == ["1.0.0"]
 
 
-def test_two_preparations_at_the_same_time_both_end_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    together, draw = threading.Barrier(2, timeout=60), draw_labels
-    found: list[Dataset] = []
+COUNTED = """
+import sys, time
+from cyclegan_jax.data.streets import streets_set as streets
+draw, drawn = streets.draw_labels, []
+def count(seed, size):
+    drawn.append(seed)
+    time.sleep(0.1)
+    return draw(seed, size)
+streets.draw_labels = count
+print("ready", flush=True)
+sys.stdin.read(1)
+opened = streets.open_streets(sys.argv[1], train=3, test=2, size=32)
+print(len(opened.train_A), len(drawn))
+"""
 
-    def slow(seed: int, size: int) -> np.ndarray:
-        if seed == 0:
-            together.wait()
-        return draw(seed, size)
 
-    monkeypatch.setattr(streets, "draw_labels", slow)
-    threads = [
-        threading.Thread(target=lambda: found.append(streets.open_streets(str(tmp_path), **SMALL))) for _ in range(2)
+def test_of_several_preparations_at_once_one_draws(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", COUNTED, str(tmp_path)]
+    together = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [len(opened.train_A) for opened in found] == [3, 3]
+    for process in together:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    ended = []
+    for process in together:
+        assert process.stdin is not None
+        process.stdin.write("x")
+        process.stdin.flush()
+    for process in together:
+        ended.append(process.communicate(timeout=60))
+    assert sorted(out for out, _ in ended) == ["3 0\n", "3 0\n", "3 5\n"], ended
     assert [path.name for path in (tmp_path / FOLDER).parent.iterdir()] == ["1.0.0"]
 
 
