@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cyclegan_jax import console, files
 from cyclegan_jax.cli.exit_status import SKIPPED
-from cyclegan_jax.config import OPPOSITE
+from cyclegan_jax.config import OPPOSITE, Direction
 from cyclegan_jax.config_checks import Limits, require
 from cyclegan_jax.errors import UserError
 
@@ -52,27 +52,13 @@ def translate(
         gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and reconstructions.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
-    from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
     from cyclegan_jax.data import skipped
     from cyclegan_jax.inference import translate_files
-    from cyclegan_jax.inference.generator import Generator, from_checkpoint
 
-    for name, value, limits in (
-        ("--batch_size", batch_size, Limits(1, 10**5)),
-        ("--tile", tile, Limits(1, 10**5)),
-        ("--max_size", max_size, Limits(1, 10**6)),
-    ):
-        require(value is None or limits.hold(value), name, value, "" if value is None else limits.need(value))
+    _check_numbers({"--batch_size": batch_size, "--tile": tile, "--max_size": max_size})
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
-
-    def load(checkpoint: Checkpoint) -> tuple[Generator, Generator | None]:
-        # Both now: a training that runs may have deleted the checkpoint when the gallery needs the second one.
-        back = from_checkpoint(checkpoint, OPPOSITE[direction]) if gallery else None
-        return from_checkpoint(checkpoint, direction), back
-
-    with files.naming("--run"):
-        generator, back = read_from(run, step, metric, load)
+    generator, back = _load(run, direction, step, metric, both=gallery)
     plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
     if line := skipped.left_out_line(plan.left_out):
         print(console.one_line(line))
@@ -87,6 +73,28 @@ def translate(
     if back is not None:
         _write_gallery(run, generator, back, plan.chosen, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
+
+
+def _check_numbers(flags: dict[str, int | None]) -> None:
+    limits = Limits(1, 10**6)
+    for name, value in flags.items():
+        require(value is None or limits.hold(value), name, value, "" if value is None else limits.need(value))
+
+
+def _load(
+    run: Path, direction: Direction, step: int | Literal["best"] | None, metric: str | None, *, both: bool
+) -> "tuple[Generator, Generator | None]":
+    """Load the generator of a direction and, if `both`, that of the other one from the same checkpoint."""
+    from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
+    from cyclegan_jax.inference.generator import Generator, from_checkpoint
+
+    def load(checkpoint: Checkpoint) -> tuple[Generator, Generator | None]:
+        # Both now: a training that runs may have deleted the checkpoint when the gallery needs the second one.
+        back = from_checkpoint(checkpoint, OPPOSITE[direction]) if both else None
+        return from_checkpoint(checkpoint, direction), back
+
+    with files.naming("--run"):
+        return read_from(run, step, metric, load)
 
 
 def _plan(

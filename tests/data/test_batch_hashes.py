@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -34,11 +35,17 @@ RESIZED: dict[str, Any] = {"load_size": 11, "threads": 2}
 # Floats are not resized here: their sums may round differently on another processor.
 CROPPED: dict[str, Any] = {"preprocess": "crop", "range_A": (0.0, 4095.0), "cache_gib": 0.01}
 
+# Pillow 13 rounds the pixels of a resized image in another way than Pillow 12.
+RESIZED_HASHES = {
+    12: "c699674b3c4742c70f491298cf6b022ace4cf6ebc007fd73deff52eaa6d96ccb",
+    13: "666fe79b8573c343032f26423b8c33d1804867ca6bf8e723e84e7586f143bcdc",
+}
+
 
 @pytest.mark.parametrize(
     ("kind", "data", "expected"),
     [
-        ("8-bit", RESIZED, "666fe79b8573c343032f26423b8c33d1804867ca6bf8e723e84e7586f143bcdc"),
+        ("8-bit", RESIZED, RESIZED_HASHES[int(PIL.__version__.partition(".")[0])]),
         ("16-bit", CROPPED, "b5651d8e48137310a70e1b346b9615c9946a09c152d16fe0120ae76b55590b33"),
     ],
 )
