@@ -76,5 +76,5 @@ def test_an_input_output_error_is_not_damage(run, name, capsys):
     assert folders.steps(run) == [4, 8]
     assert cli.main(["checkpoints", "--run", str(run)]) == 2
     said = capsys.readouterr()
-    assert said.err.splitlines() == [f"error: {file} cannot be read (Input/output error)"]
+    assert said.err.splitlines() == [f"error: --run: {file} cannot be read (Input/output error)"]
     assert said.out == ""
