@@ -62,14 +62,18 @@ def supervised(run: Callable[[], int]) -> int:
     A terminal sends Ctrl-C to both, so that the child receives it twice within milliseconds, which counts as once.
     """
     reading, writing = os.pipe()
+    # A signal to both must not end this process before its handlers are there.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         os.close(writing)
         threading.Thread(target=_exit_with_parent, args=(reading,), daemon=True).start()
         _run_as_child(run)
     os.close(reading)
     for number in STOPS:
         signal.signal(number, lambda number, frame: _pass_on(number, child))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     _, status = os.waitpid(child, 0)
     os.close(writing)
     return _report(os.waitstatus_to_exitcode(status))

@@ -96,7 +96,7 @@ def _find_images(inputs: str, output: Path) -> tuple[Path, Found]:
         # The same command can be run again: results inside the folder are not translated a second time. Unless the
         # results go into the folder itself, where inputs and results cannot be told apart.
         base, found = path, walk(path, results=output)
-    elif files.is_file(path):
+    elif files.exists(path):  # reading what is no regular file, such as a FIFO, reports it
         base, found = path.parent, Found([path])
     elif glob.has_magic(inputs):
         base, found = _matches(inputs)
@@ -141,7 +141,7 @@ def _common_folder(images: list[Path]) -> Path:
 
 def _check_places(chosen: dict[Path, Path], output: Path) -> None:
     """Raise a `UserError` if two results would be one file, or one would be written elsewhere through a link."""
-    root = output.resolve()
+    root = _resolved(output)
     taken: dict[Path, Path] = {}
     folded: dict[str, Path] = {}
     for file, target in chosen.items():

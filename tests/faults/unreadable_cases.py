@@ -227,7 +227,7 @@ def _inside(root: Path, train: list[str], translate: list[str], evaluate: list[s
             "train, run.lock is a folder",
             [*config, "--workdir", f"{root}/lock_is_folder"],
             f"{root}/lock_is_folder",
-            "Is a directory",
+            "is a link, or something else that is no file",
         ),
         Case(
             "train, config.json is a folder",
