@@ -214,7 +214,7 @@ def test_another_architecture_is_refused(run: Run) -> None:
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(run: Run, tmp_path: Path) -> None:
     """A rate at which float32 overflows within a few steps."""
     _, config, _ = run
-    steep = dataclasses.replace(config, optimizer=OptimizerConfig(learning_rate=1e6), checkpoint_every=1, steps=50)
+    steep = dataclasses.replace(config, optimizer=OptimizerConfig(learning_rate=1e20), checkpoint_every=1, steps=50)
     with pytest.raises(DivergedError, match=r"training diverged at step \d+: .*; .*Lower --optimizer") as stop:
         training.train(steep, tmp_path / "work")
     # Whatever was saved can be used: every weight in it is a number.
