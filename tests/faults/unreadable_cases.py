@@ -130,7 +130,7 @@ def obstacles(root: Path, *, ending: str, folder: bool, expands: bool) -> dict[s
     found = {
         "in a locked folder": (f"{root}/locked/x{ending}", DENIED),
         "closed": (f"{root}/closed_folder" if folder else f"{root}/closed_file{ending}", DENIED),
-        "a link to itself": (f"{root}/loop{ending}", f"Too many levels of symbolic links|{ABSENT}"),
+        "a link to itself": (f"{root}/loop{ending}", f"Too many levels of symbolic links|link in a circle|{ABSENT}"),
         "a long name": (f"{root}/{name}{name}{ending}", "File name too long"),
         "a null character": (f"{root}/a\0b{ending}", "null"),
         "below a file": (f"{root}/file/x{ending}", ABSENT),
