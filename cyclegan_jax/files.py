@@ -6,6 +6,7 @@ only where nothing is there; everything else that prevents an answer is a `UserE
 
 import contextlib
 import errno
+import itertools
 import logging
 import os
 import secrets
@@ -170,6 +171,13 @@ def read_bytes(path: str | Path) -> bytes:
             return file.read()
     except (OSError, ValueError) as error:
         raise UnreadableError(path, error) from error
+
+
+def set_aside_name(path: Path) -> Path:
+    """Return the first path beside `path` that is free: `<name>.set-aside`, `<name>.set-aside.2`, and so on."""
+    taken = {entry.name for entry in entries(path.parent)}
+    names = (f"{path.name}.set-aside" + (f".{number}" if number > 1 else "") for number in itertools.count(1))
+    return path.with_name(next(name for name in names if name not in taken))
 
 
 @contextlib.contextmanager

@@ -79,11 +79,7 @@ def unfinished(path: Path) -> Path:
 
 def set_aside(path: Path) -> Path:
     """Rename a folder to `<name>.set-aside`, so that it no longer counts as a checkpoint; nothing is deleted."""
-    for number in range(1, 1000):
-        aside = path.with_name(f"{path.name}.set-aside" + (f".{number}" if number > 1 else ""))
-        if not aside.exists():
-            break
-    path.rename(aside)
+    aside = path.rename(files.set_aside_name(path))
     files.sync(path.parent)
     return aside
 

@@ -154,9 +154,7 @@ def _take(descriptor: int, path: Path, seconds: float) -> None:
 
 def _set_aside(file: Path) -> Path:
     """Rename a file to `<name>.set-aside`, and return the new path; nothing is deleted."""
-    taken = {path.name for path in files.entries(file.parent)}
-    numbered = (f"{file.name}.set-aside" + (f".{number}" if number > 1 else "") for number in range(1, len(taken) + 2))
-    aside = file.with_name(next(name for name in numbered if name not in taken))
+    aside = files.set_aside_name(file)
     try:
         file.rename(aside)
         # Checkpoints older than this are those whose scores it may hold, see `retention`.

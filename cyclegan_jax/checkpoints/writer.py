@@ -16,7 +16,6 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed
 from cyclegan_jax.devices.environment import environment
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import exists, is_dir
 from cyclegan_jax.state import TrainState
 
 
@@ -122,8 +121,9 @@ class CheckpointWriter:
             return
         with contextlib.suppress(on_disk.SaveError):
             saving.wait()
-        moved = not is_dir(self._workdir) or not os.path.samestat(self._workdir.stat(), self._place)
-        if distributed.is_first() and not (moved and exists(self._workdir / "run.lock")):  # the lock of another run
+        moved = not files.is_dir(self._workdir) or not os.path.samestat(self._workdir.stat(), self._place)
+        # A lock file there is that of another run.
+        if distributed.is_first() and not (moved and files.exists(self._workdir / "run.lock")):
             shutil.rmtree(saving.path, ignore_errors=True)
             for folder in (self._folder, self._workdir):
                 with contextlib.suppress(OSError):

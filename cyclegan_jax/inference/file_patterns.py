@@ -1,10 +1,9 @@
 """File patterns such as `photos/**/*.jpg`, which end even where links lead in a circle."""
 
 import glob
-import os
 from pathlib import Path
 
-from cyclegan_jax.files import entries, is_dir
+from cyclegan_jax.files import entries, identity, is_dir
 
 
 def matching(pattern: str) -> set[Path]:
@@ -36,10 +35,10 @@ def _folders_below(top: Path) -> list[Path]:
     seen: set[tuple[int, int]] = set()
     while pending or links:
         folder = (pending or links).pop(0)
-        found = os.stat(folder)  # noqa: PTH116 (as in `files`)
-        if (found.st_dev, found.st_ino) in seen:
+        found = identity(folder)
+        if found in seen:
             continue
-        seen.add((found.st_dev, found.st_ino))
+        seen.add(found)
         folders.append(folder)
         for path in entries(folder):
             if is_dir(path) and not path.name.startswith("."):

@@ -1,5 +1,6 @@
 """Full disks: the run ends with a message, and resumes from its last checkpoint when there is space again."""
 
+import contextlib
 import os
 import re
 import resource
@@ -112,8 +113,9 @@ def test_a_read_only_disk(small_disk: Path) -> None:
     assert [health.words for health in checkpoint_health.examine(workdir)] == ["ok"]
 
 
-def mount_ext4(image: Path, folder: Path) -> None:
-    """Make an ext4 file system of 24 MB in the file `image`, and mount it on `folder`; skip where that cannot be."""
+@contextlib.contextmanager
+def mounted_ext4(image: Path, folder: Path) -> Iterator[None]:
+    """Make an ext4 file system of 24 MB in the file `image`, mounted on `folder`; skip where that cannot be."""
     if os.geteuid() != 0:
         pytest.skip("mounting a file system needs the rights of root")
     folder.mkdir()
@@ -125,6 +127,10 @@ def mount_ext4(image: Path, folder: Path) -> None:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode != 0:
             pytest.skip(f"{command[0]} is not possible here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def repair(image: Path, folder: Path) -> None:
@@ -138,8 +144,7 @@ def repair(image: Path, folder: Path) -> None:
 def test_a_file_system_that_turns_read_only(experiment: Experiment, tmp_path: Path) -> None:
     """ext4 does so after an error of its disk, whatever files are open; the journal is cut at that moment."""
     image, disk = tmp_path / "image", tmp_path / "disk"
-    mount_ext4(image, disk)
-    try:
+    with mounted_ext4(image, disk):
         workdir = disk / "work"
         training = experiment.start(workdir)
         assert training.wait_for(r"^step 12/"), training.said
@@ -149,15 +154,12 @@ def test_a_file_system_that_turns_read_only(experiment: Experiment, tmp_path: Pa
         assert "Traceback" not in training.said
         repair(image, disk)
         check_ended_and_resumes(experiment, workdir, training.said)
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_disk_that_fails_below_the_file_system(experiment: Experiment, small_disk: Path, tmp_path: Path) -> None:
     """A file system in a sparse file: it has free blocks, but its writes fail, since the disk below it is full."""
     image, disk = small_disk / "image", tmp_path / "ext4"
-    mount_ext4(image, disk)
-    try:
+    with mounted_ext4(image, disk):
         workdir = disk / "work"
         training = experiment.start(workdir)
         assert training.wait_for(r"^step 12/"), training.said
@@ -168,5 +170,3 @@ def test_a_disk_that_fails_below_the_file_system(experiment: Experiment, small_d
         ballast.unlink()
         repair(image, disk)
         check_ended_and_resumes(experiment, workdir, training.said)
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
