@@ -18,8 +18,12 @@ from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Batch, Metrics, make_train_step
 
 RECIPES: Final = {"paper": recipes.paper, "pytorch_gan": recipes.pytorch_gan, "simplified": recipes.simplified}
+WIDTH: Final = 2
 STEPS: Final = 10
 EPOCH_IMAGES: Final = 2
+
+OPTIMISED: Final = {"xla_backend_optimization_level": 1}
+"""Overrides the level 0 of `tests/conftest.py`: without it ten steps take longer than the compilation that it saves."""
 
 Script = list[tuple[bool, int]]
 """For each image, in order: whether a full pool swaps it, and for which stored one."""
@@ -46,7 +50,7 @@ def draws_of_step(scripts: dict[str, Script], step: int, number: int) -> tuple[D
     return as_draws(scripts["A"][images]), as_draws(scripts["B"][images])
 
 
-def lockstep_config(recipe: str, width: int = 4) -> TrainConfig:
+def lockstep_config(recipe: str) -> TrainConfig:
     """A recipe with tiny networks, in float64."""
     config = RECIPES[recipe]()
     # Unequal weights, where the recipe has one for each direction, would show an exchange of the two.
@@ -54,8 +58,8 @@ def lockstep_config(recipe: str, width: int = 4) -> TrainConfig:
     return dataclasses.replace(
         config,
         data=DataConfig(image_size=32),
-        generator=dataclasses.replace(config.generator, blocks=1, width=width),
-        discriminator=dataclasses.replace(config.discriminator, width=width),
+        generator=dataclasses.replace(config.generator, blocks=1, width=WIDTH),
+        discriminator=dataclasses.replace(config.discriminator, width=WIDTH),
         loss=dataclasses.replace(
             config.loss, identity_weight=0.5, cycle_weight_A=weights[0], cycle_weight_B=weights[1]
         ),
@@ -89,4 +93,4 @@ def scripted_step(config: TrainConfig, transform: optax.GradientTransformation, 
 
         return make_train_step(config, definitions, transform, epoch_images=EPOCH_IMAGES, draw=draw)(current, batch)
 
-    return jax.jit(one_step)
+    return jax.jit(one_step, compiler_options=OPTIMISED)

@@ -16,7 +16,7 @@ from tests.parity import reference_networks as reference
 from tests.parity.exchange import from_torch, nchw, nhwc
 from tests.parity.lockstep_reference import make_reference, with_weights_of
 from tests.recorded import record_file
-from tests.recorded.record_file import NETWORKS, TRAINING_WIDTH, WIDTH, Record, flatten
+from tests.recorded.record_file import NETWORKS, WIDTH, Record, flatten
 
 
 def make_record() -> Record:
@@ -47,7 +47,7 @@ def record_training() -> Record:
     """Initial parameters and the losses of ten steps of each recipe, with Adam and with plain descent."""
     record: Record = {}
     for recipe in RECIPES:
-        config = lockstep_config(recipe, TRAINING_WIDTH)
+        config = lockstep_config(recipe)
         for kind in ("adam", "sgd"):
             theirs = make_reference(recipe, config, kind, make_scripts(config))
             for network in (theirs.G_AB, theirs.G_BA, theirs.D_A, theirs.D_B):

@@ -17,7 +17,6 @@ from cyclegan_jax.networks.generator import ResNetGenerator
 
 PATH: Final = Path(__file__).with_name("recorded.npz")
 WIDTH: Final = 3
-TRAINING_WIDTH: Final = 2
 
 Record = dict[str, np.ndarray]
 

@@ -19,7 +19,7 @@ from tests.helpers.lockstep import (
     scripted_step,
 )
 from tests.recorded import record_file
-from tests.recorded.record_file import NETWORKS, TRAINING_WIDTH, flatten, fresh_params, unflatten
+from tests.recorded.record_file import NETWORKS, flatten, fresh_params, unflatten
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -53,7 +53,7 @@ def test_a_network_matches_the_record(name: str) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_ten_steps_match_the_recorded_losses(recipe: str, kind: str) -> None:
     record = record_file.read()
-    config = lockstep_config(recipe, TRAINING_WIDTH)
+    config = lockstep_config(recipe)
     transform = optimizer.adam(config.optimizer) if kind == "adam" else optax.identity()
     current = jax.jit(lambda: state.create(config, transform))()
     start = unflatten(
