@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from cyclegan_jax.config import TrainConfig
@@ -39,10 +40,33 @@ def fields(config: TrainConfig) -> dict[str, Any]:
     return flat(to_dict(config))
 
 
-def differences(before: TrainConfig, after: TrainConfig) -> list[str]:
-    """List the fields in which two configs differ, each as `name old -> new`."""
+def changes(before: TrainConfig, after: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """Return the fields in which two configs differ, by dotted name: the value before and the value after."""
     old, new = fields(before), fields(after)
-    return [f"{name} {old[name]} -> {new[name]}" for name in new if old[name] != new[name]]
+    return {name: (old[name], new[name]) for name in new if old[name] != new[name]}
+
+
+def shown(changed: Mapping[str, tuple[Any, Any]], names: Collection[str]) -> list[str]:
+    """Return the changed fields of these names as text, each as `name old -> new`."""
+    return [f"{name} {old} -> {new}" for name, (old, new) in changed.items() if name in names]
+
+
+def check_storable(config: TrainConfig) -> None:
+    """Raise if a checkpoint could not give back this very config.
+
+    Raises:
+        UserError: it, or a part of it, is of a class derived from ours, which checkpoints do not hold.
+    """
+    parts: dict[str, tuple[Any, Any]] = {"the config": (config, TrainConfig)}
+    for name, hint in typing.get_type_hints(TrainConfig).items():
+        if dataclasses.is_dataclass(hint):
+            parts[f"the config's {name}"] = (getattr(config, name), hint)
+    for name, (part, kind) in parts.items():
+        if type(part) is not kind:
+            raise UserError(
+                f"{name} is a {type(part).__name__}, which a checkpoint cannot store: make it a {kind.__name__}, by "
+                f"dataclasses.replace or its constructor, and keep values of your own in variables of the config file"
+            )
 
 
 def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:

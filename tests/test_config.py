@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cyclegan_jax import config_dict, recipes
+from cyclegan_jax import config_dict, config_paths, recipes
 from cyclegan_jax.config import (
     DataConfig,
     DiscriminatorConfig,
@@ -18,6 +18,7 @@ from cyclegan_jax.config import (
     TrainConfig,
 )
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.training import loop
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,48 @@ def test_an_unknown_field_of_a_dictionary_is_an_error() -> None:
 
 def test_differences_report_nested_fields() -> None:
     before, after = TrainConfig(), TrainConfig(steps=9, optimizer=OptimizerConfig(beta1=0.4))
-    assert config_dict.differences(before, after) == ["optimizer.beta1 0.5 -> 0.4", "steps None -> 9"]
-    assert config_dict.differences(before, before) == []
+    changed = config_dict.changes(before, after)
+    assert changed == {"optimizer.beta1": (0.5, 0.4), "steps": (None, 9)}
+    assert config_dict.shown(changed, {"optimizer.beta1"}) == ["optimizer.beta1 0.5 -> 0.4"]
+    assert config_dict.changes(before, before) == {}
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnLoss(LossConfig):
+    """A loss config with a field of a user's own."""
+
+    mine: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnConfig(TrainConfig):
+    """A config of a user's own, which has no other field."""
+
+
+def test_a_derived_class_is_refused_before_it_is_stored(tmp_path: Path) -> None:
+    config_dict.check_storable(TrainConfig())
+    for config, said in (
+        (OwnConfig(), "the config is a OwnConfig, which a checkpoint cannot store: make it a TrainConfig, by"),
+        (TrainConfig(loss=OwnLoss()), "the config's loss is a OwnLoss, .* make it a LossConfig, by"),
+    ):
+        with pytest.raises(UserError, match=said):
+            loop.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    typed = TrainConfig(
+        data=DataConfig(dir="photos", train_A="~/a", test_B="/data/b"), init_from="runs/x", eval_features="w.pth"
+    )
+    stored = config_paths.absolute(typed)
+    assert stored.data == DataConfig(dir=f"{tmp_path}/photos", train_A="/home/me/a", test_B="/data/b")
+    assert (stored.init_from, stored.eval_features) == (f"{tmp_path}/runs/x", f"{tmp_path}/w.pth")
+    for same in (TrainConfig(eval_features="inception"), TrainConfig(data=DataConfig(dir="gs://bucket/data")), stored):
+        assert config_paths.absolute(same) == same
+    with pytest.raises(UserError, match=r"--data\.dir"):
+        config_paths.absolute(TrainConfig(data=DataConfig(dir="~nobody-of-this-name/photos")))
 
 
 def test_a_saved_config_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,17 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cyclegan_jax"
 ORDER = (
-    {"errors", "files", "console", "config_checks", "config_limits", "config", "config_dict", "recipes"},
+    {
+        "errors",
+        "files",
+        "console",
+        "config_checks",
+        "config_limits",
+        "config",
+        "config_dict",
+        "config_paths",
+        "recipes",
+    },
     {"kernels"},
     {"networks"},
     {"data"},

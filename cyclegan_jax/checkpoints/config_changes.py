@@ -1,12 +1,63 @@
-"""Which config fields a resumed run may change, and which it must keep."""
+"""Which config fields a resumed run may change: freely, when its user allows it, or never."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any, Final, Literal
 
 from cyclegan_jax import config_dict
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
-_FIXED = {
+FREE: Final = {
+    # How long, how and where it runs, and what it writes.
+    "steps",
+    "precision",
+    "remat",
+    "steps_per_dispatch",
+    "parallel",
+    "log_every",
+    "sample_every",
+    "checkpoint_every",
+    "checkpoint_minutes",
+    "keep_checkpoints",
+    "eval_every",
+    "eval_images",
+    "eval_features",
+    # Where the data is, and how it is read.
+    "data.dir",
+    "data.train_A",
+    "data.train_B",
+    "data.test_A",
+    "data.test_B",
+    "data.on_error",
+    "data.cache_gib",
+    "data.threads",
+    # Has a rule of its own.
+    "init_from",
+}
+"""Fields that leave the experiment as it is."""
+WHEN_ALLOWED: Final = {
+    "data.source",
+    "data.load_size",
+    "data.flip",
+    "generator.dropout",
+    "loss.cycle_weight_A",
+    "loss.cycle_weight_B",
+    "loss.identity_weight",
+    "loss.identity",
+    "loss.domains",
+    "loss.discriminator_domains",
+    "optimizer.learning_rate",
+    "optimizer.beta1",
+    "optimizer.beta2",
+    "optimizer.eps",
+    "optimizer.constant_epochs",
+    "optimizer.decay_epochs",
+    "optimizer.schedule",
+    "update_first",
+    "ema_decay",
+}
+"""Fields that make another experiment of a run, which its state allows."""
+FIXED: Final = {
     "data.image_size",
     "data.labels",
     "data.channels_A",
@@ -17,6 +68,12 @@ _FIXED = {
     "data.name_A",
     "data.name_B",
     "data.preprocess",
+    "generator.blocks",
+    "generator.width",
+    "generator.upsample",
+    "discriminator.kind",
+    "discriminator.n_layers",
+    "discriminator.width",
     "pool_size",
     "dtype",
     # The schedule computes the epoch from steps times batch size: another one would change the epochs already done.
@@ -24,41 +81,53 @@ _FIXED = {
     # The data's order depends on it: a resumed run would see another permutation.
     "seed",
 }
+"""Fields that the state, or the place in the data, depends on."""
 
 
-def check(before: TrainConfig, after: TrainConfig, workdir: str | Path) -> list[str]:
+def check(before: TrainConfig, after: TrainConfig, workdir: str | Path, *, allow_changes: bool = False) -> list[str]:
     """Compare the config of a checkpoint with that of the run that resumes from it.
-
-    A run may change logging, `steps`, learning rate and schedule, the losses, the update order, the decay of a moving
-    average, precision and placement, where the data is and how it is augmented. It must keep the networks, the pool,
-    the dtype, the kind of the images and their order, and the batch size.
 
     Args:
         before: the config of the checkpoint.
         after: the config of the run now.
         workdir: the run, for the message.
+        allow_changes: accept changes of the fields in `WHEN_ALLOWED`.
 
     Returns:
         The changed fields, as `name old -> new`.
 
     Raises:
-        UserError: a field was changed that a run must keep.
+        UserError: a field was changed that the run must keep, or, without `allow_changes`, one that makes another
+            experiment of it.
     """
-    changed = config_dict.differences(before, after)
-    refused = [change for change in changed if _is_fixed(change.split()[0])]
-    if (before.ema_decay > 0) != (after.ema_decay > 0):
-        refused.append(f"ema_decay {before.ema_decay} -> {after.ema_decay}")
-    # `init_from` matters at step 0 only, so the command that resumes may leave it out, but not name another run.
-    if after.init_from is not None and after.init_from != before.init_from:
-        refused.append(f"init_from {before.init_from} -> {after.init_from}")
-    if refused:
+    changed = config_dict.changes(before, after)
+    kinds = {name: _kind(name, old, new) for name, (old, new) in changed.items()}
+    fixed, when_allowed = ([name for name in kinds if kinds[name] == kind] for kind in ("fixed", "when allowed"))
+    if fixed or (when_allowed and not allow_changes):
+        listed = ", ".join(config_dict.shown(changed, fixed or when_allowed))
+        allow = "" if fixed else ", add --allow_changes to continue it with these"
         raise UserError(
-            f"{workdir} holds a run that was started with another config ({', '.join(refused)}): give its own values "
-            f"to resume it, or start a new run from its weights by another --workdir and --init_from={workdir}"
+            f"{workdir} holds a run that was started with another config ({listed}): give its own values to resume it"
+            f"{allow}, or start a new run by another --workdir, from its weights with --init_from={workdir}"
         )
-    return [change for change in changed if change.split()[0] != "init_from"]
+    return config_dict.shown(changed, changed.keys() - {"init_from"})
 
 
-def _is_fixed(name: str) -> bool:
-    networks = name.startswith(("generator.", "discriminator.")) and name != "generator.dropout"
-    return networks or name in _FIXED
+def _kind(name: str, old: Any, new: Any) -> Literal["free", "when allowed", "fixed"]:
+    # The state has an average, or it has none.
+    if name == "ema_decay" and (old > 0) != (new > 0):
+        return "fixed"
+    # It matters at step 0 only: the command that resumes may leave it out, but not name another run.
+    if name == "init_from":
+        return "free" if new is None or _same_run(old, new) else "fixed"
+    if name in FREE:
+        return "free"
+    return "when allowed" if name in WHEN_ALLOWED else "fixed"
+
+
+def _same_run(old: str | None, new: str) -> bool:
+    """Whether two paths may name one run: earlier versions kept a relative path as it was typed."""
+    if old is None:
+        return False
+    parts = PurePath(old).parts
+    return old == new or (not PurePath(old).is_absolute() and PurePath(new).parts[-len(parts) :] == parts)

@@ -29,20 +29,23 @@ class Restored(NamedTuple):
     changed: list[str]
 
 
-def restore(checkpoint: Checkpoint, config: TrainConfig, like: TrainState) -> Restored:
+def restore(checkpoint: Checkpoint, config: TrainConfig, like: TrainState, *, allow_changes: bool = False) -> Restored:
     """Load the whole state of one checkpoint for a run of `config`; the arguments are those of `restore_newest`.
 
     Raises:
         DamagedError: an array is not what was saved.
-        UserError: the config has changed in a field that a run must keep, or the data's image size has.
+        UserError: the config has changed in a way that `config_changes.check` refuses, or the data's image size has
+            changed.
     """
-    changed = config_changes.check(checkpoint.config, config, checkpoint.run)
+    changed = config_changes.check(checkpoint.config, config, checkpoint.run, allow_changes=allow_changes)
     layout.check_shapes(like, checkpoint.shapes, checkpoint.path)
     values = checkpoint.load(layout.like(layout.as_dict(like)))
     return Restored(like._replace(**values), checkpoint.metadata["data_position"], changed)
 
 
-def restore_newest(workdir: str | Path, config: TrainConfig, like: TrainState) -> Restored | None:
+def restore_newest(
+    workdir: str | Path, config: TrainConfig, like: TrainState, *, allow_changes: bool = False
+) -> Restored | None:
     """Load the newest whole checkpoint of a run.
 
     Newer checkpoints that are damaged are logged and set aside, so that the run can save their steps again. All
@@ -52,20 +55,21 @@ def restore_newest(workdir: str | Path, config: TrainConfig, like: TrainState) -
         workdir: the work directory of the run.
         config: the run's config now.
         like: a state of this config; the result has its types and placement.
+        allow_changes: see `config_changes.check`.
 
     Returns:
         None where the run has no checkpoint.
 
     Raises:
-        UserError: the config has changed in a field that a run must keep, the data's image size has, or all
-            checkpoints are damaged.
+        UserError: the config has changed in a way that `config_changes.check` refuses, the data's image size has
+            changed, or all checkpoints are damaged.
     """
     damaged: list[DamagedError] = []
     # One process lists the folder for all: on a network file system another could still see an older listing.
     for step in reversed(distributed.from_first(folders.steps(workdir))):
         try:
             checkpoint = Checkpoint.read(workdir, folders.directory(workdir) / str(step))
-            restored = restore(checkpoint, config, like)
+            restored = restore(checkpoint, config, like, allow_changes=allow_changes)
         except DamagedError as error:
             damaged.append(error)
             continue

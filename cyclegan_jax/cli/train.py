@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cyclegan_jax.cli import flags, official_flags
 from cyclegan_jax.cli.config_file import load_config_file
+from cyclegan_jax.cli.run_name import run_name
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.console import shown_log
 from cyclegan_jax.devices import distributed, supervision
@@ -18,8 +19,10 @@ DESCRIPTION = """Train a CycleGAN, or resume its training.
 
 --config NAME    the experiment: a config of the package, such as streets (cyclegan-jax configs lists them), or a
                  file, such as configs/streets.py or ./mine.py. Its values are the defaults below.
---workdir DIR    folder for checkpoints, samples and logs; default: runs/NAME for NAME or NAME.py.
+--workdir DIR    folder for checkpoints, samples and logs. Default: runs/NAME for NAME or NAME.py; where flags make
+                 another experiment of it, the name has them too, as in runs/NAME-seed=1.
                  If it holds a run, the training resumes from the newest checkpoint.
+--allow_changes  resume although losses, optimizer or the like are not those that the run was started with.
 
 To train with several processes, start this command in each of them with
 --coordinator HOST:PORT --num_processes N --process_id I    the address where process 0 listens; I is 0 to N-1
@@ -33,11 +36,13 @@ class TrainCommand:
     Attributes:
         config: the experiment.
         workdir: the run's folder.
+        allow_changes: resume even if losses, optimizer or the like have changed.
         processes: how to find the other processes of the run; None for a single process.
     """
 
     config: TrainConfig
     workdir: Path
+    allow_changes: bool
     processes: Processes | None
 
 
@@ -68,7 +73,11 @@ def _train(command: TrainCommand) -> int:
         distributed.connect(command.processes)
     # Only process 0 prints the log: the others would print the same lines.
     with shown_log() if distributed.is_first() else contextlib.nullcontext():
-        supervision.raising_peer_lost(lambda: loop.train(command.config, command.workdir, interruption=Interruption()))
+        supervision.raising_peer_lost(
+            lambda: loop.train(
+                command.config, command.workdir, interruption=Interruption(), allow_changes=command.allow_changes
+            )
+        )
     return 0
 
 
@@ -88,6 +97,7 @@ def parse(args: Sequence[str], prog: str = "train.py") -> TrainCommand:
     parser = flags.Parser(prog, add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--workdir", type=Path)
+    parser.add_argument("--allow_changes", action="store_true")
     parser.add_argument("--distributed", action="store_true")
     parser.add_argument("--coordinator")
     parser.add_argument("--num_processes", type=int)
@@ -104,5 +114,5 @@ def parse(args: Sequence[str], prog: str = "train.py") -> TrainCommand:
     config = flags.parse_config(default, rest, prog=prog, description=DESCRIPTION)
     process_flags = (known.coordinator, known.num_processes, known.process_id)
     several = known.distributed or any(flag is not None for flag in process_flags)
-    workdir = known.workdir or Path("runs") / known.config.stem
-    return TrainCommand(config, workdir, Processes(*process_flags) if several else None)
+    workdir = known.workdir or Path("runs") / run_name(known.config.stem, default, config)
+    return TrainCommand(config, workdir, known.allow_changes, Processes(*process_flags) if several else None)

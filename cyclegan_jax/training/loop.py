@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from cyclegan_jax import config_dict, config_paths
 from cyclegan_jax.checkpoints import fine_tuning
 from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
@@ -39,16 +40,19 @@ def train(
     workdir: str | Path,
     *,
     interruption: Interruption | None = None,
+    allow_changes: bool = False,
 ) -> TrainState:
     """Train a new run in `workdir`, or resume the one there, until `config.steps`.
 
-    Writes `checkpoints/`, `samples/*.png`, `tensorboard/` and `config.json` there, and with `config.eval_every`
-    `evaluation/` and `scores.json`.
+    Writes `checkpoints/`, `samples/*.png`, `tensorboard/`, `config.json` and `configs/` there, and with
+    `config.eval_every` `evaluation/` and `scores.json`. Relative paths in the config are stored as absolute ones.
 
     Args:
         config: the experiment.
         workdir: the run's folder; if it holds checkpoints, the run resumes from the newest undamaged one.
         interruption: handles SIGINT and SIGTERM while steps are made; None leaves their handlers as they are.
+        allow_changes: resume even if losses, optimizer or the like are not those of the run; see
+            `checkpoints.config_changes`.
 
     Returns:
         The state after the last step.
@@ -58,10 +62,12 @@ def train(
         DivergedError: a loss or a parameter is no longer finite.
         StoppedError: a signal stopped the run; its state is saved.
     """
+    config_dict.check_storable(config)
+    config = config_paths.absolute(config)
     with float64.allowed(config):
         run = prepare(config, Path(workdir))
         with _open_checkpoints(run) as checkpoints:
-            train_state = _restore_or_begin(run)
+            train_state = _restore_or_begin(run, allow_changes)
             log_run(run)
             start = int(train_state.step)
             missed = start > 0 and schedule.due_after(start, run.config, run.last_step).evaluation
@@ -90,10 +96,10 @@ def _open_checkpoints(run: PreparedRun) -> Iterator[CheckpointWriter]:
         yield checkpoints
 
 
-def _restore_or_begin(run: PreparedRun) -> TrainState:
+def _restore_or_begin(run: PreparedRun, allow_changes: bool) -> TrainState:
     """Return the newest checkpoint's state, or a new one, and set the position in the data to match."""
     train_state = run.new_state()
-    restored = restore_newest(run.workdir, run.config, train_state)
+    restored = restore_newest(run.workdir, run.config, train_state, allow_changes=allow_changes)
     if restored is not None:
         changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
         _LOG.info(f"continuing {run.workdir} from step {int(restored.state.step):,}{changes}")
@@ -110,7 +116,7 @@ def _open_files(run: PreparedRun, start: int) -> Iterator[RunFiles | None]:
     if not distributed.is_first():
         yield None
         return
-    write_config(run.config, run.workdir)
+    write_config(run.config, run.workdir, start)
     with RunFiles(run.workdir, start) as files:
         yield files
 

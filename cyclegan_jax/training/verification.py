@@ -151,7 +151,7 @@ def _prepare(config: TrainConfig) -> PreparedSteps:
 
 def _restore(prepared: PreparedSteps, earlier: Checkpoint) -> tuple[TrainState, list[str]]:
     """Load the earlier checkpoint, set the position in the data, and return the state and the changed config fields."""
-    restored = _reading(earlier, lambda: restore(earlier, prepared.config, prepared.new_state()))
+    restored = _reading(earlier, lambda: restore(earlier, prepared.config, prepared.new_state(), allow_changes=True))
     now = prepared.batches.get_state()
     for name in ("images_A", "images_B"):
         before = restored.data_position.get(name, now[name])

@@ -1,7 +1,8 @@
-"""The work directory of a run: one run at a time, `config.json`, and a clear error when it cannot be written."""
+"""The work directory of a run: one run at a time, its configs, and a clear error when it cannot be written."""
 
 import contextlib
 import errno
+import itertools
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from typing import Final, Self
 from cyclegan_jax import config_dict, files
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.files import is_dir, make_folder, write_atomically
+from cyclegan_jax.files import is_dir, is_file, make_folder, write_atomically
 
 _LOG = logging.getLogger(__name__)
 
@@ -196,6 +197,22 @@ def reporting_unwritable(workdir: Path) -> Iterator[None]:
         ) from error
 
 
-def write_config(config: TrainConfig, workdir: Path) -> None:
-    """Write `config.json` for people to read. Nothing reads it back: the checkpoints hold the config that counts."""
-    write_atomically(workdir / "config.json", json.dumps(config_dict.to_dict(config), indent=2) + "\n")
+def write_config(config: TrainConfig, workdir: Path, step: int) -> None:
+    """Write the config as `config.json`, for people to read, and keep each that the run had.
+
+    The one from which step it was used is in the name, as in `configs/from_step_2400.json`. Nothing reads them back:
+    the checkpoints hold the config that counts.
+    """
+    content = json.dumps(config_dict.to_dict(config), indent=2) + "\n"
+    current, history = workdir / "config.json", workdir / "configs"
+    if is_file(current) and is_dir(history) and files.read_bytes(current) == content.encode():
+        return
+    make_folder(history)
+    write_atomically(_unused(history / f"from_step_{step}.json"), content)
+    write_atomically(current, content)
+
+
+def _unused(path: Path) -> Path:
+    """`path`, or with a number where a file has that name: a run may resume twice from one step."""
+    names = itertools.chain([path], (path.with_stem(f"{path.stem}_{number}") for number in itertools.count(2)))
+    return next(name for name in names if not files.exists(name))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cyclegan_jax import config_dict
 from cyclegan_jax.checkpoints import config_changes
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
@@ -18,22 +19,24 @@ def changed(config: TrainConfig, name: str, value: Any) -> TrainConfig:
     return dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **{field: value})})
 
 
-ALLOWED: dict[str, Any] = {
+FREE: dict[str, Any] = {
     "steps": 9,
     "log_every": 3,
+    "precision": "highest",
+    "parallel": "pmap",
+    "data.dir": "elsewhere",
+    "data.threads": 5,
+}
+WHEN_ALLOWED: dict[str, Any] = {
     "optimizer.learning_rate": 1e-4,
     "optimizer.decay_epochs": 7,
     "loss.cycle_weight_A": 5.0,
     "loss.identity_weight": 0.5,
     "update_first": "discriminators",
-    "precision": "highest",
-    "parallel": "pmap",
     "generator.dropout": 0.5,
     "ema_decay": 0.9,
-    "data.dir": "elsewhere",
     "data.source": "streets",
     "data.flip": False,
-    "data.threads": 5,
 }
 REFUSED: dict[str, Any] = {
     "generator.width": 8,
@@ -52,19 +55,36 @@ REFUSED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", ALLOWED)
-def test_allowed_changes_are_listed(name):
+def test_every_field_is_of_one_kind():
+    kinds = (config_changes.FREE, config_changes.WHEN_ALLOWED, config_changes.FIXED)
+    fields = sorted(config_dict.fields(TrainConfig()))
+    assert sorted(name for kind in kinds for name in kind) == fields, "a new field has no kind yet, or a kind twice"
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_free_changes_are_listed(name):
     config = tiny_config(ema_decay=0.5)
-    (change,) = config_changes.check(config, changed(config, name, ALLOWED[name]), "runs/x")
+    (change,) = config_changes.check(config, changed(config, name, FREE[name]), "runs/x")
     assert change.startswith(f"{name} ")
-    assert change.endswith(f" -> {ALLOWED[name]}")
+    assert change.endswith(f" -> {FREE[name]}")
+
+
+@pytest.mark.parametrize("name", WHEN_ALLOWED)
+def test_another_experiment_needs_a_word(name):
+    config = tiny_config(ema_decay=0.5)
+    after = changed(config, name, WHEN_ALLOWED[name])
+    said = rf"runs/x holds a run .*\({name} .* -> {WHEN_ALLOWED[name]}\): .*--allow_changes .*--workdir"
+    with pytest.raises(UserError, match=said):
+        config_changes.check(config, after, "runs/x")
+    (change,) = config_changes.check(config, after, "runs/x", allow_changes=True)
+    assert change.startswith(f"{name} ")
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_other_changes_are_errors(name):
     config = changed(tiny_config(), "data.load_size", 40)
     with pytest.raises(UserError, match=rf"runs/x holds a run .*\({name} .* -> .*--init_from=runs/x"):
-        config_changes.check(config, changed(config, name, REFUSED[name]), "runs/x")
+        config_changes.check(config, changed(config, name, REFUSED[name]), "runs/x", allow_changes=True)
 
 
 def test_all_refused_changes_are_in_one_message():
@@ -83,6 +103,10 @@ def test_a_fine_tuned_run_resumes_with_or_without_init_from():
     config = tiny_config(init_from="runs/first")
     assert config_changes.check(config, config, "runs/x") == []
     assert config_changes.check(config, tiny_config(), "runs/x") == []
+    # Earlier versions stored the path as it was typed.
+    assert config_changes.check(config, tiny_config(init_from="/home/me/runs/first"), "runs/x") == []
+    with pytest.raises(UserError, match=r"init_from runs/first -> /home/me/runs/second"):
+        config_changes.check(config, tiny_config(init_from="/home/me/runs/second"), "runs/x")
 
 
 def test_an_unchanged_config_lists_nothing():

@@ -121,6 +121,28 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(run: Run, tmp_path: 
     assert int(resumed.step) == 6
 
 
+def test_each_config_is_kept_and_another_experiment_refused(
+    run: Run, tmp_path: Path, log_lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data is found from another folder, where its relative path leads nowhere."""
+    _, config, _ = run
+    monkeypatch.chdir(Path(config.data.dir or "").parent)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir="photos"), steps=1)
+    training.train(config, tmp_path / "work")
+    stored = open_checkpoint(tmp_path / "work").config
+    monkeypatch.chdir(tmp_path)
+    mild = dataclasses.replace(stored, loss=dataclasses.replace(config.loss, cycle_weight_A=5.0), steps=2)
+    with pytest.raises(UserError, match=r"\(loss\.cycle_weight_A 10\.0 -> 5\.0\): .*--allow_changes"):
+        training.train(mild, tmp_path / "work")
+    training.train(mild, tmp_path / "work", allow_changes=True)
+    training.train(dataclasses.replace(mild, steps=3), tmp_path / "work")
+    training.train(dataclasses.replace(mild, steps=3), tmp_path / "work")
+    kept = {path.name: json.loads(path.read_text()) for path in (tmp_path / "work" / "configs").iterdir()}
+    weights = {name: values["loss"]["cycle_weight_A"] for name, values in kept.items()}
+    assert weights == {"from_step_0.json": 10.0, "from_step_1.json": 5.0, "from_step_2.json": 5.0}
+    assert json.loads((tmp_path / "work" / "config.json").read_text()) == kept["from_step_2.json"]
+
+
 def test_several_steps_in_one_program(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
     """Three steps in one call, then single steps to the checkpoint at step 4 and the end at step 6."""
     workdir, config, lines = run
@@ -166,7 +188,7 @@ def test_a_moved_run_is_extended_past_its_schedule(run: Run, tmp_path: Path, log
     workdir, config, _ = run
     moved = shutil.copytree(workdir, tmp_path / "moved")
     short = dataclasses.replace(config, optimizer=OptimizerConfig(constant_epochs=1, decay_epochs=1), steps=8)
-    state = training.train(short, moved)
+    state = training.train(short, moved, allow_changes=True)
     assert int(state.step) == 8
     assert log_lines[0].startswith(f"continuing {moved} from step 6, with optimizer.constant_epochs 100 -> 1")
     assert "the learning-rate schedule ends at step 6: later steps keep its last rate, 0.0001" in log_lines
