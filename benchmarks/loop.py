@@ -32,8 +32,9 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data.streets.streets_set import open_streets
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
+from cyclegan_jax.training import host
 from cyclegan_jax.training import loop as training
-from cyclegan_jax.training.progress import Progress, Scalars
+from cyclegan_jax.training.progress import Progress
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3
@@ -97,10 +98,10 @@ def loop(config: TrainConfig, workdir: str) -> tuple[float, float]:
     class Watched(Progress):
         """Records the share of waiting for data, which the progress line shows only above 5%."""
 
-        def line(self, step: int, scalars: Scalars) -> str:
-            """Return the unchanged line."""
+        def new_line(self) -> None:
+            """Measure for the next line, as the original does."""
             shares.append(self.waited())
-            return super().line(step, scalars)
+            super().new_line()
 
     class Stamps(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -110,7 +111,7 @@ def loop(config: TrainConfig, workdir: str) -> tuple[float, float]:
     logger = logging.getLogger("cyclegan_jax")
     logger.addHandler(Stamps())
     logger.setLevel(logging.INFO)
-    with mock.patch.object(training, "Progress", Watched):
+    with mock.patch.object(host, "Progress", Watched):
         training.train(dataclasses.replace(config, steps=STEPS, log_every=EVERY), workdir)
     gaps = [after - before for before, after in itertools.pairwise(stamps[:-1])]
     return 1000 * statistics.median(gaps) / EVERY, statistics.median(shares[1:-1])

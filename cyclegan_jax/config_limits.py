@@ -42,6 +42,7 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "steps_per_dispatch": Limits(1, 10**4),
     "log_every": _EVERY,
     "sample_every": _EVERY,
+    "sample_minutes": Limits(0, 10**6),
     "checkpoint_every": _EVERY,
     "checkpoint_minutes": Limits(0, 10**6),
     "keep_checkpoints": _EVERY,

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from cyclegan_jax import live
+
 LOGGER = logging.getLogger("cyclegan_jax")
 
 _BAR_WIDTH = 30
@@ -22,7 +24,8 @@ class _StandardOutput(logging.StreamHandler):  # type: ignore[type-arg]
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stdout
-        super().emit(record)
+        with live.above():
+            super().emit(record)
 
     def format(self, record: logging.LogRecord) -> str:
         return _encodable(super().format(record), self.stream)

@@ -11,6 +11,7 @@ ORDER = (
     {
         "errors",
         "files",
+        "live",
         "console",
         "config_checks",
         "config_limits",

@@ -16,6 +16,7 @@ FREE: Final = {
     "parallel",
     "log_every",
     "sample_every",
+    "sample_minutes",
     "checkpoint_every",
     "checkpoint_minutes",
     "keep_checkpoints",

@@ -1,10 +1,13 @@
 """`cyclegan-jax train` and `train.py`: parse the flags, and train, in one process or as one of several."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cyclegan_jax
+from cyclegan_jax import live
 from cyclegan_jax.cli import flags, official_flags
 from cyclegan_jax.cli.config_file import load_config_file
 from cyclegan_jax.cli.run_name import run_name
@@ -14,6 +17,8 @@ from cyclegan_jax.devices import distributed, supervision
 from cyclegan_jax.devices.distributed import Processes
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training.interruption import Interruption
+
+_LOG = logging.getLogger(__name__)
 
 DESCRIPTION = """Train a CycleGAN, or resume its training.
 
@@ -66,19 +71,29 @@ def run(args: Sequence[str], run_command: Callable[[Callable[[], int]], int], pr
 
 
 def _train(command: TrainCommand) -> int:
-    # Imports JAX, which must not happen before main.py has set its flags, nor before a supervisor has forked.
-    from cyclegan_jax.training import loop
-
     if command.processes is not None:
         distributed.connect(command.processes)
     # Only process 0 prints the log: the others would print the same lines.
-    with shown_log() if distributed.is_first() else contextlib.nullcontext():
+    with _shown() if distributed.is_first() else contextlib.nullcontext():
+        _LOG.info(f"cyclegan-jax {cyclegan_jax.__version__}: training in {command.workdir}; Ctrl-C saves and stops")
+        with live.showing("starting JAX"):
+            # Must not happen before main.py has set JAX's flags, nor before a supervisor has forked.
+            from cyclegan_jax.training import loop
         supervision.raising_peer_lost(
             lambda: loop.train(
-                command.config, command.workdir, interruption=Interruption(), allow_changes=command.allow_changes
+                command.config,
+                command.workdir,
+                interruption=Interruption(ends_process=True),
+                allow_changes=command.allow_changes,
             )
         )
     return 0
+
+
+@contextlib.contextmanager
+def _shown() -> Iterator[None]:
+    with live.drawn(), shown_log():
+        yield
 
 
 def parse(args: Sequence[str], prog: str = "train.py") -> TrainCommand:

@@ -72,9 +72,17 @@ class StepProgram:
             out_shardings=replicated(mesh),
         )
 
+    def trace(self, state: Any, batch: HostBatch) -> Callable[[], CompiledStep]:
+        """Trace the program for the shapes and dtypes of `state` and `batch`, and return what compiles it.
+
+        The values of both do not matter.
+        """
+        lowered = self._jitted.lower(state, self.to_devices(batch))
+        return lambda: CompiledStep(lowered.compile(), self)
+
     def compile(self, state: Any, batch: HostBatch) -> CompiledStep:
-        """Compile the program for the shapes and dtypes of `state` and `batch`, whose values do not matter."""
-        return CompiledStep(self._jitted.lower(state, self.to_devices(batch)).compile(), self)
+        """Trace and compile the program."""
+        return self.trace(state, batch)()
 
     def to_devices(self, batch: HostBatch) -> dict[str, jax.Array]:
         """Place a batch on the devices."""

@@ -1,4 +1,4 @@
-"""SIGINT (Ctrl-C) and SIGTERM: the loop saves and stops; if it cannot in time, the process ends without saving."""
+"""SIGINT (Ctrl-C) and SIGTERM: the loop saves after the current step and stops; a second Ctrl-C does not wait."""
 
 import os
 import signal
@@ -8,11 +8,13 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-GRACE_SECONDS: Final = 25.0
-"""Seconds from the first signal to the end of the process in any case; schedulers kill after 30 seconds."""
+from cyclegan_jax import live
+from cyclegan_jax.console import duration
 
 _TWICE_SECONDS: Final = 0.3
 """Two signals within this time are one Ctrl-C that arrived by two ways."""
+_COUNT_SECONDS: Final = 10.0
+"""Seconds between the lines that say how long a signal has waited for the end of a step."""
 _LEAVE: Final = 0
 """The byte that ends the watching thread; signal numbers start at 1."""
 
@@ -38,7 +40,10 @@ def exit_status(signal_number: int) -> int:
 
 
 class Interruption:
-    """A context manager in which the first SIGINT or SIGTERM is only recorded; a second SIGINT ends the process.
+    """A context manager in which the first SIGINT or SIGTERM is only recorded, so that the run can save and stop.
+
+    A second SIGINT stops at once, and so does a first one before `began`, when there is nothing to save. A step takes
+    as long as it takes: the process is never ended during it, but says every ten seconds what it waits for.
 
     It has no effect outside the main thread, where Python does not allow signal handlers.
     """
@@ -47,10 +52,19 @@ class Interruption:
     # code writes each signal's number to the wakeup descriptor at once. A thread reads it from there, and can end the
     # process at any time.
 
-    def __init__(self, grace_seconds: float = GRACE_SECONDS):
-        """Set how many seconds after the first signal the process ends in any case."""
-        self._grace_seconds = grace_seconds
+    def __init__(self, *, ends_process: bool = False, count_seconds: float = _COUNT_SECONDS):
+        """Set how the run stops at once, without saving.
+
+        Args:
+            ends_process: end the process, even inside a call into C. Otherwise raise KeyboardInterrupt when that call
+                returns, for a notebook or a script that goes on.
+            count_seconds: seconds between the lines that say how long a signal has waited.
+        """
+        self._ends_process = ends_process
+        self._count_seconds = count_seconds
         self._requested: int | None = None
+        self._since = 0.0
+        self._began = False
         self._before: dict[int, Any] = {}
         self._left = threading.Event()
 
@@ -58,6 +72,10 @@ class Interruption:
     def requested(self) -> int | None:
         """Number of the first signal that asked the run to stop, or None."""
         return self._requested
+
+    def began(self) -> None:
+        """The first step begins: from now on there is something to save."""
+        self._began = True
 
     def __enter__(self) -> Self:
         """Install the signal handlers, and start the watching thread."""
@@ -88,7 +106,13 @@ class Interruption:
         os.close(self._writing)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._requested = self._requested or number
+        if self._requested is None:
+            self._requested, self._since = number, time.monotonic()
+            stops_at_once = not self._began
+        else:
+            stops_at_once = self._is_second(number, self._since)
+        if stops_at_once and not self._ends_process:
+            raise KeyboardInterrupt
 
     def _watch(self, reading: int) -> None:
         first, since = None, 0.0
@@ -97,26 +121,34 @@ class Interruption:
                 continue
             if first is None:
                 first, since = number, time.monotonic()
-                _print(f"{signal.Signals(number).name}: saving; press Ctrl-C again to stop without saving")
-                threading.Thread(target=self._exit_after_grace, args=(number,), daemon=True).start()
-            # A second SIGTERM is ignored: some schedulers send several. So is a SIGINT right after the first signal: a
-            # terminal sends it to a launcher as well, which passes it on.
-            elif number == signal.SIGINT and time.monotonic() - since > _TWICE_SECONDS:
+                if self._began:
+                    threading.Thread(target=self._count_aloud, args=(number,), daemon=True).start()
+                elif self._ends_process:
+                    _exit("stopped before the first step: there is nothing to save", number)
+            elif self._ends_process and self._is_second(number, since):
                 _exit("stopped without saving", number)
         os.close(reading)
 
-    def _exit_after_grace(self, number: int) -> None:
-        if not self._left.wait(self._grace_seconds):
-            _exit(
-                f"stopped without saving: the current step, or its compilation, did not end within "
-                f"{self._grace_seconds:g} s",
-                number,
-            )
+    @staticmethod
+    def _is_second(number: int, since: float) -> bool:
+        """Whether a signal `number` after the first is one more wish to stop.
+
+        A second SIGTERM is ignored: some schedulers send several. So is a SIGINT right after the first signal: a
+        terminal sends it to a launcher as well, which passes it on.
+        """
+        return number == signal.SIGINT and time.monotonic() - since > _TWICE_SECONDS
+
+    def _count_aloud(self, number: int) -> None:
+        name, begin = signal.Signals(number).name, time.monotonic()
+        _print(f"{name}: saving after this step; press Ctrl-C again to stop without saving")
+        while not self._left.wait(self._count_seconds):
+            _print(f"{name}: waiting for the step and the save, {duration(time.monotonic() - begin)}")
 
 
 def _print(line: str) -> None:
     # Not by logging: the main thread may be holding its lock.
-    print(line, file=sys.stderr, flush=True)
+    with live.above():
+        print(line, file=sys.stderr, flush=True)
 
 
 def _exit(reason: str, number: int) -> None:

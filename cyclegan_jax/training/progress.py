@@ -1,8 +1,9 @@
-"""The progress line of a run: step, speed, time left, and losses."""
+"""The progress line of a run: step, epoch, speed, time left, and smoothed losses."""
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from cyclegan_jax.console import duration
@@ -12,65 +13,123 @@ Scalars = dict[str, float]
 
 _WAITING_SHOWN: Final = 0.05
 """The line shows the share of time spent waiting for data if it is above this."""
+_SMOOTHING: Final = 0.98
+"""Decay per step of the losses' moving average in the line; single steps jump too much to be read."""
 
 
 class Progress:
-    """Measures speed between two progress lines. The first step and the time inside `paused()` do not count."""
+    """Measures speed over the last two progress lines, and how long the work between steps takes.
 
-    def __init__(self, last_step: int, batch_size: int):
-        """Measure a run to step `last_step` with `batch_size` image pairs per step."""
+    The first step, which includes the start of the devices, and the time inside `paused` do not count as steps.
+    """
+
+    def __init__(
+        self,
+        last_step: int,
+        batch_size: int,
+        epoch_images: int,
+        pauses_left: Callable[[int], Mapping[str, int]] = lambda step: {},
+    ):
+        """Describe the run.
+
+        Args:
+            last_step: the step at which it ends.
+            batch_size: image pairs per step.
+            epoch_images: images in the larger domain, which make one epoch.
+            pauses_left: step -> how often each kind of pause is still to come after it.
+        """
         self._last_step = last_step
         self._batch_size = batch_size
-        self._since: tuple[int, float] | None = None
+        self._epoch_images = epoch_images
+        self._pauses_left = pauses_left
+        self._pauses: dict[str, list[float]] = {}
+        self._marks: deque[tuple[int, float]] = deque(maxlen=2)
+        self._now: tuple[int, float] | None = None
         self._waited = 0.0
+        self._smoothed: Scalars = {}
+        self._weight = 0.0
 
-    def done(self, step: int) -> None:
-        """Record that a step is done. The first call starts the clock."""
-        if self._since is None:
-            self._since = (step, time.monotonic())
+    def done(self, step: int, scalars: Scalars) -> None:
+        """Record that a step is done, and its metrics. The first call starts the clock."""
+        self._now = (step, time.monotonic())
+        if not self._marks:
+            self._marks.append(self._now)
+        self._weight = _SMOOTHING * self._weight + 1
+        for name, value in scalars.items():
+            before = self._smoothed.get(name, value)
+            self._smoothed[name] = before + (value - before) / self._weight
 
     @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Do not count the time inside the block, such as that of a checkpoint."""
+    def paused(self, *kinds: str) -> Iterator[None]:
+        """Do not count the time inside the block as that of steps, but as that of one pause of these kinds."""
         begin = time.monotonic()
         yield
-        if self._since is not None:
-            self._since = (self._since[0], self._since[1] + time.monotonic() - begin)
+        seconds = time.monotonic() - begin
+        self._marks = deque(((step, since + seconds) for step, since in self._marks), maxlen=2)
+        if self._now is not None:
+            self._now = (self._now[0], self._now[1] + seconds)
+        for kind in kinds:
+            self._pauses.setdefault(kind, []).append(seconds / len(kinds))
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
         """Count the time inside the block as waiting for data."""
         begin = time.monotonic()
         yield
-        if self._since is not None:
+        if self._marks:
             self._waited += time.monotonic() - begin
 
     def waited(self) -> float:
         """Return the share of time, from 0 to 1, spent waiting for data since the last progress line."""
-        return 0.0 if self._since is None else min(1.0, self._waited / max(time.monotonic() - self._since[1], 1e-9))
+        return min(1.0, self._waited / max(self.seconds_since_line(), 1e-9)) if self._marks else 0.0
 
-    def pairs_per_second(self, step: int) -> float | None:
-        """Return image pairs per second since the last progress line; None until a step has been timed."""
-        if self._since is None or step <= self._since[0]:
+    def seconds_since_line(self) -> float:
+        """Return the seconds since the last progress line, or since the first step; 0 before it."""
+        return time.monotonic() - self._marks[-1][1] if self._marks else 0.0
+
+    def pairs_per_second(self) -> float | None:
+        """Return image pairs per second over the last two progress lines; None until a step has been timed."""
+        if self._now is None or self._now[0] <= self._marks[0][0]:
             return None
-        first, since = self._since
-        return (step - first) * self._batch_size / max(time.monotonic() - since, 1e-9)
+        (first, since), (step, now) = self._marks[0], self._now
+        return (step - first) * self._batch_size / max(now - since, 1e-9)
 
-    def line(self, step: int, scalars: Scalars) -> str:
-        """Return the progress line of a step, and start measuring for the next one.
+    def seconds_left(self) -> float | None:
+        """Return the seconds to the end of the run, with the saves, samples and evaluations on the way."""
+        speed = self.pairs_per_second()
+        if speed is None or self._now is None:
+            return None
+        step, since = self._now
+        steps = (self._last_step - step) * self._batch_size / speed
+        pauses = sum(
+            number * sum(self._pauses[kind]) / len(self._pauses[kind])
+            for kind, number in self._pauses_left(step).items()
+            if kind in self._pauses
+        )
+        # The next step has been going on for a while, but not for longer than it takes.
+        going_on = min(time.monotonic() - since, self._batch_size / speed)
+        return max(0.0, steps + pauses - going_on)
 
-        Losses that come in pairs are shown as AtoB/BtoA or A/B.
-        """
-        parts = [f"step {step:,}/{self._last_step:,}"]
-        speed = self.pairs_per_second(step)
-        if speed is not None:
-            left = duration((self._last_step - step) * self._batch_size / speed)
-            parts += [f"{speed:.3g} pairs/s", f"{left} left"]
-            if self.waited() > _WAITING_SHOWN:
-                parts.append(f"{self.waited():.0%} waiting for data")
-        parts.append(f"G {scalars['generators']:.3f}  D {scalars['discriminators']:.3f}")
-        for name, ends in {"gan": ("AtoB", "BtoA"), "cycle": ("A", "B"), "identity": ("A", "B")}.items():
-            if f"{name}_{ends[0]}" in scalars:
-                parts.append(f"{name} {scalars[f'{name}_{ends[0]}']:.3f}/{scalars[f'{name}_{ends[1]}']:.3f}")
-        self._since, self._waited = (step, time.monotonic()), 0.0
+    def line(self) -> str:
+        """Return the progress line: at most 80 characters in most runs, the most important first."""
+        if self._now is None:
+            return f"step 1/{self._last_step:,}"
+        step = self._now[0]
+        epoch = (step - 1) * self._batch_size // self._epoch_images + 1
+        parts = [f"step {step:,}/{self._last_step:,}  epoch {epoch:,}"]
+        speed, left = self.pairs_per_second(), self.seconds_left()
+        if speed is not None and left is not None:
+            parts += [f"{speed:.3g} pairs/s", f"{duration(left)} left"]
+        losses = self._smoothed
+        parts.append(f"G {losses['generators']:.2f}  D {losses['discriminators']:.2f}")
+        if "cycle_A" in losses:
+            parts.append(f"cycle {losses['cycle_A']:.2f}/{losses['cycle_B']:.2f}")
+        if self.waited() > _WAITING_SHOWN:
+            parts.append(f"{self.waited():.0%} waiting for data")
         return "  ".join(parts)
+
+    def new_line(self) -> None:
+        """Start measuring for the next progress line."""
+        if self._now is not None:
+            self._marks.append((self._now[0], time.monotonic()))
+        self._waited = 0.0

@@ -66,7 +66,7 @@ class RunFiles:
         for name, value in scalars.items():
             is_loss = name != "learning_rate" and not name.startswith("change_")
             self._writer.add_scalar(f"loss/{name}" if is_loss else name, value, step)
-        speed = progress.pairs_per_second(step)
+        speed = progress.pairs_per_second()
         if speed is not None:
             self._writer.add_scalar("pairs_per_second", speed, step)
             self._writer.add_scalar("waiting_for_data", progress.waited(), step)

@@ -1,4 +1,4 @@
-"""The time since the last save, and how the processes of a run agree to save or to stop after the same step."""
+"""The time since the last save and the last samples, and how processes agree to save or to stop after a step."""
 
 import time
 from collections.abc import Callable
@@ -32,6 +32,31 @@ class SaveClock:
         """Start again: a checkpoint was saved."""
         self._last = self._now()
         self._asked = False
+
+
+class SampleClock:
+    """Asks for samples early in a run, and then after twice the time each, until the regular ones come sooner."""
+
+    def __init__(self, minutes: float, now: Callable[[], float] = time.monotonic):
+        """Start the clock.
+
+        Args:
+            minutes: the time to the first sample; 0 never asks for one.
+            now: the time in seconds.
+        """
+        self._seconds = 60 * minutes
+        self._now = now
+        self._last = now()
+
+    def asks(self) -> bool:
+        """Return whether samples are due now."""
+        return self._seconds > 0 and self._now() - self._last >= self._seconds
+
+    def sampled(self) -> None:
+        """Start again: samples were drawn, because they were asked for or due at this step."""
+        if self.asks():
+            self._seconds *= 2
+        self._last = self._now()
 
 
 class Agreement:

@@ -34,7 +34,13 @@ class Due:
 
 
 def due_after(
-    step: int, config: TrainConfig, last_step: int, *, signal_received: bool = False, save_asked: bool = False
+    step: int,
+    config: TrainConfig,
+    last_step: int,
+    *,
+    signal_received: bool = False,
+    save_asked: bool = False,
+    sample_asked: bool = False,
 ) -> Due:
     """Return what is due after `step`.
 
@@ -47,6 +53,7 @@ def due_after(
         last_step: the step at which the run ends.
         signal_received: whether any process has been asked to stop.
         save_asked: whether the last save is longer ago than `checkpoint_minutes`.
+        sample_asked: whether the next of the early samples is due, see `sample_minutes`.
     """
     is_last = step == last_step
     stop = signal_received and not is_last
@@ -55,11 +62,18 @@ def due_after(
     return Due(
         log=step % config.log_every == 0 or is_last,
         checkpoint=checkpoint or save_asked,
-        sample=(step % config.sample_every == 0 or is_last) and not stop,
+        sample=(step % config.sample_every == 0 or is_last or sample_asked) and not stop,
         evaluation=evaluation and not stop,
         stop=stop,
         extra=save_asked and not checkpoint,
     )
+
+
+def pauses_left(step: int, config: TrainConfig, last_step: int) -> dict[str, int]:
+    """Return how many checkpoints, samples and evaluations are due after `step`, until the end of the run."""
+    every = {"checkpoint": config.checkpoint_every, "sample": config.sample_every, "evaluation": config.eval_every}
+    # The end has one of each, whether or not the last step is a multiple.
+    return {kind: (last_step - 1) // number - step // number + 1 for kind, number in every.items() if number}
 
 
 def steps_per_call(config: TrainConfig, step: int, last_step: int) -> int:

@@ -59,7 +59,8 @@ from cyclegan_jax.devices import supervision
 from cyclegan_jax.training.interruption import Interruption, exit_status
 
 def run():
-    with Interruption() as interruption:
+    with Interruption(ends_process=True) as interruption:
+        interruption.began()
         print("ready", flush=True)
         while interruption.requested is None:
             time.sleep(0.01)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ Run = tuple[Path, TrainConfig, list[str]]
 def config_for(folder: Path, **changes: Any) -> TrainConfig:
     base = tiny_config()
     data = dataclasses.replace(base.data, dir=str(folder))
-    every = {"log_every": 2, "sample_every": 4, "checkpoint_every": 4}
+    # Only the samples that the steps ask for, however slow the machine is.
+    every = {"log_every": 2, "sample_every": 4, "sample_minutes": 0.0, "checkpoint_every": 4}
     return tiny_config(**{"data": data, "steps": 6, "ema_decay": 0.5, **every, **changes})
 
 
@@ -72,9 +74,15 @@ def test_writes_pictures_logs_and_checkpoints(run: Run) -> None:
     assert all(0 <= event.value <= 1 for event in events.Scalars("waiting_for_data"))
 
     assert lines[0] == "A: 3 images, B: 3 images, 1 CPU device, 6 steps"
-    assert lines[-1].startswith("step 6/6  ")
-    for part in ("pairs/s", "0s left", "G ", "D ", "gan ", "cycle "):
-        assert part in lines[-1]
+    assert lines[1].startswith("compiling the step (about ")
+    (last,) = [line for line in lines if line.startswith("step 6/6  ")]
+    for part in ("epoch 2", "pairs/s", "s left", "G ", "D ", "cycle "):
+        assert part in last
+    # The end says where everything is, and what to do with it.
+    assert re.fullmatch(rf"done: 6 steps in \d+s; pictures are in {workdir}/samples", lines[-4])
+    assert lines[-3] == f"curves:    tensorboard --logdir {workdir}"
+    for line, command in ((lines[-2], "translate"), (lines[-1], "evaluate")):
+        assert re.match(rf"\w+: +cyclegan-jax {command} --run {workdir}", line)
 
 
 def test_load_generator_gives_the_trained_one(run: Run) -> None:
@@ -143,11 +151,22 @@ def test_each_config_is_kept_and_another_experiment_refused(
     assert json.loads((tmp_path / "work" / "config.json").read_text()) == kept["from_step_2.json"]
 
 
+def test_samples_are_drawn_early_and_change_nothing(run: Run, tmp_path: Path) -> None:
+    workdir, config, _ = run
+    training.train(dataclasses.replace(config, sample_minutes=1e-6), tmp_path / "work")
+    drawn = [path.name for path in sorted((tmp_path / "work" / "samples").iterdir())]
+    assert drawn[:2] == ["step_0000001.png", "step_0000002.png"]
+    one, other = (open_checkpoint(path).state() for path in (workdir, tmp_path / "work"))
+    for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 def test_several_steps_in_one_program(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
     """Three steps in one call, then single steps to the checkpoint at step 4 and the end at step 6."""
     workdir, config, lines = run
     training.train(dataclasses.replace(config, steps_per_dispatch=3), tmp_path / "work")
-    assert [line.split()[:2] for line in log_lines] == [line.split()[:2] for line in lines]
+    steps = [[line.split()[1] for line in each if line.startswith("step ")] for each in (log_lines, lines)]
+    assert steps[0] == steps[1] == ["2/6", "4/6", "6/6"]
     assert open_checkpoint(tmp_path / "work").step == 6
     for name in ("loss/cycle_A", "loss/gan_AtoB", "loss/discriminators"):
         one, other = (EventAccumulator(str(run / "tensorboard")).Reload() for run in (workdir, tmp_path / "work"))

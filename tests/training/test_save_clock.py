@@ -2,7 +2,7 @@
 
 import signal
 
-from cyclegan_jax.training.save_clock import Agreement, SaveClock
+from cyclegan_jax.training.save_clock import Agreement, SampleClock, SaveClock
 
 
 def test_a_save_is_asked_for_once_after_the_minutes() -> None:
@@ -23,6 +23,19 @@ def test_a_save_is_asked_for_once_after_the_minutes() -> None:
     assert not clock.asks()
     seconds[0] += 20
     assert clock.asks()
+
+
+def test_samples_are_asked_for_at_growing_intervals() -> None:
+    seconds = [0.0]
+    clock = SampleClock(0.5, now=lambda: seconds[0])
+    drawn = []
+    while seconds[0] < 600:
+        seconds[0] += 1
+        if clock.asks() or seconds[0] == 300:  # samples that are due at their step count too
+            drawn.append(seconds[0])
+            clock.sampled()
+    assert drawn == [30, 90, 210, 300, 540]
+    assert not SampleClock(0, now=lambda: 1e9).asks()
 
 
 def test_zero_minutes_never_ask() -> None:

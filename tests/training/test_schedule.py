@@ -48,6 +48,20 @@ def test_without_evaluations_none_is_due() -> None:
     assert not any(schedule.due_after(step, config, 13).evaluation for step in range(1, 14))
 
 
+def test_the_pauses_left_are_those_that_come() -> None:
+    config = tiny_config(checkpoint_every=4, sample_every=6)
+    for last_step in (12, 13):
+        for step in range(last_step):
+            dues = [schedule.due_after(later, config, last_step) for later in range(step + 1, last_step + 1)]
+            counted = {"checkpoint": sum(due.checkpoint for due in dues), "sample": sum(due.sample for due in dues)}
+            assert schedule.pauses_left(step, config, last_step) == counted, step
+
+
+def test_samples_are_due_when_the_clock_asks() -> None:
+    assert schedule.due_after(5, CONFIG, 13, sample_asked=True).sample
+    assert not schedule.due_after(5, CONFIG, 13, sample_asked=True, signal_received=True).sample
+
+
 def test_calls_end_where_something_is_due() -> None:
     config = tiny_config(steps_per_dispatch=3, sample_every=4, checkpoint_every=4)
     assert [schedule.steps_per_call(config, step, 6) for step in range(6)] == [3, 3, 1, 1, 1, 1]
