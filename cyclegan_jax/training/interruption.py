@@ -152,6 +152,7 @@ def _print(line: str) -> None:
 
 
 def _exit(reason: str, number: int) -> None:
-    _print(f"{reason}; the same command resumes the run from its last checkpoint")
-    # sys.exit would end this thread only.
-    os._exit(exit_status(number))
+    with live.above():
+        print(f"{reason}; the same command resumes the run from its last checkpoint", file=sys.stderr, flush=True)
+        # Here, before the line at the bottom is drawn again. sys.exit would end this thread only.
+        os._exit(exit_status(number))
