@@ -4,6 +4,7 @@ from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.data.folders import data_folder, holds_training_images, open_data_folder, open_folders
+from cyclegan_jax.data.label_check import check_labels
 from cyclegan_jax.errors import UserError
 
 
@@ -16,8 +17,15 @@ def open_dataset(config: DataConfig) -> Dataset:
     - `streets`: the embedded street scenes, drawn once.
 
     Raises:
-        UserError: data are missing, hold no image, or cannot be prepared.
+        UserError: data are missing, hold no image, cannot be prepared, or are not the label maps that `config.labels`
+            says they are.
     """
+    data = _open(config)
+    check_labels(data, config)
+    return data
+
+
+def _open(config: DataConfig) -> Dataset:
     # Each branch imports its own module: tensorflow_datasets alone takes seconds to import.
     if config.source == "folder":
         return open_folders(config)
