@@ -4,7 +4,6 @@ Outside the networks an image is (H, W, C) with C of 1 (gray), 3 (RGB) or 4 (RGB
 file holds more than 8 bits (`decode_16bit.py`), float32 in [-1, 1]. Inside the networks images are floats in [-1, 1].
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,33 +73,6 @@ def to_uint8(images: Shaped[Array | np.ndarray, "..."]) -> UInt8[np.ndarray, "..
     if np.isnan(values).any():
         raise UserError("the images hold NaN: the network that made them has diverged")
     return np.clip(np.rint((values + 1) * 127.5), 0, 255).astype(np.uint8)
-
-
-def grid(rows: Sequence[Sequence[UInt8[np.ndarray, "H W _"]]]) -> UInt8[np.ndarray, "height width 3"]:
-    """Lay images out in rows, with white gaps of 2 pixels.
-
-    Args:
-        rows: the same number of images in each row, all of one height and width; gray, RGB or RGBA, see `to_rgb`.
-
-    Returns:
-        One RGB picture.
-
-    Raises:
-        UserError: there is no image, or the images do not have one size, or the rows not one length.
-    """
-    shapes = {image.shape[:2] for row in rows for image in row}
-    if len(shapes) != 1 or len({len(row) for row in rows}) != 1:
-        raise UserError(
-            "a grid needs the same number of images in each row, all of one size, but the rows hold "
-            f"{[len(row) for row in rows]} images of the sizes {sorted(shapes)}"
-        )
-    ((height, width),) = shapes
-    down, right = height + _GAP, width + _GAP
-    picture = np.full((len(rows) * down - _GAP, len(rows[0]) * right - _GAP, 3), 255, dtype=np.uint8)
-    for i, row in enumerate(rows):
-        for j, image in enumerate(row):
-            picture[i * down : i * down + height, j * right : j * right + width] = to_rgb(image)
-    return picture
 
 
 def to_rgb(image: UInt8[np.ndarray, "H W C"]) -> UInt8[np.ndarray, "H W 3"]:

@@ -7,16 +7,16 @@ from typing import Final
 
 import jax
 
-from cyclegan_jax.config import DataConfig, Domain, TrainConfig
+from cyclegan_jax.config import OTHER_DOMAIN, DataConfig, Domain, TrainConfig
 from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.data.eval_images import spread
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.data.open_dataset import open_dataset
+from cyclegan_jax.data.picture_grid import picture_grid
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import test_split as splits
 from cyclegan_jax.evaluation.features import INCEPTION, Extractor, load_features
 from cyclegan_jax.evaluation.fid_kid_tables import FidKidTables
-from cyclegan_jax.evaluation.image_rows import image_rows
 from cyclegan_jax.evaluation.inception import inception_is_available
 from cyclegan_jax.evaluation.label_tables import LabelTables
 from cyclegan_jax.evaluation.reconstruction_table import reconstruction_table
@@ -103,8 +103,9 @@ class Evaluator:
         translations = {domain: self._translator(params, domain, images[domain], shown[domain]) for domain in images}
         tables: list[ScoreTable] = []
         pictures = {
-            f"translations_{domain}.png": image_rows(
-                [[splits.as_uint8(images[domain][i]), found.outputs[i], found.cycled[i]] for i in shown[domain]]
+            f"translations_{domain}.png": picture_grid(
+                (domain, f"{domain} to {OTHER_DOMAIN[domain]}", "and back"),
+                [[splits.as_uint8(images[domain][i]), found.outputs[i], found.cycled[i]] for i in shown[domain]],
             )
             for domain, found in translations.items()
         }

@@ -12,10 +12,10 @@ from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data import palette
 from cyclegan_jax.data.eval_images import spread
 from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.data.picture_grid import picture_grid
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.confusion_matrix import confusion_matrix
 from cyclegan_jax.evaluation.constant_map import constant_map
-from cyclegan_jax.evaluation.image_rows import image_rows
 from cyclegan_jax.evaluation.nearest_class import nearest_class, truth_classes
 from cyclegan_jax.evaluation.score_table import Column, ScoreTable, decimal, markdown
 from cyclegan_jax.evaluation.segmentation_scores import ControlledScores, Scores, score, score_with_controls
@@ -99,11 +99,12 @@ class LabelTables:
     def photo_to_labels_picture(self, outputs: Sequence[Uint8Image], number: int) -> Uint8Image:
         """Show some test photos in rows: the photo, its translation in the colours of its classes, the ground truth."""
         made = self._paired(outputs, self.photo_domain)
-        return image_rows(
+        return picture_grid(
+            ("photo", "generated labels", "true labels"),
             [
                 [self._photos[i], _COLORS[nearest_class(made[i], _COLORS)], self._truth_images[i]]
                 for i in spread(len(made), number)
-            ]
+            ],
         )
 
     def labels_to_photo_picture(
@@ -111,8 +112,9 @@ class LabelTables:
     ) -> Uint8Image:
         """Show some test label maps in rows: the label map, its translation, that one's classes, the real photo."""
         made = self._paired(outputs, self.label_domain)
-        return image_rows(
-            [[self._truth_images[i], made[i], _COLORS[ids[i]], self._photos[i]] for i in spread(len(made), number)]
+        return picture_grid(
+            ("labels", "generated photo", "its classes", "real photo"),
+            [[self._truth_images[i], made[i], _COLORS[ids[i]], self._photos[i]] for i in spread(len(made), number)],
         )
 
     def _paired(self, images: Sequence[Uint8Image], domain: Domain) -> list[Uint8Image]:

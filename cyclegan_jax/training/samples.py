@@ -1,6 +1,7 @@
 """Picture grids of a run: real, generated and reconstructed images side by side."""
 
 from collections.abc import Callable
+from typing import Final
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +9,13 @@ import jax.numpy as jnp
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import AnyImage, Uint8Image
+from cyclegan_jax.data.picture_grid import picture_grid
 from cyclegan_jax.inference import apply
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.state import image_dtype
+
+HEADINGS: Final = ("A", "A to B", "and back", "B", "B to A", "and back")
+"""The columns of the grid: real images, their translations, and the translations of these."""
 
 
 def make_sampler(
@@ -25,8 +30,7 @@ def make_sampler(
         images_B: the same of domain B.
 
     Returns:
-        A function of both generators' parameters. It returns a (H', W', 3) uint8 picture of N rows: A, AtoB of it, back
-        again; B, BtoA of it, back again.
+        A function of both generators' parameters. It returns a (H', W', 3) uint8 picture of N rows with `HEADINGS`.
     """
 
     @jax.jit
@@ -39,6 +43,6 @@ def make_sampler(
 
     def sample(generators: Params) -> Uint8Image:
         columns = [images_lib.to_uint8(column) for column in translate(generators)]
-        return images_lib.grid(list(zip(*columns, strict=True)))
+        return picture_grid(HEADINGS, list(zip(*columns, strict=True)))
 
     return sample

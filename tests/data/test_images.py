@@ -59,43 +59,6 @@ def test_ranges_refuse_other_types_and_nan() -> None:
         images.to_uint8(np.array([0.0, np.nan]))
 
 
-def test_grid_places_the_images_with_white_gaps() -> None:
-    rows = [[noise(5, 7, 3, seed=10 * i + j) for j in range(3)] for i in range(2)]
-    picture = images.grid(rows)
-    assert picture.shape == (2 * 5 + 2, 3 * 7 + 2 * 2, 3)
-    assert picture.dtype == np.uint8
-    seen = np.zeros(picture.shape[:2], bool)
-    for i, row in enumerate(rows):
-        for j, image in enumerate(row):
-            place = np.s_[i * 7 : i * 7 + 5, j * 9 : j * 9 + 7]
-            np.testing.assert_array_equal(picture[place], image)
-            seen[place] = True
-    assert np.all(picture[~seen] == 255)
-
-
-def test_grid_turns_gray_to_rgb_and_lays_rgba_on_white() -> None:
-    gray = noise(4, 4, 1)
-    color = np.array([10, 20, 30], np.uint8)
-    rgba = np.zeros((4, 4, 4), np.uint8)
-    rgba[..., :3] = color
-    rgba[0, :, 3], rgba[1, :, 3] = 255, 51
-    picture = images.grid([[gray, rgba]])
-    np.testing.assert_array_equal(picture[:, :4], np.repeat(gray, 3, axis=2))
-    np.testing.assert_array_equal(picture[0, 6], color)
-    np.testing.assert_array_equal(picture[1, 6], np.rint(0.2 * color + 0.8 * 255))
-    np.testing.assert_array_equal(picture[2, 6], [255, 255, 255])
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [[], [[]], [[noise(4, 4, 3)], []], [[noise(4, 4, 3), noise(4, 5, 3)]]],
-    ids=["no row", "an empty row", "rows of other lengths", "other sizes"],
-)
-def test_grid_refuses_what_does_not_fit(rows: list[list[Uint8Image]]) -> None:
-    with pytest.raises(UserError, match="a grid needs the same number of images in each row, all of one size"):
-        images.grid(rows)
-
-
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_save_png_is_read_back_as_it_was(tmp_path: Path, channels: int) -> None:
     image = noise(6, 5, channels)

@@ -52,7 +52,7 @@ def test_the_command_refuses_before_it_makes_a_run(official: Path, tmp_path: Pat
 @pytest.mark.parametrize("quality", [50, 75, 95])
 def test_label_maps_may_be_jpeg_and_resized(official: Path, quality: int) -> None:
     """The control: photos of the same scenes, and noise, are well above."""
-    shares = {"A": [], "B": []}
+    shares: dict[str, list[float]] = {"A": [], "B": []}
     for domain in "AB":
         for path in (official / f"train{domain}").iterdir():
             with Image.open(path) as image:

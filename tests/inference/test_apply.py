@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.data.picture_grid import picture_grid
 from cyclegan_jax.evaluation.round_trip import Translator
 from cyclegan_jax.inference import apply
 from cyclegan_jax.inference.generator import Generator
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.generator import ResNetGenerator
 from cyclegan_jax.state import image_dtype
-from cyclegan_jax.training.samples import make_sampler
+from cyclegan_jax.training.samples import HEADINGS, make_sampler
 from tests.conftest import tiny_config
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
@@ -80,6 +81,6 @@ def test_the_sampler_draws_both_ways_there_and_back() -> None:
     columns = []
     for direction, inputs in (("AtoB", scaled()), ("BtoA", scaled()[::-1])):
         columns += [inputs, *apply.there_and_back(networks, params, direction, inputs, config.precision)]  # type: ignore[arg-type]
-    expected = images_lib.grid(list(zip(*map(images_lib.to_uint8, columns), strict=True)))
-    assert picture.shape == expected.shape == (2 * 16 + 2, 6 * 16 + 5 * 2, 3)
+    expected = picture_grid(HEADINGS, list(zip(*map(images_lib.to_uint8, columns), strict=True)))
+    assert picture.shape == expected.shape
     assert np.abs(picture.astype(int) - expected).max() <= 1

@@ -60,8 +60,8 @@ def test_writes_pictures_logs_and_checkpoints(run: Run) -> None:
     workdir, config, lines = run
     assert sorted(path.name for path in (workdir / "samples").iterdir()) == ["step_0000004.png", "step_0000006.png"]
     with Image.open(workdir / "samples" / "step_0000006.png") as grid:
-        # Three test images in rows; A, there, back, B, there, back in columns; gaps of two pixels.
-        assert grid.size == (6 * 24 + 5 * 2, 3 * 24 + 2 * 2)
+        # Three test images in rows, six times as large; A, there, back, B, there, back in columns, with headings.
+        assert grid.size == (6 * 144 + 5 * 4, 24 + 3 * 144 + 2 * 4)
     assert json.loads((workdir / "config.json").read_text())["data"]["image_size"] == 24
     newest = open_checkpoint(workdir)
     assert (newest.config, newest.step) == (config, 6)
