@@ -129,9 +129,9 @@ def test_the_files_contain_the_results(run, results):
         assert "count as 0 in the columns of 19" in (folder / "scores.md").read_text()
         assert "| photo -> labels" in (folder / "scores.md").read_text()
         with Image.open(folder / "photo_to_labels.png") as picture:
-            assert picture.size == (3 * 16 + 2 * 2, 4 * 16 + 3 * 2)
+            assert picture.size == (3 * 128 + 2 * 4, 24 + 4 * 128 + 3 * 4)
             pixels = np.asarray(picture)
-            shown = {tuple(color) for color in pixels[:16, 18:34].reshape(-1, 3).tolist()}
+            shown = {tuple(color) for color in pixels[24:152, 132:260].reshape(-1, 3).tolist()}
             assert shown <= set(palette.COLORS), "the answer must be drawn in the colours of its classes"
             np.testing.assert_array_equal(pixels[:16, 36:], read(workdir.parent / "data" / "testA", "png")[0])
         for name in ("labels_to_photo", "translations_A", "translations_B", "photo_to_labels_classes"):
@@ -201,7 +201,7 @@ def test_a_run_of_ordinary_photos_of_any_size(run, tmp_path, capsys):
     assert "photo -> labels" not in text
     assert "No FID and KID: they need `pip install 'cyclegan-jax[fid]'`" in text
     with Image.open(tmp_path / "run" / "evaluation" / "step_0000001" / "translations_A.png") as picture:
-        assert picture.size == (3 * 20 + 2 * 2, 4 * 16 + 3 * 2)
+        assert picture.size == (3 * 160 + 2 * 4, 24 + 4 * 128 + 3 * 4)
     with pytest.raises(UserError, match=r"--segmenter is given, but the run has no label domain"):
         evaluate_run(tmp_path / "run", SETTINGS)
 
