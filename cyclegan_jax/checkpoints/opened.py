@@ -168,11 +168,11 @@ def read_from(
         DeletedError: the step that was named has been deleted, or the newest one was each time.
         UserError: `open_checkpoint` or `read` raised it.
     """
-    is_named = _resolve(Path(run), step, metric)[1] is not None
-    for _ in range(0 if is_named else _ATTEMPTS):
+    run, step = _resolve(Path(run), step, metric)
+    for _ in range(0 if step is not None else _ATTEMPTS):
         with contextlib.suppress(DeletedError):
-            return read(open_checkpoint(run, step, metric))
-    return read(open_checkpoint(run, step, metric))
+            return read(open_checkpoint(run, step))
+    return read(open_checkpoint(run, step))
 
 
 def _resolve(run: Path, step: int | Literal["best"] | None, metric: str | None) -> tuple[Path, int | None]:

@@ -1,11 +1,19 @@
 """`scores.json` of a run: the scores of its checkpoints, and which checkpoint is the best by each."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from cyclegan_jax.checkpoints import folders, scores_file
 from cyclegan_jax.checkpoints.scores_file import Scores, is_finite_number, read
 from cyclegan_jax.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+
+_DEFAULTS: Final = ("photo_to_labels_class_iou", "labels_to_photo_class_iou", "fid_", "kid_")
+"""The beginnings of the names of the scores that decide which checkpoint is the best, the first that a run has."""
+_RECONSTRUCTION: Final = "cycle_l1_"
 
 __all__ = ["best_of", "best_step", "best_steps", "read", "record_score", "record_scores", "scored_steps"]
 
@@ -69,20 +77,52 @@ def best_of(scores: Scores, among: list[int]) -> dict[str, int]:
 
 
 def best_step(workdir: str | Path, among: list[int], metric: str | None = None) -> int:
-    """The best step by one metric; None where the run was scored by one metric only, or all metrics agree.
+    """Return the best step by one metric, and log which it is and why.
+
+    Args:
+        workdir: the work directory of the run.
+        among: the steps to choose from.
+        metric: the score that decides. None takes the first of class IoU of photo -> labels, class IoU of labels ->
+            photo, FID and KID (the mean over both directions) that the run has; otherwise the one metric of the user's
+            own, or several that agree. Never the L1 distance of the reconstruction: copying the input wins it.
 
     Raises:
-        UserError: there are no scores, none of that metric, or the metrics disagree.
+        UserError: there are no scores, none of that metric, only distances of the reconstruction, or the user's own
+            metrics disagree.
     """
-    best = best_steps(workdir, among)
+    found = read(workdir)
+    best = best_of(found, among)
     if not best:
         raise UserError(f"{workdir} has no scores yet: run `cyclegan-jax evaluate --run {workdir}`, or name a step")
     if metric is not None and metric not in best:
         raise UserError(f"{workdir} was not scored by {metric}: it was by {', '.join(sorted(best))}")
-    candidates = {metric: best[metric]} if metric is not None else best
-    if len(set(candidates.values())) > 1:
-        found = ", ".join(f"{name} {step}" for name, step in sorted(candidates.items()))
+    best = _by_default(found, among, best, workdir) if metric is None else {metric: best[metric]}
+    if len(set(best.values())) > 1:
+        listed = ", ".join(f"{name} {step}" for name, step in sorted(best.items()))
         raise UserError(
-            f"the best checkpoint of {workdir} depends on the metric ({found}): name one by metric, or the step"
+            f"the best checkpoint of {workdir} depends on the metric ({listed}): name one by metric, or the step"
         )
-    return next(iter(candidates.values()))
+    step = min(best.values())
+    _LOG.info(f"step {step:,} is the best of {len(among)} by {' and '.join(sorted(best))}")
+    return step
+
+
+def _by_default(found: Scores, among: list[int], best: dict[str, int], workdir: str | Path) -> dict[str, int]:
+    """The best step by the first default metric, or by each of the user's own."""
+    for prefix in _DEFAULTS:
+        names = sorted(name for name in best if name.startswith(prefix))
+        if names:
+            entries = [found[name] for name in names]
+            shared = [step for step in among if all(str(step) in entry["values"] for entry in entries)]
+            mean = {step: sum(entry["values"][str(step)] for entry in entries) / len(entries) for step in shared}
+            together = {"better": entries[0]["better"], "values": mean}
+            if mean:
+                return best_of({" + ".join(names): together}, among)
+    own = {name: step for name, step in best.items() if not name.startswith(_RECONSTRUCTION)}
+    if not own:
+        raise UserError(
+            f"{workdir} has only the L1 distance of the reconstruction ({', '.join(sorted(best))}), by which a copy of "
+            f"the input is best: run `cyclegan-jax evaluate --run {workdir} --steps all --features inception`, name "
+            "the score by metric all the same, or name a step"
+        )
+    return own

@@ -97,6 +97,25 @@ def test_a_checkpoint_is_chosen_by_step_folder_or_score(tmp_path: Path) -> None:
         open_checkpoint(tmp_path, "best", "kid")
 
 
+def test_the_best_by_default(tmp_path: Path, log_lines: list[str]) -> None:
+    """Each score that is added decides before those that were there."""
+    save_run(tmp_path, tiny_config())
+    for domain in "AB":
+        for step in (1, 2):
+            scores.record_score(tmp_path, step, f"cycle_l1_{domain}", 0.1 * step, better="lower")
+    with pytest.raises(UserError, match=r"only the L1 distance of the reconstruction \(cycle_l1_A, cycle_l1_B\)"):
+        open_checkpoint(tmp_path, "best")
+    assert open_checkpoint(tmp_path, "best", "cycle_l1_A").step == 1
+    for domain, values in (("A", (8.0, 4.0)), ("B", (2.0, 9.0))):
+        for step, value in enumerate(values, start=1):
+            scores.record_score(tmp_path, step, f"fid_{domain}", value, better="lower")
+    assert open_checkpoint(tmp_path, "best").step == 1
+    assert log_lines[-1] == "step 1 is the best of 2 by fid_A + fid_B"
+    scores.record_score(tmp_path, 2, "photo_to_labels_class_iou", 0.4, better="higher")
+    assert open_checkpoint(tmp_path, "best").step == 2
+    assert log_lines[-1] == "step 2 is the best of 2 by photo_to_labels_class_iou"
+
+
 def test_parts_that_do_not_exist_are_errors(tmp_path: Path) -> None:
     save_run(tmp_path, tiny_config())
     checkpoint = open_checkpoint(tmp_path)
