@@ -5,6 +5,7 @@ architecture flags. The field docstrings are the text of `train.py --help`.
 """
 
 import math
+import pathlib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,6 +124,22 @@ class DataConfig:
     def channels(self, domain: Domain) -> int:
         """Number of channels of a domain's images: 1, 3 or 4."""
         return self.channels_A if domain == "A" else self.channels_B
+
+    def subject(self, domain: Domain) -> str:
+        """What a domain's images are, as far as the config says, such as `label maps`, `horse` or `photos/trainA`."""
+        if self.labels == domain:
+            return "label maps"
+        if self.labels is not None:
+            return "photos"
+        folder = self.train_A if domain == "A" else self.train_B
+        if folder is not None:
+            return pathlib.PurePath(folder).name
+        labelled = self.name_A if domain == "A" else self.name_B
+        if labelled is not None:
+            return labelled
+        if self.name is not None and self.name.count("2") == 1:
+            return self.name.split("2")["AB".index(domain)]
+        return f"{pathlib.PurePath(self.dir).name}/train{domain}" if self.dir is not None else f"domain {domain}"
 
     def value_range(self, domain: Domain) -> tuple[float, float] | None:
         """The lowest and highest value of a domain's images, or None for 8-bit images."""

@@ -1,7 +1,8 @@
 """The paths in a config made absolute, so that a run finds its data from any folder, and from a notebook."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from cyclegan_jax import files
@@ -16,14 +17,24 @@ def absolute(config: TrainConfig) -> TrainConfig:
     Raises:
         UnreadableError: a path starts with the home folder of a user who does not exist.
     """
-    data: dict[str, Any] = {name: _absolute(getattr(config.data, name), f"--data.{name}") for name in _DATA_FIELDS}
+    return _changed(config, _absolute)
+
+
+def names_only(config: TrainConfig) -> TrainConfig:
+    """Return the config with the last part of each path alone, for a model that leaves its machine."""
+    return _changed(config, lambda path, _: path and PurePath(path).name)
+
+
+def _changed(config: TrainConfig, change: Callable[[str | None, str], str | None]) -> TrainConfig:
+    """Return the config with `change(path, flag)` for each path in it."""
+    data: dict[str, Any] = {name: change(getattr(config.data, name), f"--data.{name}") for name in _DATA_FIELDS}
     features = config.eval_features
     if features is not None and features.endswith(".pth"):  # otherwise a name, or module:function
-        features = _absolute(features, "--eval_features")
+        features = change(features, "--eval_features")
     return dataclasses.replace(
         config,
         data=dataclasses.replace(config.data, **data),
-        init_from=_absolute(config.init_from, "--init_from"),
+        init_from=change(config.init_from, "--init_from"),
         eval_features=features,
     )
 

@@ -16,7 +16,10 @@ BEGIN = "<!-- The map, written by `python docs/build_map.py`. -->"
 END = "<!-- End of the map. -->"
 PAPER = ("objective", "image_pool", "optimizer", "state", "train_step")
 """Modules at the root that are the paper's algorithm; the other ones come before every room."""
-ROOMS = ("kernels", "networks", "data", "devices", "checkpoints", "inference", "evaluation", "training", "cli")
+ROOMS = (
+    *("kernels", "networks", "data", "devices", "checkpoints"),
+    *("exchange", "inference", "evaluation", "training", "cli"),
+)
 """The rooms in the order of imports; the paper's modules stand between `devices` and `checkpoints`."""
 
 

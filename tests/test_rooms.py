@@ -26,6 +26,7 @@ ORDER = (
     {"devices"},
     {"objective", "image_pool", "optimizer", "state", "train_step"},
     {"checkpoints"},
+    {"exchange"},
     {"inference"},
     {"evaluation"},
     {"training"},

@@ -22,6 +22,17 @@ def directory(run: str | Path) -> Path:
     return Path(run).absolute() / "checkpoints"
 
 
+def is_in_run(path: Path) -> bool:
+    """Whether a checkpoint's folder is where its run keeps it, under the name of its step."""
+    folder = path.absolute()
+    return folder.parent.name == "checkpoints" and folder.name.isdigit()
+
+
+def is_copy(path: Path) -> bool:
+    """Whether `path` is the folder of a checkpoint that was copied or moved out of its run, or renamed."""
+    return not is_in_run(path) and files.exists(path / _CONTENT[0])
+
+
 def steps(run: str | Path) -> list[int]:
     """The steps of a run's checkpoints, whole or damaged, in ascending order."""
     return steps_in(directory(run))

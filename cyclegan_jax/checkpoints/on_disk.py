@@ -106,7 +106,8 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any], then: Callable[[], No
 def read_metadata(path: Path) -> dict[str, Any]:
     """Read the metadata that was saved, with the checksums of the arrays under `arrays`; early versions wrote none.
 
-    The name of the folder is not trusted: it is compared with the step that was saved.
+    The name of the folder is not trusted: in a run it is compared with the step that was saved. A checkpoint that was
+    copied elsewhere may have any name. The step is always under `step`, also where an early version left it out.
 
     Raises:
         DamagedError: it cannot be read, or does not fit its checksum, or is that of another step.
@@ -127,8 +128,12 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except Exception as error:
         # A flipped byte can make anything of JSON, also a number where a dictionary was.
         raise DamagedError(path, f"{file.name} cannot be read") from error
-    _check_step(path, metadata)
-    return metadata
+    step = _step(path, metadata)
+    if folders.is_in_run(path) and str(step) != path.name:
+        raise DamagedError(
+            path, f"it holds step {step}, not step {path.name}: rename the folder to {step} or delete it"
+        )
+    return metadata | {"step": step}
 
 
 def load(path: Path, like: Tree, metadata: dict[str, Any], *, partial: bool = False) -> Tree:
@@ -192,22 +197,15 @@ def _is_early(path: Path, metadata: Any) -> bool:
     )
 
 
-def _check_step(path: Path, metadata: dict[str, Any]) -> None:
-    """Compare the name of a checkpoint's folder with the step that was saved: a folder can be copied and renamed.
-
-    Raises:
-        DamagedError: they differ.
-    """
+def _step(path: Path, metadata: dict[str, Any]) -> int:
+    """The step that was saved, which the name of a copied or renamed folder does not say."""
     step = metadata.get("step")
     if step is None:
         # Earlier versions did not write it into the metadata, but it is one of the arrays, with a checksum of its own.
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         like = {"step": jax.ShapeDtypeStruct((), np.int32, sharding=device)}
         step = int(load(path, like, metadata, partial=True)["step"])
-    if str(step) != path.name:
-        raise DamagedError(
-            path, f"it holds step {step}, not step {path.name}: rename the folder to {step} or delete it"
-        )
+    return int(step)
 
 
 def _place(leaf: np.ndarray, wanted: jax.ShapeDtypeStruct) -> jax.Array:

@@ -32,11 +32,11 @@ class Checkpoint:
     """A checkpoint whose metadata has been read and verified; arrays are read when a method is called.
 
     Attributes:
-        run: the work directory of the run, as the caller wrote it.
+        run: the work directory of the run, as the caller wrote it; of a copied checkpoint, its own folder.
         path: the folder of the checkpoint.
         config: the experiment that the run was doing when it saved.
-        metadata: the JSON values saved beside the arrays: `config`, `data_position` and, where the checkpoint has
-            them, its `step`, the checksums `arrays` and the `environment` in which it was saved.
+        metadata: the JSON values saved beside the arrays: `config`, `data_position`, `step` and, where the checkpoint
+            has them, the checksums `arrays` and the `environment` in which it was saved.
     """
 
     run: Path
@@ -61,7 +61,7 @@ class Checkpoint:
     @property
     def step(self) -> int:
         """The training steps done before the save."""
-        return int(self.path.name)
+        return int(self.metadata["step"])
 
     @property
     def has_checksums(self) -> bool:
@@ -140,7 +140,7 @@ def open_checkpoint(
     """Open a checkpoint of a run; its metadata is read once, here.
 
     Args:
-        run: the work directory of a run, or the folder of one of its checkpoints.
+        run: the work directory of a run, or the folder of one checkpoint, which may be a copy of any name.
         step: which checkpoint; None is the newest, or the one whose folder was given; "best" the one with the best
             score.
         metric: which score decides the best; None where the run was scored by one metric, or all of them agree.
@@ -149,10 +149,16 @@ def open_checkpoint(
         UserError: there is no such checkpoint or score, the folder and the step contradict each other, or the metadata
             is damaged.
     """
-    run, step = _resolve(Path(run), step, metric)
-    path = folders.find(run, step)
-    with _advising(run, path):
-        checkpoint = Checkpoint.read(run, path)
+    run = Path(run)
+    if folders.is_copy(run):
+        checkpoint = Checkpoint.read(run, run)
+        if step not in (None, checkpoint.step):
+            raise _two_steps(run, checkpoint.step, step)
+    else:
+        run, step = _resolve(run, step, metric)
+        path = folders.find(run, step)
+        with _advising(run, path):
+            checkpoint = Checkpoint.read(run, path)
     checkpoint.warn_if_unverified()
     return checkpoint
 
@@ -168,7 +174,9 @@ def read_from(
         DeletedError: the step that was named has been deleted, or the newest one was each time.
         UserError: `open_checkpoint` or `read` raised it.
     """
-    run, step = _resolve(Path(run), step, metric)
+    run = Path(run)
+    if not folders.is_copy(run):
+        run, step = _resolve(run, step, metric)
     for _ in range(0 if step is not None else _ATTEMPTS):
         with contextlib.suppress(DeletedError):
             return read(open_checkpoint(run, step))
@@ -177,14 +185,16 @@ def read_from(
 
 def _resolve(run: Path, step: int | Literal["best"] | None, metric: str | None) -> tuple[Path, int | None]:
     """The work directory and the step that are meant; None is the newest."""
-    folder = run.absolute()
-    if folder.parent.name == "checkpoints" and folder.name.isdigit():
+    if folders.is_in_run(run):
+        folder = run.absolute()
         if step not in (None, int(folder.name)):
-            raise UserError(
-                f"{run} is the checkpoint of step {int(folder.name)}, but step is {step}: leave one of them out"
-            )
+            raise _two_steps(run, int(folder.name), step)
         return folder.parent.parent, int(folder.name)
     return run, scores.best_step(run, folders.steps(run), metric) if step == "best" else step
+
+
+def _two_steps(folder: Path, held: int, step: int | str | None) -> UserError:
+    return UserError(f"{folder} is the checkpoint of step {held}, but step is {step}: leave one of them out")
 
 
 @contextlib.contextmanager
@@ -193,6 +203,6 @@ def _advising(run: Path, path: Path) -> Iterator[None]:
     try:
         yield
     except DamagedError as error:
-        others = [str(step) for step in folders.steps(run) if step != int(path.name)]
+        others = [str(step) for step in folders.steps(run) if str(step) != path.name]
         advice = f": name another step ({', '.join(others)})" if others else ": there is no other"
         raise DamagedError(error.path, error.what, advice) from error

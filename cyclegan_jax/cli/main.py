@@ -20,7 +20,9 @@ from cyclegan_jax.training.interruption import StoppedError, exit_status
 COMMANDS: Final = {
     "train": "train a CycleGAN, or resume its training",
     "translate": "translate image files with a trained generator",
+    "export": "write one generator as a file or folder of its own",
     "evaluate": "score the checkpoints of a run on its test images",
+    "compare": "compare the settings, scores and losses of several runs",
     "checkpoints": "list the checkpoints of a run, and verify them",
     "verify": "make the steps between two checkpoints again, and compare bit for bit",
     "configs": "list the experiments that the package contains, or copy one to edit it",
@@ -72,6 +74,10 @@ def main(args: Sequence[str] | None = None) -> int:
         from cyclegan_jax.cli.configs import configs
 
         return _with_exit_status(lambda: configs(rest))
+    if command == "compare":
+        from cyclegan_jax.cli.compare import compare
+
+        return _with_exit_status(lambda: compare(rest))
     return _run(lambda: _call(command, rest))
 
 

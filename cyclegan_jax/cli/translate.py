@@ -1,5 +1,6 @@
 """`cyclegan-jax translate`: translate image files with a trained generator."""
 
+import datetime
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,7 +20,7 @@ def translate(
     run: Path,
     input: str,
     output: Path,
-    direction: Literal["AtoB", "BtoA"] = "AtoB",
+    direction: Literal["AtoB", "BtoA"] | None = None,
     step: int | Literal["best"] | None = None,
     metric: str | None = None,
     format: Literal["png", "jpg", "webp"] | None = None,
@@ -35,10 +36,10 @@ def translate(
     The exit status is 1 if a file could not be read and was skipped.
 
     Args:
-        run: work directory of a run, or folder of one of its checkpoints.
+        run: work directory of a run, folder of one checkpoint, or an exported generator.
         input: image file, folder, or quoted pattern such as 'photos/*.jpg'.
         output: folder for the translated images.
-        direction: direction of the translation.
+        direction: direction of the translation; default: AtoB, and that of an exported generator.
         step: checkpoint to use: a step, or best; default: the newest.
         metric: with --step=best, the score that decides, if the scores disagree.
         format: file format of the translated images; default: PNG, JPEG and WebP files keep theirs, others become PNG.
@@ -49,7 +50,7 @@ def translate(
             memory.
         overwrite: replace existing files.
         skip_existing: skip images whose translation exists and is whole, for example to resume after an interruption.
-        gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and reconstructions.
+        gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and, of a run, reconstructions.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.data import skipped
@@ -70,7 +71,7 @@ def translate(
         print(console.one_line(line))
     if path := skipped.write(output, [*summary.skipped, *skipped.messages(plan.left_out)]):
         print(f"all files that were not read are named in {path}")
-    if back is not None:
+    if gallery:
         _write_gallery(run, generator, back, plan.chosen, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
 
@@ -82,18 +83,21 @@ def _check_numbers(flags: dict[str, int | None]) -> None:
 
 
 def _load(
-    run: Path, direction: Direction, step: int | Literal["best"] | None, metric: str | None, *, both: bool
+    run: Path, direction: Direction | None, step: int | Literal["best"] | None, metric: str | None, *, both: bool
 ) -> "tuple[Generator, Generator | None]":
-    """Load the generator of a direction and, if `both`, that of the other one from the same checkpoint."""
+    """Load the generator of a direction and, if `both`, that of the other one of the same checkpoint."""
     from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
-    from cyclegan_jax.inference.generator import Generator, from_checkpoint
+    from cyclegan_jax.exchange import pretrained
+    from cyclegan_jax.inference.generator import Generator, from_checkpoint, load_generator
 
     def load(checkpoint: Checkpoint) -> tuple[Generator, Generator | None]:
         # Both now: a training that runs may have deleted the checkpoint when the gallery needs the second one.
-        back = from_checkpoint(checkpoint, OPPOSITE[direction]) if both else None
-        return from_checkpoint(checkpoint, direction), back
+        forward = from_checkpoint(checkpoint, direction or "AtoB")
+        return forward, from_checkpoint(checkpoint, OPPOSITE[forward.direction]) if both else None
 
     with files.naming("--run"):
+        if pretrained.is_one(run):
+            return load_generator(run, direction, step, metric=metric), None
         return read_from(run, step, metric, load)
 
 
@@ -124,12 +128,19 @@ def _without_existing(chosen: dict[Path, Path]) -> dict[Path, Path]:
 
 
 def _write_gallery(
-    run: Path, generator: "Generator", back: "Generator", translated: dict[Path, Path], page: Path
+    run: Path, generator: "Generator", back: "Generator | None", translated: dict[Path, Path], page: Path
 ) -> None:
     """Write the web page of inputs, translations, and their reconstructions by the same step's other generator."""
     from cyclegan_jax.inference import translate_files
     from cyclegan_jax.inference.gallery import write_gallery
 
-    title = f"{run.resolve().name} {generator.direction}, step {generator.step:,}"
-    write_gallery(page, translate_files.gallery_items(translated, back), title=title)
+    source, target = generator.domains
+    subjects = [f"{domain}: {generator.config.data.subject(domain)}" for domain in ("A", "B")]
+    write_gallery(
+        page,
+        translate_files.gallery_items(translated, generator, back, console.progress_bar),
+        title=f"{run.resolve().name} {generator.direction}",
+        about=f"Step {generator.step:,}. {'; '.join(subjects)}. Translated on {datetime.date.today():%Y-%m-%d}.",
+        domains=(source, target),
+    )
     print(f"gallery: {page}")

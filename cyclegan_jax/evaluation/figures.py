@@ -1,6 +1,6 @@
 """Figures: per-class IoU with the confusion matrix, and the scores over the steps of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from cyclegan_jax.evaluation.segmentation_scores import ControlledScores, Scores
 
 _BLUE, _GRAY, _ORANGE = "#2a6fb0", "#9a9a9a", "#d9730d"
 _DPI: Final = 110
+_MANY_POINTS: Final = 30
+"""Longer curves are drawn faint, with their moving average."""
 
 
 def save_class_figure(path: Path, title: str, scores: ControlledScores) -> None:
@@ -107,6 +109,53 @@ def _limits(curve: Curve) -> tuple[float, float]:
     shown = [*values, min(distances)[1]] if distances else values
     margin = 0.12 * (max(shown) - min(shown)) or 0.1 * abs(shown[0]) or 1.0
     return min(shown) - margin, max(shown) + margin
+
+
+def save_comparison(path: Path, panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> None:
+    """Draw the curves of several runs, a panel for each score and loss, as a PNG.
+
+    Args:
+        path: the file.
+        panels: by title, and in it by run, pairs of step and value.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    names = sorted({name for curves in panels.values() for name in curves})
+    palette = colormaps["tab10" if len(names) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
+    colours = {name: palette[index % len(palette)] for index, name in enumerate(names)}
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.1 * lines + 0.5), layout="constrained", dpi=_DPI)
+    axes_list = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axes, (title, curves) in zip(axes_list, panels.items(), strict=False):
+        for name, points in curves.items():
+            steps, values = zip(*points, strict=True)
+            many = len(points) > _MANY_POINTS
+            axes.plot(
+                steps, values, "-" if many else "o-", color=colours[name], markersize=4, alpha=0.25 if many else 1
+            )
+            if many:
+                axes.plot(steps, _smoothed(values), "-", color=colours[name])
+        axes.set_title(title, size=10)
+        axes.set_xlabel("step")
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in axes_list[len(panels) :]:
+        axes.set_axis_off()
+    handles = [Line2D([], [], color=colours[name], label=name) for name in names]
+    figure.legend(handles=handles, loc="outside upper left", frameon=False, ncols=min(4, len(names)))
+    _save(figure, path)
+
+
+def _smoothed(values: Sequence[float]) -> np.ndarray:
+    """A moving average over a twentieth of the values, with fewer of them at the ends."""
+    width = max(3, len(values) // 20)
+    window = np.ones(width)
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -43,13 +43,22 @@ class GalleryItem:
     reconstruction: UInt8[np.ndarray, "..."] | None = None
 
 
-def write_gallery(path: str | Path, items: Iterable[GalleryItem], *, title: str) -> int:
+def write_gallery(
+    path: str | Path,
+    items: Iterable[GalleryItem],
+    *,
+    title: str,
+    about: str = "",
+    domains: tuple[str, str] = ("A", "B"),
+) -> int:
     """Write the page; items are taken one after the other, so memory holds one at a time.
 
     Args:
         path: the page; an older one is replaced when the new one is complete.
         items: the images.
         title: the heading.
+        about: what is seen: the model, what its domains are, when it was made.
+        domains: the domain of the inputs and reconstructions, and that of the outputs, for the captions.
 
     Returns:
         The number of items.
@@ -59,7 +68,10 @@ def write_gallery(path: str | Path, items: Iterable[GalleryItem], *, title: str)
     """
     path = Path(path)
     template = resources.files("cyclegan_jax.inference").joinpath("gallery.html").read_text(encoding="utf-8")
-    before, after = (Template(part).substitute(title=html.escape(title)) for part in template.split("$items"))
+    before, after = (
+        Template(part).substitute(title=html.escape(title), about=html.escape(about))
+        for part in template.split("$items")
+    )
     number = 0
     try:
         make_folder(path.parent)
@@ -67,7 +79,7 @@ def write_gallery(path: str | Path, items: Iterable[GalleryItem], *, title: str)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="backslashreplace") as page:
             page.write(before)
             for item in items:
-                page.write(_card(item))
+                page.write(_card(item, domains))
                 number += 1
             page.write(after)
     except OSError as error:
@@ -77,20 +89,25 @@ def write_gallery(path: str | Path, items: Iterable[GalleryItem], *, title: str)
     return number
 
 
-def _card(item: GalleryItem) -> str:
+def _card(item: GalleryItem, domains: tuple[str, str]) -> str:
     height, width = item.input.shape[:2]
     name = html.escape(item.name)
-    kinds = {"input": item.input, "output": item.output, "reconstruction": item.reconstruction}
+    source, target = domains
+    kinds = {
+        "input": (item.input, source),
+        "output": (item.output, target),
+        "reconstruction": (item.reconstruction, source),
+    }
     figures = "".join(
-        f'<span><img data-kind="{kind}" data-src="{_data_url(image)}" alt="{kind} of {name}">'
-        f"<small>{kind}</small></span>"
-        for kind, image in kinds.items()
+        f'<figure><img data-kind="{kind}" src="{_data_url(image)}" width="{width}" height="{height}" decoding="async" '
+        f'alt="{name}, {kind}, domain {domain}"><figcaption>{kind} ({domain})</figcaption></figure>'
+        for kind, (image, domain) in kinds.items()
         if image is not None
     )
     return (
-        f'<button type="button" class="card" data-width="{width}" data-height="{height}" '
-        f'style="--ratio: {width} / {height}"><span class="row">{figures}</span><span class="name">{name}</span>'
-        "</button>\n"
+        f'<article class="card" data-width="{width}" data-height="{height}" style="--ratio: {width} / {height}">'
+        f'<div class="row">{figures}</div><div class="line"><h2 class="name">{name}</h2>'
+        f'<button type="button" class="compare" aria-label="compare {name}">compare</button></div></article>\n'
     )
 
 

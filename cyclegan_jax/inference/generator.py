@@ -1,26 +1,34 @@
 """A trained generator: load it from a run, and call it on images."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
+from PIL import Image
 
+from cyclegan_jax import files
 from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference import apply, user_images
+from cyclegan_jax.exchange import model_card, pretrained
+from cyclegan_jax.exchange.pretrained import Pretrained
+from cyclegan_jax.inference import apply, image_files, user_images
 from cyclegan_jax.inference.any_size import TILE, AnySize
 from cyclegan_jax.inference.user_images import UserImage
+from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.generator import ResNetGenerator
 from cyclegan_jax.state import image_dtype
+
+ManyImages: TypeAlias = list[UserImage] | list[Image.Image] | list[np.ndarray] | list[str] | list[Path]
 
 
 @dataclass(frozen=True)
@@ -75,15 +83,15 @@ class Generator:
         return AnySize(self.graphdef, self.params, self.config.generator, self.config.precision)
 
     @overload
-    def translate(
-        self, images: list[UserImage], *, batch_size: int | None = None, tile: int = TILE
-    ) -> list[UserImage]: ...
+    def translate(self, images: ManyImages, *, batch_size: int | None = None, tile: int = TILE) -> list[UserImage]: ...
 
     @overload
-    def translate(self, images: UserImage, *, batch_size: int | None = None, tile: int = TILE) -> UserImage: ...
+    def translate(
+        self, images: UserImage | str | Path, *, batch_size: int | None = None, tile: int = TILE
+    ) -> UserImage: ...
 
     def translate(
-        self, images: UserImage | list[UserImage], *, batch_size: int | None = None, tile: int = TILE
+        self, images: UserImage | str | Path | ManyImages, *, batch_size: int | None = None, tile: int = TILE
     ) -> UserImage | list[UserImage]:
         """Translate images of any size; each result has the kind, the size and the transparency of its input.
 
@@ -92,16 +100,18 @@ class Generator:
         pixels are translated in tiles.
 
         Args:
-            images: a Pillow picture; an array (H, W), (H, W, C) or (N, H, W, C) with C from 1 to 4; or a list of them,
-                of any sizes. Gray or RGB, with transparency or not, is converted to the channels of the model. Values
-                are uint8, or any within the range that the model was trained with, where its config states one.
+            images: a Pillow picture; the path of an image file; an array (H, W), (H, W, C) or (N, H, W, C) with C from
+                1 to 4; or a list of them, of any sizes. Gray or RGB, with transparency or not, is converted to the
+                channels of the model. Values are uint8, or any within the range that the model was trained with, where
+                its config states one.
             batch_size: the most images at once; large images are translated in smaller batches to save memory. None
                 chooses the faster number: 8 on accelerators, and on CPU fewer for images above 64x64 pixels.
             tile: side of the tiles, pixels; larger tiles take more memory and less time.
 
         Returns:
-            The same kind; uint8, or where the config states a range of the other domain, values in it: uint16 where
-            whole numbers fit, float32 otherwise.
+            The same kind, and for a file a Pillow picture, or an array where its domain states a range; uint8, or where
+            the config states a range of the other domain, values in it: uint16 where whole numbers fit, float32
+            otherwise.
 
         Raises:
             UserError: something is not an image, or its values are not of the kind that the model was trained with.
@@ -114,35 +124,91 @@ class Generator:
             pairs = zip(outputs, ready, strict=True)
             return [user_images.from_model(output, image, self.config.data, target) for output, image in pairs]
 
-        return user_images.each(images, translate_list)
+        if isinstance(images, list):
+            return translate_list([self._opened(image) for image in images])
+        return user_images.each(self._opened(images), translate_list)
+
+    def _opened(self, image: UserImage | str | Path) -> UserImage:
+        if not isinstance(image, str | Path):
+            return image
+        source, _ = self.domains
+        values = image_files.read(files.expand(image), self.config.data, source)
+        return values if self.config.data.value_range(source) is not None else Image.fromarray(values)
 
     def translate_uint8(self, images: UInt8[np.ndarray, "N H W C"]) -> UInt8[np.ndarray, "N H W D"]:
         """Translate images in [0, 255] to images of the other domain; sizes as in `__call__`."""
         scaled = images_lib.to_model_range(jnp.asarray(images), image_dtype(self.config))
         return images_lib.to_uint8(self(scaled))
 
+    @property
+    def pretrained(self) -> Pretrained:
+        """This generator as the data that a file of it holds."""
+        return Pretrained(self.config, self.direction, self.step, self.params)
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        scores: Mapping[str, float] | None = None,
+        pictures: Mapping[str, bytes] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write this generator alone to a folder, which `load_generator` takes wherever it is copied to.
+
+        The folder has the form of the Hugging Face hub: `model.safetensors` (4 bytes a parameter), `config.json` and a
+        model card, `README.md`. Of the paths in the config the names alone are written.
+
+        Args:
+            folder: made where it does not exist.
+            scores: scores for the card, by name.
+            pictures: encoded pictures for the folder, by file name; the card shows the first.
+            overwrite: whether to replace a model that is there.
+
+        Raises:
+            UserError: a model is there already, or the folder cannot be written.
+        """
+        folder = files.expand(folder)
+        model = self.pretrained
+        shown = dict(pictures or {})
+        card = model_card.model_card(model, scores or {}, next(iter(shown), None), folder.absolute().name)
+        pretrained.save(folder, model, card, shown, overwrite=overwrite)
+
 
 def load_generator(
     run: str | Path,
-    direction: Direction = "AtoB",
+    direction: Direction | None = None,
     step: int | Literal["best"] | None = None,
     *,
     ema: bool | None = None,
     metric: str | None = None,
 ) -> Generator:
-    """Load one generator of a run; nothing else of the checkpoint is read.
+    """Load one generator; nothing else of a checkpoint is read.
 
     Args:
-        run: the work directory of a run, or the folder of one of its checkpoints.
-        direction: `AtoB` or `BtoA`.
+        run: the work directory of a run; the folder of one checkpoint, which may be a copy of any name; or what
+            `Generator.save_pretrained` or `cyclegan-jax export` wrote: a folder, or the file `model.safetensors` of it.
+        direction: `AtoB` or `BtoA`; None is AtoB, and for an exported generator its own.
         step: which checkpoint; None is the newest, "best" the one with the best score.
         ema: whether to load the moving average of the weights; None loads it where the run kept one.
         metric: which score decides the best; None where the run was scored by one metric, or all of them agree.
 
     Raises:
-        UserError: there is no such checkpoint or score, no moving average in it, or what is read is damaged.
+        UserError: there is no such checkpoint or score, no moving average in it, what is read is damaged, or an
+            exported generator has another direction or step.
     """
-    return read_from(run, step, metric, lambda checkpoint: from_checkpoint(checkpoint, direction, ema))
+    run = files.expand(run)
+    if pretrained.is_one(run):
+        return _exported(run, direction, step)
+    return read_from(run, step, metric, lambda checkpoint: from_checkpoint(checkpoint, direction or "AtoB", ema))
+
+
+def _exported(path: Path, direction: Direction | None, step: int | Literal["best"] | None) -> Generator:
+    model = pretrained.load(path)
+    for name, wanted, held in (("direction", direction, model.direction), ("step", step, model.step)):
+        if wanted not in (None, held):
+            raise UserError(f"{path} is a generator of {name} {held}, but {name} is {wanted}: leave {name} out")
+    definition = cyclegan.define_generator(model.config, model.direction)
+    return Generator(model.config, model.direction, model.step, definition, model.params)
 
 
 def from_checkpoint(checkpoint: Checkpoint, direction: Direction, ema: bool | None = None) -> Generator:

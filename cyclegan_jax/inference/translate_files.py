@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cyclegan_jax import files
-from cyclegan_jax.config import Domain
+from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.console import duration
 from cyclegan_jax.data import images
 from cyclegan_jax.data.skipped import NAMED_AT_MOST
@@ -96,23 +96,35 @@ def translate_files(
     return summary
 
 
-def gallery_items(made: dict[Path, Path], back: Generator) -> Iterator[GalleryItem]:
+def gallery_items(
+    made: dict[Path, Path], forward: Generator, back: Generator | None, progress: Callable[[int, int], None]
+) -> Iterator[GalleryItem]:
     """Yield each input, its output, and the translation back by the other generator, at the gallery's size.
 
     Args:
         made: output file by input file; outputs that do not exist were skipped.
-        back: the generator of the other direction.
+        forward: the generator that made them.
+        back: the generator of the other direction; None where there is none, and then there are no reconstructions.
+        progress: called with the number of files done and of all.
     """
-    config = back.config.data
-    target, source = back.domains
-
-    def shown(image: UserImage, domain: Domain) -> UInt8[np.ndarray, "H W C"]:
-        return images.to_uint8(user_images.to_model(image, config, domain).pixels)
+    config = forward.config.data
+    source, target = forward.domains
 
     base = Path(os.path.commonpath([file.parent for file in made]))
-    for file, output in made.items():
+    for done, (file, output) in enumerate(made.items(), start=1):
         if files.exists(output):
             before = image_files.read(file, config, source, gallery.MAX_SIDE)
             after = image_files.read(output, config, target, gallery.MAX_SIDE)
+            reconstruction = None if back is None else _shown(back.translate(after), config, source)
             name = str(file.relative_to(base))
-            yield GalleryItem(name, shown(before, source), shown(after, target), shown(back.translate(after), source))
+            yield GalleryItem(name, _shown(before, config, source), _shown(after, config, target), reconstruction)
+        progress(done, len(made))
+
+
+def _shown(image: UserImage, config: DataConfig, domain: Domain) -> UInt8[np.ndarray, "H W C"]:
+    """An image of a domain as 8 bits, with its transparency."""
+    ready = user_images.to_model(image, config, domain)
+    pixels = images.to_uint8(ready.pixels)
+    if ready.alpha is None or pixels.shape[2] == 4:
+        return pixels
+    return np.concatenate([pixels, np.rint(255 * ready.alpha).astype(np.uint8)], axis=2)

@@ -104,12 +104,8 @@ def from_model(pixels: Float[np.ndarray, "H W C"], source: ModelImage, config: D
     return _to_picture(values) if source.is_picture else values
 
 
-def each(
-    images: UserImage | list[UserImage], do: Callable[[list[UserImage]], list[UserImage]]
-) -> UserImage | list[UserImage]:
-    """Apply a function of a list to one image, a list of images, or an array (N, H, W, C); returns that kind."""
-    if isinstance(images, list | tuple):
-        return do(list(images))
+def each(images: UserImage, do: Callable[[list[UserImage]], list[UserImage]]) -> UserImage:
+    """Apply a function of a list to one image, or an array (N, H, W, C); returns that kind."""
     if not isinstance(images, Image.Image) and np.ndim(images) == 4:
         return np.stack([np.asarray(image) for image in do(list(images))]) if len(images) else images
     return do([images])[0]

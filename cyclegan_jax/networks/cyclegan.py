@@ -98,21 +98,37 @@ def define(
     """
     kernels = kernels or Kernels.for_platform()
 
-    def graphdef(make: Callable[[Key[Array, ""]], _Network]) -> nnx.GraphDef[_Network]:
-        network = nnx.eval_shape(lambda: make(jax.random.key(0)))
-        _check_image_size(config, network, sizes)
-        return nnx.graphdef(network)
-
-    def generator(direction: Direction) -> nnx.GraphDef[ResNetGenerator]:
-        return graphdef(lambda key: make_generator(config, direction, key, kernels))
-
     def discriminator(domain: Domain) -> nnx.GraphDef[PatchGAN]:
-        return graphdef(lambda key: make_discriminator(config, domain, key, kernels))
+        return _graphdef(config, lambda key: make_discriminator(config, domain, key, kernels), sizes)
 
     return Networks(
-        generators={"AtoB": generator("AtoB"), "BtoA": generator("BtoA")},
+        generators={
+            "AtoB": define_generator(config, "AtoB", sizes, kernels),
+            "BtoA": define_generator(config, "BtoA", sizes, kernels),
+        },
         discriminators={"A": discriminator("A"), "B": discriminator("B")},
     )
+
+
+def define_generator(
+    config: TrainConfig,
+    direction: Direction,
+    sizes: Mapping[Domain, tuple[int, int]] | None = None,
+    kernels: Kernels | None = None,
+) -> nnx.GraphDef[ResNetGenerator]:
+    """The definition of one generator; arguments and errors are those of `define`."""
+    kernels = kernels or Kernels.for_platform()
+    return _graphdef(config, lambda key: make_generator(config, direction, key, kernels), sizes)
+
+
+def _graphdef(
+    config: TrainConfig,
+    make: Callable[[Key[Array, ""]], _Network],
+    sizes: Mapping[Domain, tuple[int, int]] | None,
+) -> nnx.GraphDef[_Network]:
+    network = nnx.eval_shape(lambda: make(jax.random.key(0)))
+    _check_image_size(config, network, sizes)
+    return nnx.graphdef(network)
 
 
 def initialize(config: TrainConfig, key: Key[Array, ""]) -> dict[str, Params]:

@@ -130,7 +130,7 @@ def _open_files(run: PreparedRun, start: int) -> Iterator[RunFiles | None]:
         yield None
         return
     write_config(run.config, run.workdir, start)
-    with RunFiles(run.workdir, start) as files:
+    with RunFiles(run.workdir, run.config, start) as files:
         yield files
 
 

@@ -110,13 +110,16 @@ class Progress:
         going_on = min(time.monotonic() - since, self._batch_size / speed)
         return max(0.0, steps + pauses - going_on)
 
+    def epoch(self, step: int) -> int:
+        """The epoch in which a step is, counted from 1."""
+        return (step - 1) * self._batch_size // self._epoch_images + 1
+
     def line(self) -> str:
         """Return the progress line: at most 80 characters in most runs, the most important first."""
         if self._now is None:
             return f"step 1/{self._last_step:,}"
         step = self._now[0]
-        epoch = (step - 1) * self._batch_size // self._epoch_images + 1
-        parts = [f"step {step:,}/{self._last_step:,}  epoch {epoch:,}"]
+        parts = [f"step {step:,}/{self._last_step:,}  epoch {self.epoch(step):,}"]
         speed, left = self.pairs_per_second(), self.seconds_left()
         if speed is not None and left is not None:
             parts += [f"{speed:.3g} pairs/s", f"{duration(left)} left"]

@@ -1,4 +1,4 @@
-"""The files of a run for people to look at: TensorBoard logs and sample images."""
+"""The files of a run for people and their programs to look at: curves and sample images."""
 
 from pathlib import Path
 from types import TracebackType
@@ -7,20 +7,25 @@ from typing import Self
 import numpy as np
 from jaxtyping import UInt8
 
+import cyclegan_jax
+from cyclegan_jax import config_dict
 from cyclegan_jax.checkpoints import folders
+from cyclegan_jax.checkpoints.metrics_file import MetricsFile
+from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import make_folder
+from cyclegan_jax.training import legend
 from cyclegan_jax.training.event_files import summary_writer
 from cyclegan_jax.training.progress import Progress, Scalars
 from cyclegan_jax.training.workdir import FoldersInPlace
 
 
 class RunFiles:
-    """Writes `tensorboard/` and `samples/` in a work directory; a context manager that closes them."""
+    """Writes `tensorboard/`, `metrics.jsonl` and `samples/` in a work directory; a context manager that closes them."""
 
-    def __init__(self, workdir: Path, start: int = 0):
-        """Open the files of a run that starts or resumes at step `start`.
+    def __init__(self, workdir: Path, config: TrainConfig, start: int = 0):
+        """Open the files of a run that starts or resumes at step `start`; TensorBoard shows its name and config.
 
         Raises:
             UserError: the work directory cannot be written.
@@ -31,6 +36,8 @@ class RunFiles:
             # A killed run has logged steps after its last checkpoint, and the resumed run logs them again: TensorBoard
             # then ignores the first version of them.
             self._writer, self._event_files = summary_writer(workdir / "tensorboard", purge_step=start + 1)
+            self._metrics = MetricsFile(workdir, start)
+            self._writer.add_text("run", _description(workdir, config), start)
         except OSError as error:
             raise UserError(
                 f"the work directory {workdir} cannot be written ({error}): choose another with --workdir"
@@ -46,6 +53,7 @@ class RunFiles:
     ) -> None:
         """Write what is still buffered, and close the files."""
         self._writer.close()
+        self._metrics.close()
         self._in_place.close()
 
     def check_folders(self) -> None:
@@ -57,29 +65,35 @@ class RunFiles:
         self._in_place.check()
 
     def log_metrics(self, step: int, scalars: Scalars, progress: Progress) -> None:
-        """Log to TensorBoard: losses under `loss/`, the learning rate, speed, and the share of waiting for data.
+        """Log losses under `loss/`, the learning rate, speed, and the share of waiting for data.
 
         Raises:
             OSError: an earlier write failed, for example because the disk is full.
         """
         self._event_files.raise_error()
-        for name, value in scalars.items():
-            is_loss = name != "learning_rate" and not name.startswith("change_")
-            self._writer.add_scalar(f"loss/{name}" if is_loss else name, value, step)
+        values = {
+            name if name == "learning_rate" or name.startswith("change_") else f"loss/{name}": value
+            for name, value in scalars.items()
+        }
         speed = progress.pairs_per_second()
         if speed is not None:
-            self._writer.add_scalar("pairs_per_second", speed, step)
-            self._writer.add_scalar("waiting_for_data", progress.waited(), step)
+            values |= {"pairs_per_second": speed, "waiting_for_data": progress.waited()}
+        self._log(step, values, epoch=progress.epoch(step))
+
+    def _log(self, step: int, values: Scalars, **others: int) -> None:
+        """Write values to TensorBoard and to `metrics.jsonl`, and `others` to the latter alone."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step, summary_description=legend.describe(name))
+        self._metrics.write({"step": step, **others, **values})
 
     def log_scores(self, step: int, scores: Scalars) -> None:
-        """Log the scores of an evaluation to TensorBoard under `eval/`.
+        """Log the scores of an evaluation under `eval/`.
 
         Raises:
             OSError: an earlier write failed, for example because the disk is full.
         """
         self._event_files.raise_error()
-        for name, value in scores.items():
-            self._writer.add_scalar(f"eval/{name}", value, step)
+        self._log(step, {f"eval/{name}": value for name, value in scores.items()})
         self._writer.flush()
 
     def write_samples(self, step: int, grid: UInt8[np.ndarray, "H W 3"]) -> None:
@@ -92,3 +106,10 @@ class RunFiles:
         self._writer.add_image("samples", grid, step, dataformats="HWC")
         self._writer.flush()
         images_lib.save_png(self._samples / f"step_{step:07d}.png", grid)
+
+
+def _description(workdir: Path, config: TrainConfig) -> str:
+    """The run's name and its config as a Markdown table."""
+    rows = "".join(f"| {name} | {value} |\n" for name, value in config_dict.fields(config).items())
+    heading = f"**{workdir.absolute().name}**, by cyclegan-jax {cyclegan_jax.__version__}"
+    return f"{heading}\n\n| field | value |\n|---|---|\n{rows}"

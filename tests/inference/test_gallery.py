@@ -57,16 +57,16 @@ def test_the_page_contains_the_images(tmp_path):
     ]
     assert write_gallery(tmp_path / "new" / "page.html", iter(items), title="a run") == 3
     page = read(tmp_path / "new" / "page.html")
-    shown = [image for image in page.images if "data-src" in image]
+    shown = [image for image in page.images if "data-kind" in image]
     assert [image["alt"] for image in shown][:3] == [
-        "input of one.png",
-        "output of one.png",
-        "reconstruction of one.png",
+        "one.png, input, domain A",
+        "one.png, output, domain B",
+        "one.png, reconstruction, domain A",
     ]
     assert len(shown) == 7
     pictures = []
     for image in shown:
-        kind, encoded = str(image["data-src"]).split(",")
+        kind, encoded = str(image["src"]).split(",")
         assert kind == "data:image/webp;base64"
         with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
             pictures.append(np.asarray(picture).astype(int))

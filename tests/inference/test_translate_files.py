@@ -314,7 +314,7 @@ def test_odd_names_are_translated_and_shown(run, odd, tmp_path, name):
         assert cli.main(command) == SKIPPED
     assert (out / name).is_file()
     shown = html.escape(name).encode("utf-8", "backslashreplace").decode()
-    assert f'<span class="name">{shown}</span>' in (out / "gallery.html").read_text()
+    assert f'<h2 class="name">{shown}</h2>' in (out / "gallery.html").read_text()
     stream.seek(0)
     assert len(stream.read().split("\n")) == 4
 

@@ -135,14 +135,10 @@ def test_16_bit_colour_as_a_picture_is_an_error():
         there_and_back(Image.fromarray(noise(4, 4, 3)), config)
 
 
-def test_each_takes_one_image_a_list_or_an_array():
+def test_each_takes_one_image_or_an_array_of_them():
     def double(several: list[UserImage]) -> list[UserImage]:
         return [np.asarray(image) * 2 for image in several]
 
     one = noise(2, 2, 3, high=100)
     np.testing.assert_array_equal(np.asarray(each(one, double)), 2 * one)
-    several = each([one, one], double)
-    assert isinstance(several, list)
-    for image in several:
-        np.testing.assert_array_equal(np.asarray(image), 2 * one)
     assert np.shape(np.asarray(each(np.stack([one, one]), double))) == (2, 2, 2, 3)

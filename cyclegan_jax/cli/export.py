@@ -1,0 +1,78 @@
+"""`cyclegan-jax export`: write one generator of a run as a file or folder of its own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cyclegan_jax import files
+from cyclegan_jax.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+
+
+def export(
+    run: Path,
+    output: Path,
+    direction: Literal["AtoB", "BtoA"] | None = None,
+    step: int | Literal["best"] | None = None,
+    metric: str | None = None,
+    format: Literal["folder", "safetensors"] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write one generator, without the rest of its run: for translating elsewhere, sharing and publishing.
+
+    A folder holds model.safetensors, config.json and a model card, as on the Hugging Face hub; the .safetensors file
+    alone is enough for load_generator and for --run of `cyclegan-jax translate`.
+
+    Args:
+        run: work directory of a run, folder of one checkpoint, or an exported generator.
+        output: folder or file to write.
+        direction: direction of the translation; default: AtoB, and that of an exported generator.
+        step: checkpoint to use: a step, or best; default: the newest.
+        metric: with --step=best, the score that decides, if the scores disagree.
+        format: format of the output; default: safetensors for a name that ends so, otherwise a folder.
+        overwrite: replace what is there.
+    """
+    # JAX reads its flags when it is imported; main.py sets them before it calls this function.
+    from cyclegan_jax.exchange import pretrained
+    from cyclegan_jax.inference.generator import load_generator
+
+    output = files.expand(output)
+    kind = format or ("safetensors" if output.suffix == ".safetensors" else "folder")
+    with files.naming("--output"):
+        taken = files.exists(output / pretrained.WEIGHTS if kind == "folder" else output)
+    if taken and not overwrite:
+        raise UserError(f"{output} exists already: choose another --output, or replace it with --overwrite")
+    with files.naming("--run"):
+        generator = load_generator(run, direction, step, metric=metric)
+    if kind == "folder":
+        generator.save_pretrained(
+            output, scores=_scores(run, generator.step), pictures=_sample(run, generator.step), overwrite=overwrite
+        )
+    else:
+        _write(output, pretrained.encode(generator.pretrained))
+    size = sum(path.stat().st_size for path in (output.iterdir() if output.is_dir() else [output]))
+    print(f"{output}: {generator.direction} of step {generator.step:,}, {size / 1e6:.1f} MB")
+
+
+def _write(output: Path, content: bytes) -> None:
+    try:
+        files.make_folder(output.absolute().parent)
+        files.write_atomically(output, content)
+    except OSError as error:
+        raise UserError(f"{output} cannot be written ({error.strerror or error}): give another --output") from error
+
+
+def _scores(run: Path, step: int) -> dict[str, float]:
+    """The scores of a run's checkpoint; none where `run` is no run, or was not evaluated."""
+    from cyclegan_jax.checkpoints import folders, scores
+
+    run = run.absolute().parent.parent if folders.is_in_run(run) else run
+    found = {name: entry["values"].get(str(step)) for name, entry in scores.read(run).items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _sample(run: Path, step: int) -> dict[str, bytes]:
+    """The newest grid of sample images that is not newer than the checkpoint, for the model card."""
+    grids = [path for path in files.entries(run / "samples") if path.stem <= f"step_{step:07d}"]
+    return {"samples.png": files.read_bytes(grids[-1])} if grids else {}
