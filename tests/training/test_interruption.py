@@ -92,15 +92,17 @@ def test_before_the_first_step_the_process_ends_at_once(number: signal.Signals) 
 
 def test_in_a_notebook_nothing_ends_the_process() -> None:
     """Ctrl-C before the first step, and the second one after it, raise KeyboardInterrupt."""
-    wait = "\n    ".join(("try:", "    time.sleep(60)", "except KeyboardInterrupt:", "    print('caught', flush=True)"))
+    inside = "    print('inside', flush=True); time.sleep(60)"
+    wait = "\n    ".join(("try:", inside, "except KeyboardInterrupt:", "    print('caught', flush=True)"))
     for began in (False, True):
         started = process(wait, "", began=began)
+        assert started.stdout is not None
+        assert started.stdout.readline() == "inside\n"  # a signal just before the `try` would not be caught
         started.send_signal(signal.SIGINT)
         if began:
             time.sleep(0.5)
             assert started.poll() is None
             started.send_signal(signal.SIGINT)
-        assert started.stdout is not None
         assert [started.stdout.readline() for _ in range(2)] == ["caught\n", f"left {int(signal.SIGINT)}\n"]
         started.kill()
         finish(started)
