@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cyclegan_jax import config_paths
 from cyclegan_jax.config import Domain
 from cyclegan_jax.exchange.pretrained import Pretrained
 
@@ -25,7 +26,7 @@ def model_card(model: Pretrained, scores: Mapping[str, float], picture: str | No
         picture: the file name of a picture beside the card, or None.
         name: the heading.
     """
-    config = model.config
+    config = config_paths.names_only(model.config)
     data = config.data
     domains = _domains(model)
     source, target = map(data.subject, domains)

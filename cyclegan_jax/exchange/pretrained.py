@@ -85,7 +85,8 @@ def encode(model: Pretrained) -> bytes:
     header = json.dumps(checksums.sign(_describe(model) | {"arrays": checksums.describe(model.params)}))
     leaves = map(np.asarray, jax.tree.leaves(model.params))
     tensors = dict(zip(checksums.leaf_names(model.params), map(np.ascontiguousarray, leaves), strict=True))
-    return safetensors.numpy.save(tensors, {"format": "jax", _HEADER: header})
+    # One key alone: safetensors writes several in an order that changes, and equal models should be equal files.
+    return safetensors.numpy.save(tensors, {_HEADER: header})
 
 
 def config_json(model: Pretrained) -> str:

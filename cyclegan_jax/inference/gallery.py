@@ -24,6 +24,8 @@ MAX_SIDE: Final = 1024
 """Larger images are scaled down to this for the page."""
 _QUALITY: Final = 90
 _FEW_COLOURS: Final = 256
+_CAPTIONS: Final = {"reconstruction": "back"}
+"""Three captions fit beside each other on a phone."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,10 @@ def _card(item: GalleryItem, domains: tuple[str, str]) -> str:
         "output": (item.output, target),
         "reconstruction": (item.reconstruction, source),
     }
+    captions = {kind: f"{_CAPTIONS.get(kind, kind)} ({domain})" for kind, (_, domain) in kinds.items()}
     figures = "".join(
         f'<figure><img data-kind="{kind}" src="{_data_url(image)}" width="{width}" height="{height}" decoding="async" '
-        f'alt="{name}, {kind}, domain {domain}"><figcaption>{kind} ({domain})</figcaption></figure>'
+        f'alt="{name}, {kind}, domain {domain}"><figcaption>{captions[kind]}</figcaption></figure>'
         for kind, (image, domain) in kinds.items()
         if image is not None
     )

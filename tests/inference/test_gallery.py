@@ -107,3 +107,20 @@ def test_an_old_page_is_kept_until_the_new_one_is_complete(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
     with pytest.raises(UserError, match=r"gallery .*page.html.x cannot be written \(Not a directory|File exists"):
         write_gallery(tmp_path / "page.html" / "x", [], title="x")
+
+
+def test_the_page_says_what_is_seen_and_needs_no_script_for_it(tmp_path):
+    item = GalleryItem("cats/one.png", smooth(20, 30), smooth(20, 30), smooth(20, 30))
+    path = tmp_path / "page.html"
+    write_gallery(path, [item], title="run BtoA", about="Step 7. A: horse; B: zebra.", domains=("B", "A"))
+    page = read(path)
+    assert "Step 7. A: horse; B: zebra." in page.text
+    assert "input (B)output (A)back (B)" in page.text
+    shown = [image for image in page.images if "data-kind" in image]
+    assert all(str(image["src"]).startswith("data:image/webp") for image in shown)
+    assert [image["alt"] for image in shown] == [
+        "cats/one.png, input, domain B",
+        "cats/one.png, output, domain A",
+        "cats/one.png, reconstruction, domain B",
+    ]
+    assert 'aria-label="compare cats/one.png"' in path.read_text()
