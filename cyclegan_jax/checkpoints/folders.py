@@ -67,8 +67,19 @@ def required_steps(run: str | Path) -> list[int]:
     """
     present = steps(run)
     if not present:
+        _refuse_pytorch(Path(run))
         raise UserError(f"{run} has no checkpoints: give the work directory of a run, such as runs/streets")
     return present
+
+
+def _refuse_pytorch(run: Path) -> None:
+    """Raise a sentence of its own for weights of PyTorch, which the official code's users may give."""
+    for path in files.entries(run) if files.is_dir(run) else [run]:
+        if path.suffix.lower() in (".pth", ".pt"):
+            raise UserError(
+                f"{path} holds weights of PyTorch, which this version cannot read: give the work directory of a run "
+                "of cyclegan-jax, or what `cyclegan-jax export` wrote"
+            )
 
 
 def find(run: str | Path, step: int | None = None) -> Path:

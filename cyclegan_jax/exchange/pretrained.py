@@ -111,8 +111,8 @@ def load(path: str | Path) -> Pretrained:
         raise UserError(f"{file} is not a whole safetensors file: copy or export it again") from error
     if _HEADER not in header:
         raise UserError(
-            f"{file} was not exported by cyclegan-jax: if it holds a CycleGAN of PyTorch, convert it with "
-            "cyclegan-jax import"
+            f"{file} was not exported by cyclegan-jax: give the work directory of a run, or what `cyclegan-jax export` "
+            "wrote"
         )
     try:
         described = checksums.unsign(json.loads(header[_HEADER]))

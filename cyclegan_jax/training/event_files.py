@@ -5,14 +5,15 @@ blocks for ever. Here the file itself catches the error, and the training raises
 """
 
 import contextlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Final
-
-from tensorboardX import SummaryWriter
-from tensorboardX.record_writer import register_writer_factory
+from typing import IO, TYPE_CHECKING, Final
 
 from cyclegan_jax import files
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 _PREFIX: Final = "cyclegan-jax-run"
 """tensorboardX chooses the factory of a file by the prefix of its path, as in `s3://...`."""
@@ -72,7 +73,7 @@ class _EventFile:
             self._file.close()
 
 
-def summary_writer(folder: Path, purge_step: int) -> tuple[SummaryWriter, EventFiles]:
+def summary_writer(folder: Path, purge_step: int) -> "tuple[SummaryWriter, EventFiles]":
     """Open a `SummaryWriter` in a folder, and return it with the object that holds its errors.
 
     Args:
@@ -82,10 +83,30 @@ def summary_writer(folder: Path, purge_step: int) -> tuple[SummaryWriter, EventF
     Raises:
         OSError: the folder or its file cannot be made.
     """
+    with _without_torch():
+        from tensorboardX import SummaryWriter
+        from tensorboardX.record_writer import register_writer_factory
+
     event_files = EventFiles()
     register_writer_factory(_PREFIX, event_files)
     writer = SummaryWriter(f"{_PREFIX}:{folder}", purge_step=purge_step, flush_secs=_FLUSH_SECONDS)
     return writer, event_files
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+    """Let an import of PyTorch fail inside the block, unless it has been imported before.
+
+    Where PyTorch is installed tensorboardX imports it, only to know its type of tensor: seconds and 180 MB for nothing.
+    """
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
 
 
 def _without_prefix(path: str) -> Path:

@@ -134,7 +134,7 @@ def test_translate_takes_it(model: Path, tmp_path: Path, capsys: pytest.CaptureF
         (lambda content: content.replace(b'\\"step\\": 0', b'\\"step\\": 7'), "the header of .* is damaged"),
         (
             lambda content: safetensors.numpy.save({"a": np.zeros(3)}),
-            "was not exported by cyclegan-jax: if it holds a CycleGAN of PyTorch, convert it with cyclegan-jax import",
+            "was not exported by cyclegan-jax: give the work directory of a run, or what `cyclegan-jax export` wrote",
         ),
     ],
 )
@@ -152,3 +152,14 @@ def test_an_edited_config_is_refused(model: Path) -> None:
     ):
         load_generator(model)
     load_generator(model / "model.safetensors")
+
+
+def test_weights_of_pytorch_have_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "official" / "latest_net_G_A.pth"
+    file.parent.mkdir()
+    file.write_bytes(b"PK")
+    for path in (file, file.parent):
+        with pytest.raises(UserError, match=r"latest_net_G_A.pth holds weights of PyTorch, which this version cannot"):
+            load_generator(path)
+    with pytest.raises(UserError, match="none has no checkpoints: give the work directory of a run"):
+        load_generator(tmp_path / "none")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -54,3 +55,20 @@ def test_a_failed_write_is_reported_and_blocks_nothing(tmp_path: Path) -> None:
     assert not thread.is_alive()
     with pytest.raises(OSError, match="No space left"):
         files.raise_error()
+
+
+def test_writing_does_not_import_pytorch(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy\n"
+        "from pathlib import Path\n"
+        "from cyclegan_jax.training.event_files import summary_writer\n"
+        "writer, files = summary_writer(Path(sys.argv[1]), 0)\n"
+        "writer.add_scalar('loss', 1.0, 1)\n"
+        "writer.add_image('samples', numpy.zeros((4, 4, 3), numpy.uint8), 1, dataformats='HWC')\n"
+        "writer.close()\n"
+        "files.raise_error()\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "logs")], check=True)
+    loaded = EventAccumulator(str(tmp_path / "logs")).Reload()
+    assert (len(loaded.Scalars("loss")), len(loaded.Images("samples"))) == (1, 1)
