@@ -8,7 +8,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from cyclegan_jax import files
 
@@ -91,6 +91,19 @@ def summary_writer(folder: Path, purge_step: int) -> "tuple[SummaryWriter, Event
     register_writer_factory(_PREFIX, event_files)
     writer = SummaryWriter(f"{_PREFIX}:{folder}", purge_step=purge_step, flush_secs=_FLUSH_SECONDS)
     return writer, event_files
+
+
+def add_scalar(writer: "SummaryWriter", name: str, value: float, step: int, description: str) -> None:
+    """Write one number with a description, which TensorBoard shows beside its curve.
+
+    tensorboardX's own `add_scalar` names no plugin beside a description, and TensorBoard's reader warns of that.
+    """
+    from tensorboardX.summary import scalar
+
+    summary = scalar(name, value, summary_description=description)
+    summary.value[0].metadata.plugin_data.plugin_name = "scalars"
+    file_writer: Any = writer.file_writer  # declared None, and opened with the writer
+    file_writer.add_summary(summary, step)
 
 
 @contextlib.contextmanager

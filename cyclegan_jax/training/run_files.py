@@ -16,7 +16,7 @@ from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import make_folder
 from cyclegan_jax.training import legend
-from cyclegan_jax.training.event_files import summary_writer
+from cyclegan_jax.training.event_files import add_scalar, summary_writer
 from cyclegan_jax.training.progress import Progress, Scalars
 from cyclegan_jax.training.workdir import FoldersInPlace
 
@@ -83,7 +83,7 @@ class RunFiles:
     def _log(self, step: int, values: Scalars, **others: int) -> None:
         """Write values to TensorBoard and to `metrics.jsonl`, and `others` to the latter alone."""
         for name, value in values.items():
-            self._writer.add_scalar(name, value, step, summary_description=legend.describe(name))
+            add_scalar(self._writer, name, value, step, legend.describe(name))
         self._metrics.write({"step": step, **others, **values})
 
     def log_scores(self, step: int, scores: Scalars) -> None:

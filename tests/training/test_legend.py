@@ -1,8 +1,10 @@
 """The legend: every logged number has a sentence, in TensorBoard and in the documentation."""
 
+import logging
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from cyclegan_jax.training import legend
@@ -31,7 +33,7 @@ def test_the_documentation_has_the_same_legend() -> None:
         assert f"| `{name}` | {text} |" in page, name
 
 
-def test_tensorboard_has_descriptions_the_name_and_the_config(tmp_path: Path) -> None:
+def test_tensorboard_has_descriptions_the_name_and_the_config(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = tiny_config(seed=17)
     progress = Progress(10, 1, 5)
     with RunFiles(tmp_path / "my run", config) as files:
@@ -43,6 +45,11 @@ def test_tensorboard_has_descriptions_the_name_and_the_config(tmp_path: Path) ->
     described = {value.tag: value.metadata.summary_description for value in values}
     assert described["loss/generators"] == legend.METRICS["loss/generators"]
     assert described["eval/reconstruction_A/l1"] == legend.SCORES["l1"]
+    # The reader of notebooks and scripts warns of a summary without a plugin.
+    with caplog.at_level(logging.WARNING, "tensorboard"):
+        events = EventAccumulator(str(path)).Reload()
+    assert not caplog.records
+    assert [(event.step, event.value) for event in events.Scalars("loss/generators")] == [(1, 1.0)]
     (text,) = (value.tensor.string_val[0].decode() for value in values if value.tag.startswith("run"))
     assert text.startswith("**my run**, by cyclegan-jax")
     assert "| seed | 17 |" in text
