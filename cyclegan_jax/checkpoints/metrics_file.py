@@ -45,7 +45,8 @@ class MetricsFile:
         path = workdir / NAME
         kept = [line for line in read(workdir) if line["step"] <= start]
         files.write_atomically(path, "".join(map(_line, kept)))
-        self._file = path.open("a", encoding="utf-8")
+        # Unbuffered: a buffer would keep what it could not write, and fail with it again when it is closed.
+        self._file = path.open("ab", buffering=0)
 
     def write(self, values: dict[str, Any]) -> None:
         """Append a line, which other processes can read at once.
@@ -53,8 +54,7 @@ class MetricsFile:
         Raises:
             OSError: for example because the disk is full.
         """
-        self._file.write(_line(values))
-        self._file.flush()
+        self._file.write(_line(values).encode())
 
     def close(self) -> None:
         """Close the file; the lines are on the disk as far as the system has written them."""

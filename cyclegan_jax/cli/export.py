@@ -1,13 +1,10 @@
 """`cyclegan-jax export`: write one generator of a run as a file or folder of its own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cyclegan_jax import files
 from cyclegan_jax.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 
 def export(
@@ -34,6 +31,7 @@ def export(
         overwrite: replace what is there.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
+    from cyclegan_jax.checkpoints import folders
     from cyclegan_jax.exchange import pretrained
     from cyclegan_jax.inference.generator import load_generator
 
@@ -46,9 +44,9 @@ def export(
     with files.naming("--run"):
         generator = load_generator(run, direction, step, metric=metric)
     if kind == "folder":
-        generator.save_pretrained(
-            output, scores=_scores(run, generator.step), pictures=_sample(run, generator.step), overwrite=overwrite
-        )
+        workdir = run.absolute().parent.parent if folders.is_in_run(run) else run
+        scores, pictures = _scores(workdir, generator.step), _sample(workdir, generator.step)
+        generator.save_pretrained(output, scores=scores, pictures=pictures, overwrite=overwrite)
     else:
         _write(output, pretrained.encode(generator.pretrained))
     size = sum(path.stat().st_size for path in (output.iterdir() if output.is_dir() else [output]))
@@ -65,9 +63,8 @@ def _write(output: Path, content: bytes) -> None:
 
 def _scores(run: Path, step: int) -> dict[str, float]:
     """The scores of a run's checkpoint; none where `run` is no run, or was not evaluated."""
-    from cyclegan_jax.checkpoints import folders, scores
+    from cyclegan_jax.checkpoints import scores
 
-    run = run.absolute().parent.parent if folders.is_in_run(run) else run
     found = {name: entry["values"].get(str(step)) for name, entry in scores.read(run).items()}
     return {name: value for name, value in found.items() if value is not None}
 

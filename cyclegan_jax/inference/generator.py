@@ -124,7 +124,7 @@ class Generator:
             pairs = zip(outputs, ready, strict=True)
             return [user_images.from_model(output, image, self.config.data, target) for output, image in pairs]
 
-        if isinstance(images, list):
+        if isinstance(images, list | tuple):
             return translate_list([self._opened(image) for image in images])
         return user_images.each(self._opened(images), translate_list)
 

@@ -97,7 +97,7 @@ def _log_end(run: PreparedRun, steps: int, seconds: float) -> None:
     workdir, folder = run.workdir, shlex.quote(str(run.workdir))
     _LOG.info(f"done: {steps:,} steps in {duration(seconds)}; pictures are in {workdir / 'samples'}")
     _LOG.info(f"curves:    tensorboard --logdir {folder}")
-    _LOG.info(f"translate: cyclegan-jax translate --run {folder} --input PHOTOS --output RESULTS")
+    _LOG.info(f"translate: cyclegan-jax translate --run {folder} --input PHOTOS --output OUT")
     _LOG.info(f"score:     cyclegan-jax evaluate --run {folder}")
 
 

@@ -76,7 +76,8 @@ def test_paths_of_the_machine_stay_there(model: Path) -> None:
 
 def test_the_folder_has_a_card(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "zebras"
-    assert cli.main(["export", "--run", str(run), "--direction", "BtoA", "--output", str(out)]) == 0
+    checkpoint = run / "checkpoints" / "0"
+    assert cli.main(["export", "--run", str(checkpoint), "--direction", "BtoA", "--output", str(out)]) == 0
     assert capsys.readouterr().out.startswith(f"{out}: BtoA of step 0, 0.")
     assert sorted(path.name for path in out.iterdir()) == [
         "README.md",
