@@ -78,7 +78,10 @@ def _is_stream(head: bytes) -> bool:
 
 def _open_zip(file: BinaryIO, size: int) -> Container:
     """Open an archive: a folder of `data.pkl`, an entry `data/<key>` for each storage, and a few notes."""
-    archive = _archive(file, size)
+    try:
+        archive = zipfile.ZipFile(file)
+    except _ZIP_ERRORS as error:
+        raise damaged("its zip archive is not whole") from error
     entries = {entry.filename: entry for entry in archive.infolist()}
 
     def note(name: str, default: str) -> str:
@@ -97,6 +100,7 @@ def _open_zip(file: BinaryIO, size: int) -> Container:
     (folder,) = folders
     if f"{folder}constants.pkl" in entries or any(name.startswith(f"{folder}code/") for name in entries):
         raise FormatError("is a TorchScript program: load it with torch.jit.load, and save its state_dict()")
+    _check_sizes(archive, size)
     version = note(f"{folder}version", "3")
     if not version.isdecimal() or not 1 <= int(version) <= _MAX_ZIP_VERSION:
         raise FormatError(
@@ -111,12 +115,8 @@ def _open_zip(file: BinaryIO, size: int) -> Container:
     return Container(content, fetch, ">" if byte_order == "big" else "<")
 
 
-def _archive(file: BinaryIO, size: int) -> zipfile.ZipFile:
-    """Open a zip archive whose entries are no larger than itself: `torch.save` does not compress them."""
-    try:
-        archive = zipfile.ZipFile(file)
-    except _ZIP_ERRORS as error:
-        raise damaged("its zip archive is not whole") from error
+def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuse entries that are larger than the archive: `torch.save` does not compress them."""
     for entry in archive.infolist():
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size or entry.flag_bits & 1:
             raise FormatError(
@@ -125,7 +125,6 @@ def _archive(file: BinaryIO, size: int) -> zipfile.ZipFile:
             )
     if sum(entry.file_size for entry in archive.infolist()) > size:
         raise damaged("the entries of its zip archive are together larger than the archive")
-    return archive
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:

@@ -32,7 +32,7 @@ _PREFIXES: Final = ("module.", "_orig_mod.")
 
 _SAFETENSORS: Final = {
     **{"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1"},
-    **{"U8": "u1", "BOOL": "bool"},
+    **{"U8": "u1", "BOOL": "bool", "C64": "c8"},
 }
 """The dtypes of safetensors by the names of `STORAGES`."""
 
@@ -155,7 +155,7 @@ def _decode(raw: bytes, dtype: str, order: ByteOrder) -> np.ndarray:
 
 def _view(tensor: Tensor, storage: np.ndarray) -> np.ndarray:
     if 0 in tensor.shape:
-        return np.empty(tensor.shape, storage.dtype)
+        return storage[:0].reshape(tensor.shape)
     size = storage.itemsize
     # The stride of an axis of one element has no meaning, and may be any number.
     strides = [size * stride if side > 1 else 0 for side, stride in zip(tensor.shape, tensor.strides, strict=True)]

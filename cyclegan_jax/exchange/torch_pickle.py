@@ -16,8 +16,8 @@ from cyclegan_jax.exchange.torch_tensor import MAX_INT, STORAGES, FormatError, S
 
 MAX_BYTES: Final = 4 << 20
 """Bytes of the longest pickle that is read; that of a CycleGAN with its optimizers has 0.2 MB."""
-_MAX_WORK: Final = 500_000
-"""Operations, and elements that they copy."""
+_MAX_WORK: Final = 300_000
+"""Operations, and elements that they copy; a CycleGAN with its optimizers takes 30,000."""
 _MAX_PROTOCOL: Final = 5
 """The newest pickle protocol of Python 3.14."""
 _DTYPES: Final = frozenset(
