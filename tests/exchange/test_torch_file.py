@@ -52,9 +52,9 @@ def refusal(folder: Path, content: bytes, name: str = "weights.pth") -> str:
 def test_tensors_are_read_in_the_files_order(tmp_path: Path, container: Callable[..., bytes]) -> None:
     state = {
         "z": NUMBERS,
-        "a.weight": np.float64([1, 2]),
+        "a.weight": np.array([1, 2], "f8"),
         "a.num_batches_tracked": np.array(3, "i8"),
-        "half": np.float16([1.5, -2, np.inf]),
+        "half": np.array([1.5, -2, np.inf], "f2"),
         "mask": np.array([True, False]),
         "empty": np.zeros((0, 5), "f4"),
     }
@@ -90,19 +90,21 @@ def test_views_have_the_values_of_the_storage(tmp_path: Path, container: Callabl
 
 
 def test_bfloat16_is_the_upper_half_of_float32(tmp_path: Path) -> None:
-    values = np.float32([1, -2.5, 0, np.inf])
+    values = np.array([1, -2.5, 0, np.inf], "f4")
     upper = (values.view("u4") >> 16).astype("u2")
     found = read(tmp_path, zip_file({"a": Stored("0", upper.tobytes(), (4,), "BFloat16")}))
     np.testing.assert_array_equal(found["a"], values, strict=True)
 
 
 def test_big_endian_archives_are_read(tmp_path: Path) -> None:
-    for array in (NUMBERS, np.array([1, 1 << 40], "i8"), np.float16([1.5])):
+    for array in (NUMBERS, np.array([1, 1 << 40], "i8"), np.array([1.5], "f2")):
         swapped = Stored("0", array.byteswap().tobytes(), array.shape, stored("0", array).kind)
-        found = read(tmp_path, zip_file({"a": swapped}, byteorder=b"big"))["a"]
+        found = read(tmp_path, zip_file({"a": swapped}, notes={"byteorder": b"big"}))["a"]
         np.testing.assert_array_equal(found, array)
         assert found.dtype.isnative
-    assert "byte order is 'middle'" in refusal(tmp_path, zip_file({"a": stored("0", NUMBERS)}, byteorder=b"middle"))
+    assert "byte order is 'middle'" in refusal(
+        tmp_path, zip_file({"a": stored("0", NUMBERS)}, notes={"byteorder": b"middle"})
+    )
     said = refusal(tmp_path, stream_file({"a": stored("0", NUMBERS)}, little_endian=False))
     assert "big-endian machine" in said
 
@@ -146,7 +148,7 @@ def test_prefixes_that_all_have_are_removed(tmp_path: Path, container: Callable[
 def test_safetensors_are_read_in_the_files_order(tmp_path: Path) -> None:
     state = {
         "module.z": NUMBERS,
-        "module.a": np.float16([1]),
+        "module.a": np.array([1], "f2"),
         "module.n": np.array(3, "i8"),
         "module.b": np.ones(2, "?"),
     }
@@ -155,12 +157,12 @@ def test_safetensors_are_read_in_the_files_order(tmp_path: Path) -> None:
     assert list(found) == list(read(tmp_path, safetensors.numpy.save(state), "other_suffix.bin"))
     for name, array in found.items():
         np.testing.assert_array_equal(array, state[f"module.{name}"])
-    assert (found["a"].dtype, found["n"].dtype) == ("f4", "i8")
+    assert (found["a"].dtype, found["n"].dtype) == (np.dtype("f4"), np.dtype("i8"))
     header = (
         b'{"b":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]},"a":{"dtype":"F32","shape":[],"data_offsets":[2,6]}}'
     )
     content = len(header).to_bytes(8, "little") + header + b"\x80\x3f" + np.float32(2).tobytes()
-    assert list(read(tmp_path, content).items()) == [("b", np.float32([1])), ("a", np.float32(2))]
+    assert list(read(tmp_path, content).items()) == [("b", np.array([1], "f4")), ("a", np.float32(2))]
     for end in (0, 5, 8, 30, len(header) + 8, len(content) - 1):
         refusal(tmp_path, content[:end])
     other = content.replace(b'"BF16","shape":[1]', b'"F8_E5M2","shape":[2]')
@@ -202,19 +204,19 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    torch_script = zip_file({"a": stored("0", NUMBERS)}, **{"constants.pkl": b"", "code/a.py": b""})
+    torch_script = zip_file({"a": stored("0", NUMBERS)}, notes={"constants.pkl": b"", "code/a.py": b""})
     cases = {
         "is empty": b"",
         "is no file of PyTorch weights": b"weights of a network\n" * 20,
         "is no file of PyTorch weights: name": pickle.dumps({"a": 1}),
-        "without any entry": zip_of_pickle(b"", {}, **{"data.pkl": None, "byteorder": None, "version": None}),
-        "not one of torch.save": zip_of_pickle(b"", {}, **{"data.pkl": None}),
+        "without any entry": zip_of_pickle(b"", {}, notes={"data.pkl": None, "byteorder": None, "version": None}),
+        "not one of torch.save": zip_of_pickle(b"", {}, notes={"data.pkl": None}),
         "is a TorchScript program": torch_script,
-        "has version '11'": zip_file({"a": stored("0", NUMBERS)}, version=b"11\n"),
-        "has version 'x'": zip_file({"a": stored("0", NUMBERS)}, version=b"x"),
+        "has version '11'": zip_file({"a": stored("0", NUMBERS)}, notes={"version": b"11\n"}),
+        "has version 'x'": zip_file({"a": stored("0", NUMBERS)}, notes={"version": b"x"}),
         "unknown version": stream_file({"a": stored("0", NUMBERS)}, version=1002),
         "pickle of protocol 6": zip_of_pickle(b"\x80\x06}.", {}),
-        "'archive/version' of 65 bytes": zip_file({"a": stored("0", NUMBERS)}, version=b"3" * 65),
+        "'archive/version' of 65 bytes": zip_file({"a": stored("0", NUMBERS)}, notes={"version": b"3" * 65}),
         "4,194,304 are read": zip_of_pickle(pickled("long" * (1 << 20)), {}),
         "pickles of more than 4,194,304": stream_of_pickle(pickled("long" * (1 << 20)), {}),
     }

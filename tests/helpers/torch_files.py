@@ -5,10 +5,14 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+Notes = Mapping[str, bytes | None]
+"""Entries of an archive by name below its folder; None leaves one out."""
+NO_NOTES: Notes = MappingProxyType({})
 MAGIC = 0x1950A86A20F9469CFC6C
 ITEMS = {"Float": 4, "Double": 8, "Half": 2, "BFloat16": 2, "Long": 8, "Bool": 1, "Byte": 1}
 
@@ -95,17 +99,22 @@ def tensors_of(value: Any) -> list[Stored]:
     return [tensor for part in parts for tensor in tensors_of(part)]
 
 
-def zip_file(value: Any, *, folder: str = "archive", compression: int = 0, **notes: bytes | None) -> bytes:
-    """The file of PyTorch 1.6 and later; None leaves one of the notes out."""
+def zip_file(value: Any, *, folder: str = "archive", compression: int = 0, notes: Notes = NO_NOTES) -> bytes:
+    """The file of PyTorch 1.6 and later."""
     entries = {tensor.key: tensor.raw for tensor in tensors_of(value)}
-    return zip_of_pickle(pickled(value), entries, folder=folder, compression=compression, **notes)
+    return zip_of_pickle(pickled(value), entries, folder=folder, compression=compression, notes=notes)
 
 
 def zip_of_pickle(
-    content: bytes, storages: Mapping[str, bytes], *, folder: str = "archive", compression: int = 0, **notes: Any
+    content: bytes,
+    storages: Mapping[str, bytes],
+    *,
+    folder: str = "archive",
+    compression: int = 0,
+    notes: Notes = NO_NOTES,
 ) -> bytes:
-    entries = {"data.pkl": content, "byteorder": b"little"}
-    entries |= {f"data/{key}": raw for key, raw in storages.items()} | {"version": b"3\n"} | notes
+    entries: dict[str, bytes | None] = {"data.pkl": content, "byteorder": b"little"}
+    entries |= {f"data/{key}": raw for key, raw in storages.items()} | {"version": b"3\n"} | dict(notes)
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", compression) as archive:
         for name, entry in entries.items():
