@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from cyclegan_jax.errors import UserError
 
@@ -159,17 +160,33 @@ def read_bytes(path: str | Path) -> bytes:
     """Read a whole regular file, links followed.
 
     Raises:
-        UnreadableError: nothing is there, the system does not let this process read it, or it is no regular file: to
-            read a FIFO waits for a writer, perhaps for ever, and a device such as /dev/zero has no end.
+        UnreadableError: as for `opened`.
+    """
+    with opened(path) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a regular file to read its bytes, links followed.
+
+    Raises:
+        UnreadableError: nothing is there, the system does not let this process read it, now or within the block, or it
+            is no regular file: to read a FIFO waits for a writer, perhaps for ever, and a device such as /dev/zero has
+            no end.
     """
     try:
-        _check_regular(os.stat(path).st_mode)  # noqa: PTH116 (before opening, which alone can act on a device)
-        # Something else may be there by now: opening a FIFO without O_NONBLOCK would wait.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
-            _check_regular(os.fstat(descriptor).st_mode)
-            return file.read()
-    except (OSError, ValueError) as error:
+        with contextlib.ExitStack() as stack:
+            try:
+                _check_regular(os.stat(path).st_mode)  # noqa: PTH116 (before opening, which alone can act on a device)
+                # Something else may be there by now: opening a FIFO without O_NONBLOCK would wait.
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+                file = stack.enter_context(open(descriptor, "rb"))  # noqa: PTH123 (a descriptor, not a path)
+                _check_regular(os.fstat(descriptor).st_mode)
+            except ValueError as error:  # also a null character in the path
+                raise UnreadableError(path, error) from error
+            yield file
+    except OSError as error:
         raise UnreadableError(path, error) from error
 
 

@@ -214,3 +214,15 @@ with alone_in(sys.argv[1]) as held:
     assert [process.wait(60) for process in started] == [0] * 4
     with files.alone_in("gs://bucket") as held:
         assert not held
+
+
+def test_an_error_while_reading_an_open_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    with (
+        pytest.raises(UnreadableError, match=r"file cannot be read \(Input/output error\)"),
+        files.opened(tmp_path / "file"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    with pytest.raises(KeyError), files.opened(tmp_path / "file") as file:
+        raise KeyError
+    assert file.closed

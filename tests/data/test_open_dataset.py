@@ -1,6 +1,5 @@
 """Finding the images of a data set."""
 
-import contextlib
 import os
 import re
 import subprocess
@@ -22,6 +21,7 @@ from cyclegan_jax.data.pairs import paired
 from cyclegan_jax.data.resize import train_size
 from cyclegan_jax.data.sets import cityscapes
 from cyclegan_jax.errors import UserError
+from tests.helpers.users import not_the_superuser
 
 
 def write(root: Path, *names: str) -> None:
@@ -107,18 +107,6 @@ def open_folder(tmp_path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
-
-
-@contextlib.contextmanager
-def not_the_superuser() -> Iterator[None]:
-    """The superuser may read everything: be nobody for a while."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 def test_folders_must_be_readable(open_folder: Path) -> None:

@@ -1,8 +1,5 @@
 """Checkpoints that the system does not let a process read: not damage, and no reason to start at step 0."""
 
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,7 @@ from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.files import UnreadableError
 from tests.faults.saved_runs import restored
+from tests.helpers.users import not_the_superuser
 
 # When one array cannot be read, Orbax closes its event loop, and TensorStore's other threads then fail to report to it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -25,21 +23,6 @@ REFUSED = (
     "8/state/_METADATA",
     "8/state/ocdbt.process_0/d",
 )
-
-
-@contextlib.contextmanager
-def not_the_superuser(run: Path) -> Iterator[None]:
-    """Read as a user who owns nothing, if the tests run as root, who may read everything."""
-    user = os.geteuid()
-    if user == 0:
-        for folder in (run, *run.parents):
-            if folder.stat().st_mode & 0o055 != 0o055:
-                folder.chmod(0o755)
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 @pytest.mark.parametrize("name", REFUSED)
