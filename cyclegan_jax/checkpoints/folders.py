@@ -77,8 +77,8 @@ def _refuse_pytorch(run: Path) -> None:
     for path in files.entries(run) if files.is_dir(run) else [run]:
         if path.suffix.lower() in (".pth", ".pt"):
             raise UserError(
-                f"{path} holds weights of PyTorch, which this version cannot read: give the work directory of a run "
-                "of cyclegan-jax, or what `cyclegan-jax export` wrote"
+                f"{path} holds weights of PyTorch: make a run of them with `cyclegan-jax import {run} --workdir RUN`, "
+                "and give that run"
             )
 
 

@@ -13,7 +13,7 @@ import jax
 from cyclegan_jax import config_dict
 from cyclegan_jax.checkpoints import folders, layout, on_disk, scores
 from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
-from cyclegan_jax.config import Direction, Domain, TrainConfig
+from cyclegan_jax.config import OPPOSITE, Direction, Domain, TrainConfig
 from cyclegan_jax.devices import float64
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan
@@ -99,6 +99,11 @@ class Checkpoint:
         """
         if direction not in ("AtoB", "BtoA"):
             raise UserError(f"direction is {direction!r}, but it must be AtoB or BtoA")
+        if f"generators.{direction}" in self.metadata.get("untrained", ()):
+            raise UserError(
+                f"{self.run} has no trained generator {direction}: the files that were imported had none. Use "
+                f"{OPPOSITE[direction]}, import its file too, or train the run"
+            )
         has_average = self.config.ema_decay > 0
         if ema and not has_average:
             raise UserError(

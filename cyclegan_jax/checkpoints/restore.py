@@ -20,12 +20,12 @@ class Restored(NamedTuple):
 
     Attributes:
         state: the state after `state.step` steps.
-        data_position: the data iterator's state.
+        data_position: the data iterator's state; None where the run has seen no data yet.
         changed: the config fields, as `name old -> new`, that differ from those the checkpoint was saved with.
     """
 
     state: TrainState
-    data_position: dict[str, Any]
+    data_position: dict[str, Any] | None
     changed: list[str]
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -68,13 +68,22 @@ class CheckpointWriter:
         steps = folders.steps(self._workdir)
         return steps[-1] if steps else None
 
-    def save(self, state: TrainState, data_position: dict[str, Any], *, extra: bool = False) -> None:
+    def save(
+        self,
+        state: TrainState,
+        data_position: dict[str, Any] | None,
+        *,
+        extra: bool = False,
+        untrained: Sequence[str] = (),
+    ) -> None:
         """Wait for the save before, start to write the state, and return; the caller may donate its arrays.
 
         Args:
             state: the state to save; its step names the checkpoint.
-            data_position: the data iterator's state, JSON values.
+            data_position: the data iterator's state, JSON values; None is that of a new run.
             extra: whether to delete this checkpoint when the next one is on disk, see `retention`.
+            untrained: networks with random weights in a run whose other networks are trained, such as
+                `generators.BtoA`; reading a generator among them fails.
 
         Raises:
             SaveError: this save could not begin, or the one before has failed.
@@ -93,6 +102,8 @@ class CheckpointWriter:
         }
         if extra:
             metadata[retention.EXTRA] = True
+        if untrained:
+            metadata["untrained"] = list(untrained)
         self._saving = on_disk.save(path, layout.as_dict(state), metadata, then=self.delete_old)
 
     def poll(self) -> None:

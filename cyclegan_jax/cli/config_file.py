@@ -1,12 +1,13 @@
-"""Finding and loading an experiment's config: a Python file, or the name of one that the package contains."""
+"""Finding and loading an experiment's config: a Python file, the config.json of a run, or a name of the package's."""
 
 import ast
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
 
-from cyclegan_jax import files
+from cyclegan_jax import config_dict, files
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
@@ -54,7 +55,7 @@ def summary(path: Path) -> str:
 
 
 def load_config_file(given: Path) -> TrainConfig:
-    """Run a config file, and return the result of its `get_config()`.
+    """Run a config file, and return the result of its `get_config()`; or read the `config.json` of a run.
 
     Args:
         given: the file, or the name of a packaged config.
@@ -63,6 +64,8 @@ def load_config_file(given: Path) -> TrainConfig:
         UserError: the file does not exist, raises an error, or does not return a `TrainConfig`.
     """
     path = find_config(given)
+    if path.suffix == ".json":
+        return _from_json(path)
     module = _run_file(path)
     try:
         config = module.get_config()
@@ -78,6 +81,19 @@ def load_config_file(given: Path) -> TrainConfig:
             "return a TrainConfig"
         )
     return config
+
+
+def _from_json(path: Path) -> TrainConfig:
+    """The config in the `config.json` of a run."""
+    try:
+        values = json.loads(files.read_bytes(path))
+        return config_dict.from_dict(values)
+    except UserError as error:
+        raise UserError(f"the config file {path} is not valid: {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"the config file {path} is not the config.json of a run: give that, or a Python file"
+        ) from error
 
 
 def _run_file(path: Path) -> ModuleType:

@@ -20,6 +20,7 @@ from cyclegan_jax.training.interruption import StoppedError, exit_status
 COMMANDS: Final = {
     "train": "train a CycleGAN, or resume its training",
     "translate": "translate image files with a trained generator",
+    "import": "make a run of networks that another program trained",
     "export": "write one generator as a file or folder of its own",
     "evaluate": "score the checkpoints of a run on its test images",
     "compare": "compare the settings, scores and losses of several runs",
@@ -78,6 +79,10 @@ def main(args: Sequence[str] | None = None) -> int:
         from cyclegan_jax.cli.compare import compare
 
         return _with_exit_status(lambda: compare(rest))
+    if command == "import":
+        from cyclegan_jax.cli.import_weights import import_weights
+
+        return _run(lambda: import_weights(rest))
     return _run(lambda: _call(command, rest))
 
 

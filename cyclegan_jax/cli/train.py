@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 DESCRIPTION = """Train a CycleGAN, or resume its training.
 
 --config NAME    the experiment: a config of the package, such as streets (cyclegan-jax configs lists them), or a
-                 file, such as configs/streets.py or ./mine.py. Its values are the defaults below.
+                 file, such as configs/streets.py or ./mine.py, or RUN/config.json. Its values are the defaults below.
 --workdir DIR    folder for checkpoints, samples and logs. Default: runs/NAME for NAME or NAME.py; where flags make
                  another experiment of it, the name has them too, as in runs/NAME-seed=1.
                  If it holds a run, the training resumes from the newest checkpoint.

@@ -112,7 +112,7 @@ def load(path: str | Path) -> Pretrained:
     if _HEADER not in header:
         raise UserError(
             f"{file} was not exported by cyclegan-jax: give the work directory of a run, or what `cyclegan-jax export` "
-            "wrote"
+            f"wrote; weights of PyTorch become a run by `cyclegan-jax import {file} --workdir RUN`"
         )
     try:
         described = checksums.unsign(json.loads(header[_HEADER]))

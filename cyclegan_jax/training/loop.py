@@ -116,7 +116,8 @@ def _restore_or_begin(run: PreparedRun, allow_changes: bool) -> TrainState:
     if restored is not None:
         changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
         _LOG.info(f"continuing {run.workdir} from step {int(restored.state.step):,}{changes}")
-        run.batches.set_state(restored.data_position)
+        if restored.data_position is not None:
+            run.batches.set_state(restored.data_position)
         return restored.state
     if run.config.init_from is not None:
         train_state = fine_tuning.start_from(run.config.init_from, train_state)

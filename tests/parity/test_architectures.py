@@ -63,7 +63,9 @@ def compare(theirs: nn.Module, ours: nnx.Module, size: tuple[int, int]) -> tuple
         # A bias that an instance norm cancels has a gradient of 0 up to rounding.
         np.abs(np.asarray(one) - other).max() / max(np.abs(other).max(), 1e-2)
         for one, other in zip(
-            jax.tree.leaves(grads), jax.tree.leaves((from_torch(theirs, like, grad=True), nhwc(image.grad))), strict=True
+            jax.tree.leaves(grads),
+            jax.tree.leaves((from_torch(theirs, like, grad=True), nhwc(image.grad))),
+            strict=True,
         )
     )
     print(f"forward {forward:.1e}, gradients {backward:.1e}")

@@ -1,0 +1,67 @@
+"""`cyclegan-jax import`: make a run of networks that another program trained."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclegan_jax import files, live
+from cyclegan_jax.cli.flags import Parser
+
+DESCRIPTION = """Make a run of networks that were trained by pytorch-CycleGAN-and-pix2pix, PyTorch-GAN or a program that
+lays out its files like them. Nothing in the files is run, and PyTorch need not be installed. The run is at step 0: the
+commands translate, evaluate and export take it, --init_from too, and train goes on from its weights."""
+
+
+def import_weights(args: Sequence[str]) -> None:
+    """Run `cyclegan-jax import` with the arguments `args`.
+
+    Raises:
+        UserError: a flag is unknown, a file is not one of the networks of a CycleGAN, or the run cannot be written.
+        SystemExit: `--help` was given.
+    """
+    parser = Parser("cyclegan-jax import", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="a file of weights (.pth, .safetensors), such as latest_net_G_A.pth, or a folder of them",
+    )
+    parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="work directory of the new run")
+    parser.add_argument(
+        "--direction", choices=("AtoB", "BtoA"), help="what a file whose name does not say it translates"
+    )
+    parser.add_argument("--epoch", help="which networks of a folder; default: latest, or the highest number")
+    parser.add_argument("--image_size", type=int, help="side of the training images, pixels; default: 256")
+    known = parser.parse_args(args)
+    with live.drawn():
+        _import([files.expand(path) for path in known.paths], files.expand(known.workdir), known)
+
+
+def _import(paths: list[Path], workdir: Path, known: argparse.Namespace) -> None:
+    from cyclegan_jax.console import shown_log
+
+    with shown_log(), live.showing("starting JAX"):
+        from cyclegan_jax.exchange import official_options, torch_names, torch_networks
+        from cyclegan_jax.training import imported_run
+
+        imported_run.check_free(workdir)
+        found = torch_names.collect(paths, known.epoch, known.direction)
+        options = official_options.find(next(iter(found.values())).parent)
+        if options is not None and options.swapped:
+            found = torch_names.swap(found)
+    with shown_log(), live.showing("reading the networks"):
+        networks = torch_networks.read(found)
+        config = torch_networks.config_of(networks, options, known.image_size)
+    with shown_log(), live.showing("writing the run"):
+        drawn = imported_run.write(networks, config, workdir)
+    for slot, network in networks.items():
+        print(f"{torch_names.told(slot)}: {network.path}")
+    if drawn:
+        print(f"not there, so drawn fresh: {', '.join(map(torch_names.told, drawn))}")
+    folder = shlex.quote(str(workdir))
+    direction = next(name for kind, name in networks if kind == "generators")
+    flag = "" if direction == "AtoB" else " --direction=BtoA"
+    print(f"translate: cyclegan-jax translate --run {folder} --input PHOTOS --output OUT{flag}")
+    print(f"train on:  cyclegan-jax train --config {folder}/config.json --workdir {folder} --data.dir=PHOTOS")

@@ -1,0 +1,140 @@
+"""Which network a file of PyTorch holds, from the names and shapes of its tensors."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, Norm
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.exchange import layouts
+from cyclegan_jax.exchange.layouts import Layer
+from cyclegan_jax.exchange.torch_tensor import FormatError, shown
+
+Tensors = Mapping[str, np.ndarray]
+
+_BLOCK: Final = re.compile(rf"model\.(\d+)\.({layouts.OFFICIAL_BLOCK}|{layouts.SHORT_BLOCK})\.")
+_INDEX: Final = re.compile(r"model\.(\d+)\.weight")
+_OTHER_PROGRAMS: Final = (
+    (r"(synthesis|mapping|style|g_ema|G_synthesis)\b", "a StyleGAN"),
+    (r"(down_blocks|time_embed|model\.diffusion_model)\b", "a diffusion model"),
+    (r"(layer\d+\.\d+|fc|classifier|features\.\d+)\.", "a classifier"),
+)
+"""Names of tensors by which people recognise other networks."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A network of a file.
+
+    Attributes:
+        config: its architecture.
+        channels: of the images it takes, and, of a generator, of those it makes.
+        layers: its layers, and their names in the file.
+    """
+
+    config: GeneratorConfig | DiscriminatorConfig
+    channels: tuple[int, ...]
+    layers: tuple[Layer, ...]
+
+    @property
+    def kind(self) -> str:
+        """`generator` or `discriminator`."""
+        return "generator" if isinstance(self.config, GeneratorConfig) else "discriminator"
+
+
+def recognise(tensors: Tensors) -> Recognised:
+    """Find the architecture of a network, without a look at the values of its tensors.
+
+    Raises:
+        FormatError: the tensors are those of no network that this package has.
+    """
+    try:
+        if _shape(tensors, "model.1.weight")[2:] == (7, 7):
+            return _resnet(tensors)
+        if _shape(tensors, "model.0.weight")[2:] == (4, 4):
+            return _discriminator(tensors)
+    except UserError as error:  # of the config: a width or a number of layers that no config may have
+        raise FormatError(f"holds a network that is not supported: {error}") from error
+    raise FormatError(_unknown(tensors))
+
+
+def _unknown(tensors: Tensors) -> str:
+    names = list(tensors)
+    for pattern, program in _OTHER_PROGRAMS:
+        if any(re.match(pattern, name) for name in names):
+            return f"seems to be {program}, from the tensor {shown(names[0])}: give the networks of a CycleGAN"
+    some = ", ".join(shown(name) for name in names[:3])
+    return (
+        f"holds no network of a CycleGAN that is known: its {len(names)} tensors begin with {some}; give the generators "
+        "and discriminators of pytorch-CycleGAN-and-pix2pix, CUT or PyTorch-GAN"
+    )
+
+
+def _resnet(tensors: Tensors) -> Recognised:
+    blocks = sorted({int(found[1]) for name in tensors if (found := _BLOCK.match(name))})
+    block = next((found[2] for name in tensors if (found := _BLOCK.match(name))), layouts.OFFICIAL_BLOCK)
+    if any(name.endswith(".filt") for name in tensors):
+        raise FormatError("holds a generator with anti-aliased layers (of CUT), which this version does not have")
+    indices = _indices(tensors)
+    after = blocks[-1] + 1 if blocks else 10
+    width, channels = _shape(tensors, "model.1.weight")[:2]
+    config = GeneratorConfig(
+        blocks=len(blocks),
+        width=width,
+        # A resizing layer has no tensor, so that the index after the last block is free.
+        upsample="transposed" if after in indices else "resize",
+        dropout=0.5 if blocks and f"model.{blocks[0]}.{block}.6.weight" in tensors else 0.0,
+        norm=_norm(tensors, "model.1", "model.2"),
+    )
+    out = _shape(tensors, f"model.{max(indices)}.weight")[0]
+    if config.upsample == "resize" and block == layouts.SHORT_BLOCK and channels != 3:
+        raise FormatError(
+            f"holds a generator of PyTorch-GAN for images of {channels} channels, which pads its ends by as many "
+            "pixels; here the ends are padded by 3: train it anew"
+        )
+    return Recognised(config, (channels, out), layouts.resnet(config, block))
+
+
+def _discriminator(tensors: Tensors) -> Recognised:
+    indices = _indices(tensors)
+    if any(name.endswith(".filt") for name in tensors):
+        raise FormatError("holds a discriminator with anti-aliased layers (of CUT), which this version does not have")
+    width, channels = _shape(tensors, "model.0.weight")[:2]
+    options: dict[str, Any] = {"width": width, "norm": _norm(tensors, "model.2", "model.3")}
+    head = max(indices)
+    # PyTorch-GAN has a padding before its head, the official code has none.
+    if (head - 2) % 3 == 0:
+        config = DiscriminatorConfig(kind="n_layers", n_layers=(head - 2) // 3, **options)
+    elif head == 12:
+        config = DiscriminatorConfig(kind="pytorch_gan", **options)
+    else:
+        raise FormatError(f"holds a discriminator whose last layer is model.{head}, which no known one has")
+    return Recognised(config, (channels,), layouts.discriminator(config))
+
+
+def _norm(tensors: Tensors, convolution: str, norm: str) -> Norm:
+    """The norm of a network, from its first: the official code gives a bias only to convolutions before instance norm."""
+    biased, affine = f"{convolution}.bias" in tensors, f"{norm}.weight" in tensors
+    averaged = f"{norm}.running_mean" in tensors
+    if biased and affine and averaged:
+        raise FormatError(
+            f"has a convolution with bias before the norm {norm} with running statistics: batch norm and instance norm "
+            "look the same there, so it cannot be told how to read it"
+        )
+    if biased:
+        # Instance norms of old PyTorch stored running statistics, which they did not use.
+        return "instance_affine" if affine else "instance"
+    return "batch" if affine else "none"
+
+
+def _indices(tensors: Tensors) -> set[int]:
+    """The indices of the layers of the sequence `model` that have a kernel of their own, not a norm's scale."""
+    found = {int(match[1]): tensors[name].ndim for name in tensors if (match := _INDEX.fullmatch(name))}
+    return {index for index, axes in found.items() if axes == 4}
+
+
+def _shape(tensors: Tensors, name: str) -> tuple[int, ...]:
+    return tensors[name].shape if name in tensors and tensors[name].ndim == 4 else (0, 0, 0, 0)

@@ -1,0 +1,137 @@
+"""Which network of which training step a file of PyTorch is, from its name."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from cyclegan_jax import files
+from cyclegan_jax.config import OPPOSITE, Direction, Domain
+from cyclegan_jax.errors import UserError
+
+Slot = tuple[Literal["generators"], Direction] | tuple[Literal["discriminators"], Domain]
+"""The place of a network in a run: its kind and name."""
+
+OFFICIAL: Final[dict[str, Slot]] = {
+    "G_A": ("generators", "AtoB"),
+    "G_B": ("generators", "BtoA"),
+    # The official code names a discriminator after the generator that it trains: D_A judges what G_A makes.
+    "D_A": ("discriminators", "B"),
+    "D_B": ("discriminators", "A"),
+}
+PYTORCH_GAN: Final[dict[str, Slot]] = {
+    "G_AB": ("generators", "AtoB"),
+    "G_BA": ("generators", "BtoA"),
+    "D_A": ("discriminators", "A"),
+    "D_B": ("discriminators", "B"),
+}
+_PATTERNS: Final = (
+    (re.compile(r"(?P<epoch>.+)_net_(?P<name>G_A|G_B|D_A|D_B)"), OFFICIAL),
+    (re.compile(r"(?P<name>G_AB|G_BA|D_A|D_B)_(?P<epoch>.+)"), PYTORCH_GAN),
+)
+_LONE: Final = re.compile(r"(?P<epoch>.+)_net_(?P<name>G|D)")
+_SUFFIXES: Final = frozenset({".pth", ".pt", ".safetensors"})
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file of weights.
+
+    Attributes:
+        path: the file.
+        epoch: what its name says of when it was saved, such as `latest` or `200`; None where it says nothing.
+        slot: the network that its name says; None for a file that holds one network of any name.
+    """
+
+    path: Path
+    epoch: str | None
+    slot: Slot | None
+
+
+def named(path: Path) -> NamedFile:
+    """A file with what its name says."""
+    for pattern, slots in _PATTERNS:
+        if match := pattern.fullmatch(path.stem):
+            return NamedFile(path, match["epoch"], slots[match["name"]])
+    match = _LONE.fullmatch(path.stem)
+    return NamedFile(path, match["epoch"] if match else None, None)
+
+
+def collect(paths: Sequence[Path], epoch: str | None, direction: Direction | None) -> dict[Slot, Path]:
+    """Find the networks of a CycleGAN in files and folders.
+
+    Args:
+        paths: files, and folders of files.
+        epoch: of a folder with several, which to take; None is `latest`, or else the highest number.
+        direction: what a file whose name does not tell it translates.
+
+    Returns:
+        The file of each network that there is; at least one generator.
+
+    Raises:
+        UserError: a path does not exist, a network is there twice, none is there, or the direction is not known.
+    """
+    found: dict[Slot, Path] = {}
+    for path in paths:
+        for file in _in_folder(path, epoch) if files.is_dir(path) else [_given(path)]:
+            slot = file.slot or _lone(file.path, direction)
+            if slot in found:
+                raise UserError(f"{found[slot]} and {file.path} are the same network, {told(slot)}: give one of them")
+            found[slot] = file.path
+    if not any(kind == "generators" for kind, _ in found):
+        raise UserError(f"there is no generator in {', '.join(map(str, paths))}: give the file of one, such as G_A")
+    return found
+
+
+def _given(path: Path) -> NamedFile:
+    files.check_readable(path)
+    return named(path)
+
+
+def _in_folder(folder: Path, epoch: str | None) -> list[NamedFile]:
+    several = [named(path) for path in files.entries(folder) if path.suffix.lower() in _SUFFIXES]
+    weights = [file for file in several if file.slot is not None or _LONE.fullmatch(file.path.stem)]
+    if not weights:
+        found = (
+            f"its files are {', '.join(file.path.name for file in several[:4])}" if several else "it has no .pth files"
+        )
+        raise UserError(
+            f"{folder} has no files named like latest_net_G_A.pth or G_AB_199.pth ({found}): give the file of a "
+            "generator with --direction"
+        )
+    epochs = sorted({file.epoch or "" for file in weights}, key=_order)
+    wanted = epoch or epochs[-1]
+    if wanted not in epochs:
+        raise UserError(f"{folder} has no networks of --epoch {wanted}: it has {', '.join(epochs)}")
+    return [file for file in weights if file.epoch == wanted]
+
+
+def _order(epoch: str) -> tuple[bool, int, str]:
+    """Numbers ascend, and `latest` is the last."""
+    return epoch == "latest", int(epoch) if epoch.isdecimal() else -1, epoch
+
+
+def _lone(path: Path, direction: Direction | None) -> Slot:
+    if direction is None:
+        raise UserError(f"the name of {path} does not say what it translates: add --direction AtoB or BtoA")
+    if (match := _LONE.fullmatch(path.stem)) and match["name"] == "D":
+        return ("discriminators", "B" if direction == "AtoB" else "A")
+    return ("generators", direction)
+
+
+def swap(found: dict[Slot, Path]) -> dict[Slot, Path]:
+    """The networks of a training that called domain A domain B."""
+    return {_swapped(slot): path for slot, path in found.items()}
+
+
+def _swapped(slot: Slot) -> Slot:
+    if slot[0] == "generators":
+        return ("generators", OPPOSITE[slot[1]])
+    return ("discriminators", "B" if slot[1] == "A" else "A")
+
+
+def told(slot: Slot) -> str:
+    """A network in words, such as `the generator AtoB`."""
+    kind, name = slot
+    return f"the generator {name}" if kind == "generators" else f"the discriminator of domain {name}"

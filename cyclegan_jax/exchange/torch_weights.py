@@ -1,0 +1,104 @@
+"""The tensors of a PyTorch network as parameters here, and back; both ways keep every bit of a float32."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import jax
+import numpy as np
+
+from cyclegan_jax.checkpoints.checksums import leaf_names
+from cyclegan_jax.exchange.layouts import Layer
+from cyclegan_jax.exchange.torch_tensor import FormatError, shown
+from cyclegan_jax.networks.cyclegan import Params
+
+_LISTED_AT_MOST: Final = 6
+_IGNORED: Final = (".num_batches_tracked", ".running_mean", ".running_var")
+"""The ends of the names of tensors that nothing here needs: a norm that uses its statistics has them in its layout."""
+
+
+def to_params(tensors: Mapping[str, np.ndarray], layers: Sequence[Layer], shapes: Params) -> Params:
+    """The parameters of a network from its tensors in PyTorch's layout.
+
+    Args:
+        tensors: by name.
+        layers: where each layer is.
+        shapes: the network's parameters as `jax.ShapeDtypeStruct`s; the result has their dtypes.
+
+    Raises:
+        FormatError: tensors are missing, are not known, have another shape, or hold values that are not finite.
+    """
+    wanted = dict(zip(leaf_names(shapes), jax.tree.leaves(shapes), strict=True))
+    names = {leaf: _tensor_name(leaf, layers) for leaf in wanted}
+    _check_names(tensors, set(names.values()))
+    leaves = []
+    for leaf, like in wanted.items():
+        tensor = tensors[names[leaf]]
+        value = _kernel_from(tensor, _layer(leaf, layers)) if leaf.endswith(".kernel") else tensor
+        if value.shape != like.shape:
+            expected = _kernel_to(np.empty(like.shape), _layer(leaf, layers)).shape if value.ndim == 4 else like.shape
+            raise FormatError(
+                f"has the tensor {shown(names[leaf])} of shape {tensor.shape}, but the network that its other tensors "
+                f"make has {expected} there"
+            )
+        if not np.issubdtype(value.dtype, np.floating):
+            raise FormatError(f"has the tensor {shown(names[leaf])} of type {value.dtype}: save the weights as float32")
+        if not np.isfinite(value).all():
+            raise FormatError(
+                f"has values in the tensor {shown(names[leaf])} that are not finite: the training diverged"
+            )
+        leaves.append(np.ascontiguousarray(value, like.dtype))
+    params: Params = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
+    return params
+
+
+def from_params(params: Params, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
+    """The tensors of a network in PyTorch's layout, by name in PyTorch's order, float32 or as the parameters are."""
+    found: dict[str, dict[str, np.ndarray]] = {layer.place: {} for layer in layers}
+    for leaf, value in zip(leaf_names(params), jax.tree.leaves(params), strict=True):
+        place, _, part = leaf.rpartition(".")
+        found[place][part] = np.asarray(value)
+    tensors = {}
+    for layer in layers:
+        parts = found[layer.place]
+        for part in ("kernel", "bias", "scale", "shift", "mean", "var"):
+            if part in parts:
+                value = _kernel_to(parts[part], layer) if part == "kernel" else parts[part]
+                tensors[layer.tensor(part)] = np.ascontiguousarray(value)
+        if (
+            "mean" in parts
+        ):  # PyTorch's batch norm counts the batches it has seen, and loads strictly only with the count
+            tensors[f"{layer.norm}.num_batches_tracked"] = np.zeros((), np.int64)
+    return tensors
+
+
+def _tensor_name(leaf: str, layers: Sequence[Layer]) -> str:
+    return _layer(leaf, layers).tensor(leaf.rpartition(".")[2])
+
+
+def _layer(leaf: str, layers: Sequence[Layer]) -> Layer:
+    place = leaf.rpartition(".")[0]
+    return next(layer for layer in layers if layer.place == place)
+
+
+def _kernel_from(tensor: np.ndarray, layer: Layer) -> Any:
+    if tensor.ndim != 4:
+        return tensor
+    return tensor[:, :, ::-1, ::-1].transpose(2, 3, 0, 1) if layer.transposed else tensor.transpose(2, 3, 1, 0)
+
+
+def _kernel_to(kernel: np.ndarray, layer: Layer) -> np.ndarray:
+    return kernel[::-1, ::-1].transpose(2, 3, 0, 1) if layer.transposed else kernel.transpose(3, 2, 0, 1)
+
+
+def _check_names(tensors: Mapping[str, np.ndarray], wanted: set[str]) -> None:
+    missing = sorted(wanted - set(tensors))
+    unknown = [name for name in tensors if name not in wanted and not name.endswith(_IGNORED)]
+    if missing or unknown:
+        parts = [f"lacks {_listed(missing)}"] if missing else []
+        parts += [f"has {_listed(unknown)}, which no layer takes"] if unknown else []
+        raise FormatError(f"is not the network that its other tensors make: it {' and '.join(parts)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED_AT_MOST} more" if len(names) > _LISTED_AT_MOST else ""
+    return ", ".join(map(shown, names[:_LISTED_AT_MOST])) + more
