@@ -86,7 +86,8 @@ def _resnet(tensors: Tensors) -> Recognised:
         width=width,
         # A resizing layer has no tensor, so that the index after the last block is free.
         upsample="transposed" if after in indices else "resize",
-        dropout=0.5 if blocks and f"model.{blocks[0]}.{block}.6.weight" in tensors else 0.0,
+        # A dropout has no tensor either: with one, the second convolution comes later. At 6 is a norm without one.
+        dropout=0.5 if blocks and any(_shape(tensors, f"model.{blocks[0]}.{block}.6.weight")) else 0.0,
         norm=_norm(tensors, "model.1", "model.2"),
     )
     out = _shape(tensors, f"model.{max(indices)}.weight")[0]
