@@ -1,0 +1,38 @@
+"""Networks as files of PyTorch: with the layout and the names of the program whose networks they are."""
+
+from collections.abc import Sequence
+
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.exchange import layouts, torch_names, torch_weights, torch_writer
+from cyclegan_jax.exchange.layouts import Layer
+from cyclegan_jax.exchange.torch_names import Slot
+from cyclegan_jax.networks.cyclegan import Params
+
+
+def encode(params: Params, config: TrainConfig, slot: Slot) -> bytes:
+    """The content of a file with one network, which loads strictly into that of the official code or PyTorch-GAN.
+
+    Args:
+        params: the network's parameters.
+        config: the experiment that trained it.
+        slot: which of the four it is.
+    """
+    return torch_writer.encode(torch_weights.from_params(params, _layers(config, slot)))
+
+
+def file_name(config: TrainConfig, slot: Slot, step: int) -> str:
+    """What the program would call the file, such as `latest_net_G_A.pth` or `G_AB_1000.pth`."""
+    names = torch_names.PYTORCH_GAN if _is_pytorch_gan(config) else torch_names.OFFICIAL
+    name = next(name for name, of in names.items() if of == slot)
+    return f"{name}_{step}.pth" if names is torch_names.PYTORCH_GAN else f"latest_net_{name}.pth"
+
+
+def _is_pytorch_gan(config: TrainConfig) -> bool:
+    return config.generator.upsample == "resize"
+
+
+def _layers(config: TrainConfig, slot: Slot) -> Sequence[Layer]:
+    if slot[0] == "discriminators":
+        return layouts.discriminator(config.discriminator)
+    block = layouts.SHORT_BLOCK if _is_pytorch_gan(config) else layouts.OFFICIAL_BLOCK
+    return layouts.resnet(config.generator, block)
