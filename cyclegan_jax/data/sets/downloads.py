@@ -1,16 +1,18 @@
-"""Downloads of archives of known size and checksum, which resume after a break and are never half there.
+"""Downloads of published files, which are checked, resume after a break, and are never half there.
 
 They use plain `urllib`: it respects the proxies of the environment, fails within seconds without a network, and can
 resume. The download manager of TFDS retries for minutes, waits without limit, and starts from the beginning each time.
 """
 
 import contextlib
+import glob
 import hashlib
 import http.client
 import logging
 import os
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +33,17 @@ class Archive:
     Attributes:
         url: its address.
         size: in bytes.
-        sha256: checksum of its content, in hexadecimal digits.
+        sha256: checksum of its content, in hexadecimal digits; None if it is not published.
+        version: where there is no checksum, what the server calls its content (see `ask`): bytes of two versions are
+            never joined. Empty if the server has no word for it.
+        starts: what the content begins with: one of these; empty if that is not known.
     """
 
     url: str
     size: int
-    sha256: str
+    sha256: str | None
+    version: str = ""
+    starts: tuple[bytes, ...] = ()
 
 
 def check(archive: Archive, path: Path) -> None:
@@ -58,10 +65,32 @@ def check(archive: Archive, path: Path) -> None:
         )
 
 
-def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> None:
+def ask(url: str, by_hand: Path | str, timeout: float = 5.0) -> Archive:
+    """Ask the server about a file whose size and checksum are published nowhere; arguments as for `fetch`.
+
+    Raises:
+        UserError: the server does not answer, has no such file, or does not state its size.
+    """
+    headers = {"User-Agent": "cyclegan-jax", "Accept-Encoding": "identity"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers, method="HEAD"), timeout=timeout) as it:
+            stated = it.headers
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        raise _unreachable(url, _reason(error), by_hand) from error
+    size = stated.get("Content-Length", "")
+    if not size.isdecimal():
+        raise _unreachable(url, "the server does not state its size", by_hand)
+    return Archive(url, int(size), None, stated.get("ETag") or stated.get("Last-Modified") or "")
+
+
+def fetch(
+    archive: Archive, path: Path, by_hand: Path | str, timeout: float = 5.0, folder_name: str = "data_dir"
+) -> None:
     """Download an archive to `path` and log the progress.
 
-    Received bytes are kept in `path` + `.partial` until the file is complete and its checksum is right. After a broken
+    Received bytes are kept beside `path`, in a file `*.partial`, until they are complete and right. After a broken
     connection, this call or the next one requests the rest. On one machine, only one process at a time downloads into a
     folder.
 
@@ -70,16 +99,18 @@ def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> 
         path: where to store it.
         by_hand: where the error message asks the user to put the file if it cannot be downloaded.
         timeout: seconds to wait for a connection, and for each further part of the content.
+        folder_name: what the user knows the folder of `path` by, for the error message.
 
     Raises:
         UserError: the archive cannot be downloaded, is not the published one, or cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(_partial_name(archive, path.name))
     try:
         files.make_folder(path.parent)
         with files.alone_in(path.parent):
             if files.exists(path):  # another process downloaded it while this one waited
                 return
+            _delete_unusable(archive, path, partial)
             _LOG.info(f"downloading {archive.url} ({archive.size / 1e6:.0f} MB) to {path}")
             resumed = files.is_file(partial)
             wrong = _download(archive, partial, by_hand, timeout)
@@ -89,12 +120,12 @@ def fetch(archive: Archive, path: Path, by_hand: Path, timeout: float = 5.0) -> 
                 wrong = _download(archive, partial, by_hand, timeout)
             if wrong:
                 raise UserError(
-                    f"{archive.url} is not the archive that was published there: it {wrong}; put a complete copy at "
+                    f"{archive.url} is not the file that was published there: it {wrong}; put a complete copy at "
                     f"{by_hand}"
                 )
             files.commit(partial, path)
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): give another data_dir") from error
+        raise UserError(f"{path} cannot be written ({error.strerror}): give another {folder_name}") from error
 
 
 def answers(url: str, timeout: float = 5.0) -> bool:
@@ -115,11 +146,31 @@ def _wrong(archive: Archive, path: Path) -> str:
     if size != archive.size:
         return f"has {size} bytes instead of {archive.size}"
     with path.open("rb") as file:
+        begun = file.read(16)
+        if archive.starts and not begun.startswith(archive.starts):
+            return f"is of another kind, as it begins with {begun!r}"
+        if archive.sha256 is None:
+            return ""
+        file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return f"has the sha256 {digest} instead of {archive.sha256}" if digest != archive.sha256 else ""
 
 
-def _download(archive: Archive, partial: Path, by_hand: Path, timeout: float) -> str:
+def _partial_name(archive: Archive, name: str) -> str:
+    """The name of the file of received bytes; it tells versions apart where no checksum does."""
+    version = f".{zlib.crc32(f'{archive.size} {archive.version}'.encode()):08x}" if archive.sha256 is None else ""
+    return f"{name}{version}.partial"
+
+
+def _delete_unusable(archive: Archive, path: Path, partial: Path) -> None:
+    """Delete the bytes of earlier downloads that cannot be completed: nothing proves that the rest belongs to them."""
+    if archive.sha256 is None:
+        for other in path.parent.glob(f"{glob.escape(path.name)}.????????.partial"):
+            if other != partial or not archive.version:
+                other.unlink()
+
+
+def _download(archive: Archive, partial: Path, by_hand: Path | str, timeout: float) -> str:
     """Complete `partial`, and return how it differs from the archive; a file that differs is deleted."""
     try:
         with open(partial, "ab", opener=_appending) as file:
@@ -135,7 +186,7 @@ def _download(archive: Archive, partial: Path, by_hand: Path, timeout: float) ->
     return wrong
 
 
-def _complete(archive: Archive, file: IO[bytes], by_hand: Path, timeout: float) -> None:
+def _complete(archive: Archive, file: IO[bytes], by_hand: Path | str, timeout: float) -> None:
     """Receive what `file` lacks, and connect again as long as each connection brings new bytes."""
     if file.tell() > archive.size:
         _empty(file)
@@ -151,16 +202,15 @@ def _complete(archive: Archive, file: IO[bytes], by_hand: Path, timeout: float) 
     while (begun := file.tell()) < archive.size:
         reason = _receive(archive, file, timeout, progress)
         if file.tell() <= begun:
-            raise UserError(
-                f"{archive.url} cannot be downloaded ({reason}): run this again with a network connection, or put that "
-                f"file at {by_hand}"
-            )
+            raise _unreachable(archive.url, reason, by_hand)
 
 
 def _receive(archive: Archive, file: IO[bytes], timeout: float, progress: Callable[[], None]) -> str:
     """Append the bytes of one connection to `file`, and return the reason why it ended."""
     begun = file.tell()
     headers = {"User-Agent": "cyclegan-jax"} | ({"Range": f"bytes={begun}-"} if begun else {})
+    if begun and archive.version:
+        headers["If-Range"] = archive.version  # of another version the server sends the whole
     try:
         response = urllib.request.urlopen(urllib.request.Request(archive.url, headers=headers), timeout=timeout)
     except (OSError, http.client.HTTPException) as error:
@@ -187,6 +237,13 @@ def _receive(archive: Archive, file: IO[bytes], timeout: float, progress: Callab
             file.write(block)
             progress()
     return "the connection was closed early"
+
+
+def _unreachable(url: str, reason: str, by_hand: Path | str) -> UserError:
+    return UserError(
+        f"{url} cannot be downloaded ({reason}): run this again with a network connection, or put that file at "
+        f"{by_hand}"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Downloads from a real server on this machine, with its breaks, and none at all."""
 
+import dataclasses
 import hashlib
-import http.server
 import socket
 import threading
 import time
@@ -13,58 +13,14 @@ import pytest
 from cyclegan_jax.data.sets import downloads
 from cyclegan_jax.data.sets.downloads import Archive
 from cyclegan_jax.errors import UserError
-
-CONTENT = bytes(range(256)) * 400
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `content` under every path, by ranges or not, and breaks off the first `breaks` answers half way."""
-
-    content, ranges, breaks, status = CONTENT, True, 0, 200
-
-    def __init__(self) -> None:
-        self.asked: list[str | None] = []
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}/sets/horse2zebra.zip"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        asked = self.headers["Range"]
-        self.server.asked.append(asked)
-        if self.server.status != 200:
-            self.send_error(self.server.status)
-            return
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.ranges else 0
-        rest = self.server.content[start:]
-        self.send_response(206 if start else 200)
-        if start:
-            size = len(self.server.content)
-            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-        self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        if self.server.breaks:
-            self.server.breaks -= 1
-            rest = rest[: len(rest) // 2]
-        self.wfile.write(rest)
-
-    def do_HEAD(self) -> None:
-        self.send_error(405)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+from tests.helpers.file_server import CONTENT, Server, serving
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
+    with serving() as running:
+        running.heads = False  # of published files everything is known
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def published(server: Server, content: bytes = CONTENT) -> Archive:
@@ -129,9 +85,7 @@ def test_a_server_that_always_breaks_off_ends_in_an_error(server: Server, tmp_pa
 
 def test_another_content_is_refused_and_not_kept(server: Server, tmp_path: Path) -> None:
     server.content = CONTENT[:-1] + b"!"
-    with pytest.raises(
-        UserError, match=r"zip is not the archive .* has the sha256 \w{64} instead of \w{64}; .*by_hand"
-    ):
+    with pytest.raises(UserError, match=r"zip is not the file .* has the sha256 \w{64} instead of \w{64}; .*by_hand"):
         fetched(server, tmp_path)
     assert not list((tmp_path / "downloads").iterdir())
 
@@ -216,6 +170,59 @@ def test_downloads_at_the_same_time_are_one(server: Server, tmp_path: Path) -> N
         thread.join()
     assert found == [CONTENT] * 4
     assert server.asked == [None]
+
+
+def asked(server: Server, folder: Path) -> bytes:
+    """Fetch a file of which the server alone knows size and version."""
+    server.heads = True
+    path = folder / "downloads" / "G.pth"
+    downloads.fetch(downloads.ask(server.url, path), path, path)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("etag", ['"1"', None])
+def test_a_file_without_checksum_is_resumed_by_its_version(server: Server, tmp_path: Path, etag: str | None) -> None:
+    server.etag, server.breaks, server.ranges = etag, 1000, False
+    with pytest.raises(UserError, match="closed early"):
+        asked(server, tmp_path)
+    server.breaks, server.ranges = 0, True
+    del server.asked[:]
+    assert asked(server, tmp_path) == CONTENT
+    assert server.asked == [f"bytes={len(CONTENT) // 2}-" if etag else None]
+
+
+def test_bytes_of_two_versions_are_not_joined(server: Server, tmp_path: Path) -> None:
+    server.etag, server.breaks, server.ranges = '"1"', 1000, False
+    with pytest.raises(UserError, match="closed early"):
+        asked(server, tmp_path)
+    # A new version before the download is resumed, and another one within a download, of the same size each.
+    server.etag, server.breaks, server.ranges, server.content = '"2"', 0, True, CONTENT[::-1]
+    assert asked(server, tmp_path) == CONTENT[::-1]
+    archive = downloads.ask(server.url, "by_hand")
+    server.etag, server.breaks, server.content = '"3"', 1, CONTENT
+    partial = tmp_path / downloads._partial_name(archive, "new.pth")
+    partial.write_bytes(CONTENT[::-1][:500])
+    downloads.fetch(archive, tmp_path / "new.pth", "by_hand")
+    assert (tmp_path / "new.pth").read_bytes() == CONTENT
+
+
+def test_a_server_that_states_no_size_is_refused(server: Server, tmp_path: Path) -> None:
+    server.states_size = False
+    with pytest.raises(UserError, match=r"\(the server does not state its size\): .* put that file at .*G\.pth$"):
+        asked(server, tmp_path)
+    server.status = 404
+    with pytest.raises(UserError, match=r"\(HTTP 404 Not Found\): .* put that file at .*G\.pth$"):
+        asked(server, tmp_path)
+    assert not server.asked
+
+
+def test_a_file_of_another_kind_is_not_kept(server: Server, tmp_path: Path) -> None:
+    server.content = b"<html>" + CONTENT[6:]
+    archive = dataclasses.replace(published(server, server.content), sha256=None, starts=(b"PK", b"\x80\x02"))
+    with pytest.raises(UserError, match=r"it is of another kind, as it begins with b'<html>.*; put a complete copy at"):
+        downloads.fetch(archive, tmp_path / "new" / "G.pth", "by_hand")
+    assert not list((tmp_path / "new").iterdir())
 
 
 def test_any_answer_is_an_answer(server: Server) -> None:
