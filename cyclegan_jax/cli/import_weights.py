@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cyclegan_jax import files, live
 from cyclegan_jax.cli.flags import Parser
+from cyclegan_jax.config import Direction
+from cyclegan_jax.errors import UserError
 
 DESCRIPTION = """Make a run of networks that were trained by pytorch-CycleGAN-and-pix2pix, PyTorch-GAN or a program that
 lays out its files like them. Nothing in the files is run, and PyTorch need not be installed. The run is at step 0: the
@@ -26,7 +28,8 @@ def import_weights(args: Sequence[str]) -> None:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="a file of weights (.pth, .safetensors), such as latest_net_G_A.pth, or a folder of them",
+        help="a file of weights (.pth, .safetensors), such as latest_net_G_A.pth, a folder of them, or the name of "
+        "pretrained weights of the official code, such as horse2zebra, which are downloaded",
     )
     parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="work directory of the new run")
     parser.add_argument(
@@ -39,6 +42,22 @@ def import_weights(args: Sequence[str]) -> None:
         _import([files.expand(path) for path in known.paths], files.expand(known.workdir), known)
 
 
+def _is_name(path: Path) -> bool:
+    """Whether a path means pretrained weights by name: it is one word, and nothing is there."""
+    return len(path.parts) == 1 and not path.suffix and not files.exists(path)
+
+
+def _fetched(name: str, direction: Direction | None) -> tuple[list[Path], Direction]:
+    """The file of the pretrained weights of that name, and what it translates."""
+    from cyclegan_jax.devices import backend
+    from cyclegan_jax.exchange import official_weights
+
+    model = official_weights.find(name)
+    if direction not in (None, model.direction):
+        raise UserError(f"{name} is a generator of direction {model.direction}: leave out --direction {direction}")
+    return [official_weights.fetch(name, backend.cache_folder() / "pretrained")], model.direction
+
+
 def _import(paths: list[Path], workdir: Path, known: argparse.Namespace) -> None:
     from cyclegan_jax.console import shown_log
 
@@ -47,7 +66,10 @@ def _import(paths: list[Path], workdir: Path, known: argparse.Namespace) -> None
         from cyclegan_jax.training import imported_run
 
         imported_run.check_free(workdir)
-        found = torch_names.collect(paths, known.epoch, known.direction)
+        direction = known.direction
+        if len(paths) == 1 and _is_name(paths[0]):
+            paths, direction = _fetched(str(paths[0]), direction)
+        found = torch_names.collect(paths, known.epoch, direction)
         options = official_options.find(next(iter(found.values())).parent)
         if options is not None and options.swapped:
             found = torch_names.swap(found)

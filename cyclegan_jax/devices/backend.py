@@ -3,7 +3,7 @@
 import hashlib
 import os
 import platform
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -43,9 +43,8 @@ def enable_compilation_cache(environ: MutableMapping[str, str] = os.environ) -> 
     if "JAX_COMPILATION_CACHE_DIR" in environ:
         return
     try:
-        base = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or files.expand("~"), ".cache"))
         # A home folder may be shared by machines with different processors, which cannot run each other's machine code.
-        folder = base / "cyclegan-jax" / "compiled" / processor()
+        folder = cache_folder(environ) / "compiled" / processor()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, files.UnreadableError):  # no home folder, or one that this process may not write
         return
@@ -54,6 +53,16 @@ def enable_compilation_cache(environ: MutableMapping[str, str] = os.environ) -> 
     environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_BYTES))
     environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """The package's folder in the user's cache, whether it exists or not.
+
+    Raises:
+        UnreadableError: the user has no home folder.
+    """
+    base = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or files.expand("~"), ".cache"))
+    return base / "cyclegan-jax"
 
 
 def processor() -> str:
