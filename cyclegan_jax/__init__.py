@@ -8,14 +8,15 @@ if TYPE_CHECKING:
     from cyclegan_jax.checkpoints.opened import open_checkpoint
     from cyclegan_jax.console import show_log
     from cyclegan_jax.inference.discriminator import load_discriminator
-    from cyclegan_jax.inference.generator import load_generator
+    from cyclegan_jax.inference.generator import from_pretrained, load_generator
     from cyclegan_jax.training.loop import train
 
 __version__ = "0.1.0"
 
-__all__ = ["load_discriminator", "load_generator", "open_checkpoint", "show_log", "train"]
+__all__ = ["from_pretrained", "load_discriminator", "load_generator", "open_checkpoint", "show_log", "train"]
 
 _MODULES = {
+    "from_pretrained": "inference.generator",
     "load_discriminator": "inference.discriminator",
     "load_generator": "inference.generator",
     "open_checkpoint": "checkpoints.opened",

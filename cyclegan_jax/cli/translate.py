@@ -36,7 +36,8 @@ def translate(
     The exit status is 1 if a file could not be read and was skipped.
 
     Args:
-        run: work directory of a run, folder of one checkpoint, or an exported generator.
+        run: work directory of a run, folder of one checkpoint, or an exported generator, also one on the Hugging Face
+            hub: hf://USER/NAME or hf://USER/NAME@REVISION.
         input: image file, folder, or quoted pattern such as 'photos/*.jpg'.
         output: folder for the translated images.
         direction: direction of the translation; default: AtoB, and that of an exported generator.
@@ -87,7 +88,7 @@ def _load(
 ) -> "tuple[Generator, Generator | None]":
     """Load the generator of a direction and, if `both`, that of the other one of the same checkpoint."""
     from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
-    from cyclegan_jax.exchange import pretrained
+    from cyclegan_jax.exchange import hub, pretrained
     from cyclegan_jax.inference.generator import Generator, from_checkpoint, load_generator
 
     def load(checkpoint: Checkpoint) -> tuple[Generator, Generator | None]:
@@ -96,9 +97,10 @@ def _load(
         return forward, from_checkpoint(checkpoint, OPPOSITE[forward.direction]) if both else None
 
     with files.naming("--run"):
-        if pretrained.is_one(run):
-            return load_generator(run, direction, step, metric=metric), None
-        return read_from(run, step, metric, load)
+        path = files.expand(hub.local(run))
+        if pretrained.is_one(path):
+            return load_generator(path, direction, step, metric=metric), None
+        return read_from(path, step, metric, load)
 
 
 def _plan(

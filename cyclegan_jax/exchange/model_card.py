@@ -17,7 +17,9 @@ tags:
 """
 
 
-def model_card(model: Pretrained, scores: Mapping[str, float], picture: str | None, name: str) -> str:
+def model_card(
+    model: Pretrained, scores: Mapping[str, float], picture: str | None, name: str, address: str = "THIS_FOLDER"
+) -> str:
     """Write the card, in Markdown with the front matter of the Hugging Face hub.
 
     Args:
@@ -25,6 +27,7 @@ def model_card(model: Pretrained, scores: Mapping[str, float], picture: str | No
         scores: the scores of its checkpoint by metric; may be empty.
         picture: the file name of a picture beside the card, or None.
         name: the heading.
+        address: what loads the generator.
     """
     config = config_paths.names_only(model.config)
     data = config.data
@@ -49,7 +52,7 @@ def model_card(model: Pretrained, scores: Mapping[str, float], picture: str | No
         "trained without pairs of images.\n",
         *([f"![samples]({picture})\n"] if picture else []),
         "```python\nimport cyclegan_jax\n\n"
-        'generator = cyclegan_jax.load_generator("THIS_FOLDER")\n'
+        f'generator = cyclegan_jax.load_generator("{address}")\n'
         'generator.translate("photo.jpg").save("translated.png")\n```\n',
         "| | |\n|---|---|\n" + "".join(f"| {key} | {value} |\n" for key, value in rows.items()),
     ]

@@ -26,6 +26,8 @@ from cyclegan_jax.networks.cyclegan import Params
 
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
+MODEL_TYPE: Final = "cyclegan-generator"
+"""The entry `model_type` of `config.json`, by which readers of the hub tell whose model it is."""
 _HEADER: Final = "cyclegan_jax"
 """The key of our text in the header of a safetensors file."""
 
@@ -53,14 +55,24 @@ def is_one(path: str | Path) -> bool:
     return files.exists(path / WEIGHTS) if files.is_dir(path) else path.suffix == ".safetensors" and files.is_file(path)
 
 
-def save(folder: Path, model: Pretrained, card: str, pictures: Mapping[str, bytes], *, overwrite: bool = False) -> None:
-    """Write a model as a folder: `model.safetensors`, `config.json`, and its card `README.md`.
+def contents(model: Pretrained, card: str, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a model by name: `model.safetensors`, `config.json`, its card `README.md`, and pictures.
 
     Args:
-        folder: made where it does not exist.
         model: the generator.
         card: the text of the model card, see `model_card`.
         pictures: files that the card shows, by name.
+    """
+    own = {"README.md": card.encode(), CONFIG: config_json(model).encode(), WEIGHTS: encode(model)}
+    return {**pictures, **own}
+
+
+def save(folder: Path, contents: Mapping[str, bytes], *, overwrite: bool = False) -> None:
+    """Write a model as a folder.
+
+    Args:
+        folder: made where it does not exist.
+        contents: the files, see the function `contents`.
         overwrite: whether to replace a model that is there.
 
     Raises:
@@ -71,11 +83,8 @@ def save(folder: Path, model: Pretrained, card: str, pictures: Mapping[str, byte
     try:
         files.make_folder(folder)
         with files.writing_together() as write:
-            for name, picture in pictures.items():
-                write(folder / name, picture)
-            write(folder / "README.md", card.encode())
-            write(folder / CONFIG, config_json(model).encode())
-            write(folder / WEIGHTS, encode(model))
+            for name, content in contents.items():
+                write(folder / name, content)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror or error}): choose another folder") from error
 
@@ -126,7 +135,7 @@ def load(path: str | Path) -> Pretrained:
 
 def _describe(model: Pretrained) -> dict[str, Any]:
     return {
-        "model_type": "cyclegan-generator",
+        "model_type": MODEL_TYPE,
         "cyclegan_jax_version": cyclegan_jax.__version__,
         "direction": model.direction,
         "step": model.step,

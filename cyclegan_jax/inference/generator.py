@@ -18,7 +18,7 @@ from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.exchange import model_card, pretrained
+from cyclegan_jax.exchange import hub, model_card, pretrained
 from cyclegan_jax.exchange.pretrained import Pretrained
 from cyclegan_jax.inference import apply, image_files, user_images
 from cyclegan_jax.inference.any_size import TILE, AnySize
@@ -168,10 +168,47 @@ class Generator:
             UserError: a model is there already, or the folder cannot be written.
         """
         folder = files.expand(folder)
-        model = self.pretrained
-        shown = dict(pictures or {})
-        card = model_card.model_card(model, scores or {}, next(iter(shown), None), folder.absolute().name)
-        pretrained.save(folder, model, card, shown, overwrite=overwrite)
+        card = self._card(scores, pictures, name=folder.absolute().name)
+        pretrained.save(folder, pretrained.contents(self.pretrained, card, pictures or {}), overwrite=overwrite)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        scores: Mapping[str, float] | None = None,
+        pictures: Mapping[str, bytes] | None = None,
+    ) -> str:
+        """Write this generator to the Hugging Face hub, from where `load_generator("hf://USER/NAME")` loads it.
+
+        It needs `pip install 'cyclegan-jax[hub]'`, and a token: `hf auth login`, or the variable HF_TOKEN. The files
+        are those of `save_pretrained`.
+
+        Args:
+            repo_id: `USER/NAME`; the model is made where there is none, and gets a new commit where there is one.
+            revision: branch to write to, made where there is none; None is `main`.
+            commit_message: message of the commit; None says which direction and step it is.
+            private: whether a new model is private; None is the default of its owner, which is public for most.
+            scores: scores for the card, by name.
+            pictures: encoded pictures, by file name; the card shows the first.
+
+        Returns:
+            The web address of the commit.
+
+        Raises:
+            UserError: the name has another form, huggingface-hub is not installed, no token is set, or the hub cannot
+                be reached or refuses.
+        """
+        model = hub.address(repo_id, revision)
+        card = self._card(scores, pictures, name=model.name.partition("/")[2], address=f"hf://{model.name}")
+        contents = pretrained.contents(self.pretrained, card, pictures or {})
+        message = commit_message or f"CycleGAN generator {self.direction}, step {self.step}"
+        return hub.push(model, contents, private, message)
+
+    def _card(self, scores: Mapping[str, float] | None, pictures: Mapping[str, bytes] | None, **names: str) -> str:
+        return model_card.model_card(self.pretrained, scores or {}, next(iter(pictures or {}), None), **names)
 
 
 def load_generator(
@@ -185,21 +222,37 @@ def load_generator(
     """Load one generator; nothing else of a checkpoint is read.
 
     Args:
-        run: the work directory of a run; the folder of one checkpoint, which may be a copy of any name; or what
-            `Generator.save_pretrained` or `cyclegan-jax export` wrote: a folder, or the file `model.safetensors` of it.
+        run: the work directory of a run; the folder of one checkpoint, which may be a copy of any name; what
+            `Generator.save_pretrained` or `cyclegan-jax export` wrote: a folder, or the file `model.safetensors` of it;
+            or a generator on the Hugging Face hub: `hf://USER/NAME`, or `hf://USER/NAME@REVISION`.
         direction: `AtoB` or `BtoA`; None is AtoB, and for an exported generator its own.
         step: which checkpoint; None is the newest, "best" the one with the best score.
         ema: whether to load the moving average of the weights; None loads it where the run kept one.
         metric: which score decides the best; None where the run was scored by one metric, or all of them agree.
 
     Raises:
-        UserError: there is no such checkpoint or score, no moving average in it, what is read is damaged, or an
-            exported generator has another direction or step.
+        UserError: there is no such checkpoint or score, no moving average in it, what is read is damaged, an exported
+            generator has another direction or step, or the hub cannot be reached or has no such generator.
     """
-    run = files.expand(run)
+    run = files.expand(hub.local(run))
     if pretrained.is_one(run):
         return _exported(run, direction, step)
     return read_from(run, step, metric, lambda checkpoint: from_checkpoint(checkpoint, direction or "AtoB", ema))
+
+
+def from_pretrained(name: str | Path, *, revision: str | None = None) -> Generator:
+    """Load a generator under the name by which libraries of the Hugging Face hub do; `load_generator` does the same.
+
+    Args:
+        name: `USER/NAME` on the hub; where something of this name is in the file system, it is that.
+        revision: branch, tag or commit of a model on the hub; None is `main`.
+
+    Raises:
+        UserError: as for `load_generator`.
+    """
+    if revision is None and files.exists(files.expand(name)):
+        return load_generator(name)
+    return load_generator(str(hub.address(str(name), revision)))
 
 
 def _exported(path: Path, direction: Direction | None, step: int | Literal["best"] | None) -> Generator:
