@@ -146,25 +146,31 @@ def check_training(arguments: Iterable[str]) -> None:
     """Check the arguments of the training command for flags of the official code.
 
     Raises:
-        UserError: one of them is such a flag; the message says what to use instead.
+        UserError: some of them are such flags; the message says what to use instead of each.
     """
+    found = {}
     for name, value in _flags(arguments):
         if name in BY_VALUE:
             by_value = BY_VALUE[name]
-            _refuse(f"{name} {value}".strip(), by_value.get(value, by_value[""]))
+            found[f"{name} {value}".strip()] = by_value.get(value, by_value[""])
         if name in TRAINING:
-            _refuse(name, TRAINING[name])
+            found[name] = TRAINING[name]
+    _refuse(found)
 
 
 def check_testing(arguments: Iterable[str], own: frozenset[str]) -> None:
     """The same for `translate` and `evaluate`, whose `own` flags are not the official code's."""
-    for name, _ in _flags(arguments):
-        if name in TESTING and name not in own:
-            _refuse(name, TESTING[name])
+    _refuse({name: TESTING[name] for name, _ in _flags(arguments) if name in TESTING and name not in own})
 
 
-def _refuse(flag: str, advice: str) -> None:
-    raise UserError(f"{flag} is a flag of the official PyTorch code: {advice}")
+def _refuse(found: Mapping[str, str]) -> None:
+    """Raise one sentence for all flags, each with its advice, if there are any."""
+    if len(found) == 1:
+        ((flag, advice),) = found.items()
+        raise UserError(f"{flag} is a flag of the official PyTorch code: {advice}")
+    if found:
+        advices = "; ".join(f"{flag}: {advice}" for flag, advice in found.items())
+        raise UserError(f"{len(found)} of the flags are those of the official PyTorch code: {advices}")
 
 
 def _flags(arguments: Iterable[str]) -> Iterator[tuple[str, str]]:

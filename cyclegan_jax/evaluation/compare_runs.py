@@ -12,6 +12,7 @@ from cyclegan_jax.checkpoints import metrics_file, scores
 from cyclegan_jax.checkpoints.scores_file import Scores
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.evaluation import result_files
 
 LOSSES: Final = ("generators", "discriminators", "cycle_A", "cycle_B")
 """The losses that are drawn; the adversarial ones alone say little (docs/scores.md)."""
@@ -25,6 +26,8 @@ class Run:
         name: what it is called in the table.
         config: its newest config.
         scores: its `scores.json`.
+        best: by metric, the step with the best score.
+        controls: by metric, the value of each control at that step, see `score_table`.
         losses: by name, pairs of step and value.
         steps: the last step that it logged, or has scores of.
     """
@@ -32,6 +35,8 @@ class Run:
     name: str
     config: TrainConfig
     scores: Scores
+    best: Mapping[str, int]
+    controls: Mapping[str, Mapping[str, float]]
     losses: Mapping[str, list[tuple[int, float]]]
     steps: int
 
@@ -78,21 +83,33 @@ def _read(path: Path, name: str) -> Run:
         for loss in LOSSES
         if (points := [(line["step"], line[f"loss/{loss}"]) for line in lines if f"loss/{loss}" in line])
     }
-    return Run(name, config, found, losses, max([0, *(line["step"] for line in lines), *scores.scored_steps(found)]))
+    scored = scores.scored_steps(found)
+    best = scores.best_of(found, [*scored])
+    controls = {step: result_files.read_controls(path, step) for step in set(best.values())}
+    return Run(
+        name,
+        config,
+        found,
+        best,
+        {metric: controls[step].get(metric, {}) for metric, step in best.items()},
+        losses,
+        max([0, *(line["step"] for line in lines), *scored]),
+    )
 
 
 def table(runs: Sequence[Run]) -> str:
-    """A Markdown table with a column for each run: steps, the settings that differ, and the best of each score."""
-    rows = {"steps": [f"{run.steps:,}" for run in runs]}
+    """A Markdown table with a column for each run: steps, the settings that differ, each best score, controls."""
+    rows = [("steps", [f"{run.steps:,}" for run in runs])]
     fields = [config_dict.fields(run.config) for run in runs]
     for field in fields[0]:
         values = [_shown(run[field]) for run in fields]
         if len(set(values)) > 1:
-            rows[field] = values
+            rows.append((field, values))
     for metric in sorted({metric for run in runs for metric in run.scores}):
-        rows[metric] = _score_row(metric, runs)
+        rows.append((metric, _score_row(metric, runs)))
+        rows += _control_rows(metric, runs)
     heading = ["", *(run.name for run in runs)]
-    lines = [heading, ["---", *("---:" for _ in runs)], *([name, *cells] for name, cells in rows.items())]
+    lines = [heading, ["---", *("---:" for _ in runs)], *([name, *cells] for name, cells in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
     aligned = [
         [cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(pairs)]
@@ -103,20 +120,25 @@ def table(runs: Sequence[Run]) -> str:
 
 def _score_row(metric: str, runs: Sequence[Run]) -> list[str]:
     """Each run's best value with its step; the best of all in asterisks."""
-    best: list[tuple[float, int] | None] = []
-    sign = 1
-    for run in runs:
-        entry = run.scores.get(metric)
-        values = {} if entry is None else {int(step): float(value) for step, value in entry["values"].items()}
-        if entry is not None:
-            sign = 1 if entry["better"] == "higher" else -1
-        best.append(max(((sign * value, step) for step, value in values.items()), default=None))
-    top = max((pair[0] for pair in best if pair is not None), default=0.0)
+    values = [_value(run, metric) for run in runs]
+    better = next(run.scores[metric]["better"] for run in runs if metric in run.scores)
+    top = (max if better == "higher" else min)((value for value in values if value is not None), default=None)
     cells = []
-    for pair in best:
-        text = "" if pair is None else f"{sign * pair[0]:.4g} at {pair[1]:,}"
-        cells.append(f"**{text}**" if pair is not None and pair[0] == top else text)
+    for run, value in zip(runs, values, strict=True):
+        text = "" if value is None else f"{value:.4g} at {run.best[metric]:,}"
+        cells.append(f"**{text}**" if text and value == top else text)
     return cells
+
+
+def _value(run: Run, metric: str) -> float | None:
+    return float(run.scores[metric]["values"][str(run.best[metric])]) if metric in run.best else None
+
+
+def _control_rows(metric: str, runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """A row for each control of a score: its value in the evaluation that gave a run its best."""
+    names = dict.fromkeys(name for run in runs for name in run.controls.get(metric, {}))
+    found = [run.controls.get(metric, {}) for run in runs]
+    return [(f"  control: {name}", [f"{run[name]:.4g}" if name in run else "" for run in found]) for name in names]
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import figures
 from cyclegan_jax.evaluation.curves import score_curves
 from cyclegan_jax.evaluation.results import Results
-from cyclegan_jax.files import make_folder, write_atomically
+from cyclegan_jax.files import exists, make_folder, read_bytes, write_atomically
 
 _TITLES: Final = {"photo_to_labels": "photo -> labels", "labels_to_photo": "labels -> photo"}
 
@@ -20,6 +20,24 @@ _TITLES: Final = {"photo_to_labels": "photo -> labels", "labels_to_photo": "labe
 def step_folder(run: str | Path, step: int) -> Path:
     """Return the folder for the evaluation of one checkpoint: `RUN/evaluation/step_NNNNNNN`."""
     return Path(run) / "evaluation" / f"step_{step:07d}"
+
+
+def read_controls(run: str | Path, step: int) -> dict[str, dict[str, float]]:
+    """Read the controls of one checkpoint's scores: by record name, the value of each control.
+
+    Empty where the checkpoint was not evaluated, or by a version of this package that did not write `controls`.
+
+    Raises:
+        UserError: the file cannot be read, or is not a file of an evaluation.
+    """
+    file = step_folder(run, step) / "scores.json"
+    if not exists(file):
+        return {}
+    try:
+        found = json.loads(read_bytes(file)).get("controls", {})
+        return {name: {title: float(value) for title, value in row.items()} for name, row in found.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} is not a file of an evaluation ({error}): evaluate the step again") from error
 
 
 def write(run: str | Path, step: int, results: Results, settings: Mapping[str, Any]) -> Path:

@@ -47,6 +47,7 @@ class Results:
         return {
             "images": dict(self.images),
             **{table.key: table.to_json() for table in self.tables},
+            "controls": {name: row for table in self.tables for name, row in table.controls(self.suffix).items()},
             "notes": list(self.notes),
         }
 

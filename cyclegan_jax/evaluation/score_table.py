@@ -64,6 +64,18 @@ class ScoreTable:
             if column.record is not None and column.better is not None and column.name in scores
         }
 
+    def controls(self, suffix: str = "") -> dict[str, dict[str, float]]:
+        """Return the controls' scores by the record name of the model's score, and by the control's title."""
+        return {
+            column.record + suffix: {
+                title: round(value, 6)
+                for title, row in list(self.rows.items())[1:]
+                if (value := row[index]) is not None and math.isfinite(value)
+            }
+            for index, column in enumerate(self.columns)
+            if column.record is not None and column.record + suffix in self.records(suffix)
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Return each row, the first as `model`, as a dictionary of scores rounded to six decimals; and the details."""
 

@@ -1,5 +1,6 @@
 """The files of a run for people and their programs to look at: curves and sample images."""
 
+import contextlib
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,18 +32,24 @@ class RunFiles:
             UserError: the work directory cannot be written.
         """
         self._samples = workdir / "samples"
-        try:
-            make_folder(self._samples)
-            # A killed run has logged steps after its last checkpoint, and the resumed run logs them again: TensorBoard
-            # then ignores the first version of them.
-            self._writer, self._event_files = summary_writer(workdir / "tensorboard", purge_step=start + 1)
-            self._metrics = MetricsFile(workdir, start)
-            self._writer.add_text("run", _description(workdir, config), start)
-        except OSError as error:
-            raise UserError(
-                f"the work directory {workdir} cannot be written ({error}): choose another with --workdir"
-            ) from error
-        self._in_place = FoldersInPlace(workdir, folders.directory(workdir))
+        # If one of the files cannot be opened, those before it are closed.
+        with contextlib.ExitStack() as opened:
+            try:
+                make_folder(self._samples)
+                # A killed run has logged steps after its last checkpoint, and the resumed run logs them again:
+                # TensorBoard then ignores the first version of them.
+                self._writer, self._event_files = summary_writer(workdir / "tensorboard", purge_step=start + 1)
+                opened.callback(self._writer.close)
+                self._metrics = MetricsFile(workdir, start)
+                opened.callback(self._metrics.close)
+                self._writer.add_text("run", _description(workdir, config), start)
+            except OSError as error:
+                raise UserError(
+                    f"the work directory {workdir} cannot be written ({error}): choose another with --workdir"
+                ) from error
+            self._in_place = FoldersInPlace(workdir, folders.directory(workdir))
+            opened.callback(self._in_place.close)
+            self._open = opened.pop_all()
 
     def __enter__(self) -> Self:
         """Return this object, open already."""
@@ -52,9 +59,7 @@ class RunFiles:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write what is still buffered, and close the files."""
-        self._writer.close()
-        self._metrics.close()
-        self._in_place.close()
+        self._open.close()
 
     def check_folders(self) -> None:
         """Raise if the work directory, or its folder of checkpoints, is no longer there.

@@ -145,5 +145,19 @@ def test_official_test_flags(capsys: pytest.CaptureFixture[str], command: str, f
     assert named <= TESTING_FLAGS, named
 
 
+def test_all_official_flags_of_a_command_are_named() -> None:
+    with pytest.raises(UserError) as refused:
+        official_flags.check_training(
+            ["--dataroot", "x", "--steps=3", "--netG", "unet_256", "--no_flip", "--niter", "5"]
+        )
+    assert str(refused.value) == (
+        "4 of the flags are those of the official PyTorch code: --dataroot: here it is --data.dir; --netG unet_256: "
+        f"{official_flags.BY_VALUE['--netG']['']}; --no_flip: here it is --data.flip=False; "
+        "--n_epochs: here it is --optimizer.constant_epochs"
+    )
+    with pytest.raises(UserError, match=r"2 of the flags .*: --epoch: .*; --eval: "):
+        official_flags.check_testing(["--epoch", "5", "--eval"], frozenset())
+
+
 def test_our_own_flags_pass() -> None:
     official_flags.check_training([f"{flag}=3" for flag in TRAINING_FLAGS])

@@ -20,6 +20,7 @@ from cyclegan_jax.evaluation.evaluator import Settings
 from cyclegan_jax.evaluation.fid_kid import frechet_distance, kernel_distance
 from cyclegan_jax.evaluation.nearest_class import nearest_class
 from cyclegan_jax.evaluation.report import report
+from cyclegan_jax.evaluation.result_files import read_controls
 from cyclegan_jax.evaluation.results import Results, RunResults
 from cyclegan_jax.inference import generator as inference
 from tests.evaluation import scenes
@@ -120,6 +121,12 @@ def test_the_files_contain_the_results(run, results):
         for name, value in results[step].scores.items():
             key, column = name.split("/")
             assert scores[key]["model"][column] == pytest.approx(value, abs=1e-6)
+        controls = read_controls(workdir, step)
+        assert set(controls) == set(results[step].records)
+        assert controls["cycle_l1_A"] == {
+            "mean colour": scores["reconstruction_A"]["mean_colour"]["l1"],
+            "shuffled": scores["reconstruction_A"]["shuffled"]["l1"],
+        }
         assert scores["photo_to_labels"]["per_class"]["sky"]["share"] > 0.2
         for key in ("photo_to_labels", "labels_to_photo"):
             for row in ("model", "constant_map", "shuffled"):

@@ -43,4 +43,5 @@ def test_json_calls_the_first_row_model():
 
 def test_records_are_the_models_scores_with_a_record_name():
     assert TABLE.model == {"error": 0.123456789}
+    assert TABLE.controls("[8 images]") == {"error_A[8 images]": {"doing nothing": 1.0}}
     assert TABLE.records("[8 images]") == {"error_A[8 images]": (0.123456789, "lower")}
