@@ -18,6 +18,8 @@ from cyclegan_jax.errors import UserError
 Domain = Literal["A", "B"]
 Direction = Literal["AtoB", "BtoA"]
 
+Norm = Literal["instance", "instance_affine", "batch", "none"]
+
 OTHER_DOMAIN: Final[Mapping[Domain, Domain]] = {"A": "B", "B": "A"}
 OPPOSITE: Final[Mapping[Direction, Direction]] = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
@@ -159,6 +161,10 @@ class GeneratorConfig:
     convolution, as in PyTorch-GAN."""
     dropout: float = 0.0
     """Dropout rate in the residual blocks during training (0.5 in the official code's option); 0 is off."""
+    norm: Norm = "instance"
+    """The norm after the convolutions. `instance`: without parameters; `instance_affine`: with a learned scale and
+    shift of each channel; `batch`: batch norm by its running statistics; `none`. With `batch` and `none` those
+    convolutions have no bias, as in the official code."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -177,6 +183,8 @@ class DiscriminatorConfig:
     """Stride-2 convolutions of the `n_layers` kind; 3 gives patches of 70x70 pixels."""
     width: int = 64
     """Channels after the first convolution."""
+    norm: Norm = "instance"
+    """The norm after all convolutions but the first and the last; the choices are those of `generator.norm`."""
 
     def __post_init__(self) -> None:
         """Check every field."""

@@ -72,9 +72,11 @@ FIXED: Final = {
     "generator.blocks",
     "generator.width",
     "generator.upsample",
+    "generator.norm",
     "discriminator.kind",
     "discriminator.n_layers",
     "discriminator.width",
+    "discriminator.norm",
     "pool_size",
     "dtype",
     # The schedule computes the epoch from steps times batch size: another one would change the epochs already done.

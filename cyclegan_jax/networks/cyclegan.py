@@ -76,11 +76,11 @@ def make_discriminator(
     config: TrainConfig, domain: Domain, key: Key[Array, ""], kernels: Kernels | None = None
 ) -> PatchGAN:
     """The discriminator that judges images of `domain`, with fresh weights from `key`."""
-    channels, width, dtype = config.data.channels(domain), config.discriminator.width, jnp.dtype(config.dtype)
-    if config.discriminator.kind == "pytorch_gan":
-        return PyTorchGANDiscriminator(channels, width, key=key, dtype=dtype, kernels=kernels)
-    n_layers = config.discriminator.n_layers
-    return NLayerDiscriminator(channels, width, n_layers, key=key, dtype=dtype, kernels=kernels)
+    channels, chosen = config.data.channels(domain), config.discriminator
+    options: dict[str, Any] = {"norm": chosen.norm, "dtype": jnp.dtype(config.dtype), "kernels": kernels}
+    if chosen.kind == "pytorch_gan":
+        return PyTorchGANDiscriminator(channels, chosen.width, key=key, **options)
+    return NLayerDiscriminator(channels, chosen.width, chosen.n_layers, key=key, **options)
 
 
 def define(

@@ -1,5 +1,6 @@
 """The PatchGAN discriminators: the official n-layer one (paper, appendix 7.2) and PyTorch-GAN's."""
 
+from functools import partial
 from typing import ClassVar
 
 import jax
@@ -8,16 +9,18 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from cyclegan_jax.config import Norm
 from cyclegan_jax.kernels.choice import Kernels
-from cyclegan_jax.kernels.instance_norm import instance_norm
 from cyclegan_jax.networks import weights
-from cyclegan_jax.networks.layers import Conv, check_input
+from cyclegan_jax.networks.frame import WHOLE_ARRAY
+from cyclegan_jax.networks.layers import Conv, biased, check_input
+from cyclegan_jax.networks.norms import normed
 
 
 class PatchGAN(nnx.Module):
     """A fully convolutional judge: each output value scores one patch of the image.
 
-    Leaky ReLUs of slope 0.2; instance norm after every convolution but the first and the head.
+    Leaky ReLUs of slope 0.2; a norm after every convolution but the first and the head.
     """
 
     size_multiple: ClassVar[int]
@@ -43,10 +46,18 @@ class PatchGAN(nnx.Module):
         """
         check_input(x, "the discriminator", channels=self.channels, multiple=self.size_multiple, minimum=self.min_size)
         h = jnp.asarray(x, self.dtype)
-        for index, layer in enumerate(self.convs):
-            h = layer(h) if index == 0 else instance_norm(layer(h), self.kernels)
-            h = jax.nn.leaky_relu(h, 0.2)
+        for layer in self.convs:
+            h = jax.nn.leaky_relu(normed(layer, h, WHOLE_ARRAY), 0.2)
         return self.head(h)
+
+    def _convolutions(self, widths: list[int], strides: list[int], norm: Norm) -> list[Conv]:
+        """The 4x4 convolutions before the head, from their channels and strides."""
+        conv = partial(Conv, side=4, padding=1, dtype=self.dtype, kernels=self.kernels)
+        first, *others = zip(widths[:-1], widths[1:], strides, strict=True)
+        return [
+            conv(first[0], first[1], stride=first[2]),
+            *(conv(before, after, stride=stride, norm=norm, bias=biased(norm)) for before, after, stride in others),
+        ]
 
 
 class NLayerDiscriminator(PatchGAN):
@@ -64,6 +75,7 @@ class NLayerDiscriminator(PatchGAN):
         width: int,
         n_layers: int = 3,
         *,
+        norm: Norm = "instance",
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
@@ -74,6 +86,7 @@ class NLayerDiscriminator(PatchGAN):
             channels: channels of the images it judges.
             width: channels after the first convolution; they double per layer, up to 8 times the width.
             n_layers: stride-2 convolutions.
+            norm: after every convolution but the first and the head.
             key: random key of the weights (`weights.draw`).
             dtype: type of the arithmetic, float32 by default; parameters are float32 at least.
             kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
@@ -85,12 +98,7 @@ class NLayerDiscriminator(PatchGAN):
         self.min_size = 3 * 2**n_layers
         widths = [channels, *(width * min(2**k, 8) for k in range(n_layers + 1))]
         strides = [2] * n_layers + [1]
-        self.convs = nnx.List(
-            [
-                Conv(widths[k], widths[k + 1], 4, stride=stride, padding=1, dtype=self.dtype, kernels=self.kernels)
-                for k, stride in enumerate(strides)
-            ]
-        )
+        self.convs = nnx.List(self._convolutions(widths, strides, norm))
         self.head = Conv(widths[-1], 1, 4, padding=1, dtype=self.dtype, kernels=self.kernels)
         weights.draw(self, key)
 
@@ -109,6 +117,7 @@ class PyTorchGANDiscriminator(PatchGAN):
         channels: int,
         width: int,
         *,
+        norm: Norm = "instance",
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
@@ -120,12 +129,7 @@ class PyTorchGANDiscriminator(PatchGAN):
         # The last norm sees a map of a sixteenth the size, and a norm needs more than one value.
         self.min_size = 32
         widths = [channels, *(width * 2**k for k in range(4))]
-        self.convs = nnx.List(
-            [
-                Conv(widths[k], widths[k + 1], 4, stride=2, padding=1, dtype=self.dtype, kernels=self.kernels)
-                for k in range(4)
-            ]
-        )
+        self.convs = nnx.List(self._convolutions(widths, [2] * 4, norm))
         # One more zero at the top and left than at the bottom and right keeps H/16 x W/16 under the 4x4 kernel.
         self.head = Conv(widths[-1], 1, 4, padding=((2, 1), (2, 1)), dtype=self.dtype, kernels=self.kernels)
         weights.draw(self, key)

@@ -1,6 +1,7 @@
 """The ResNet generator (paper, appendix 7.2; PyTorch-GAN's `GeneratorResNet`)."""
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,37 +9,39 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from cyclegan_jax.config import GeneratorConfig
+from cyclegan_jax.config import GeneratorConfig, Norm
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import weights
 from cyclegan_jax.networks.frame import WHOLE_ARRAY, Frame
-from cyclegan_jax.networks.layers import UPSAMPLING, Conv, check_input, dropout
+from cyclegan_jax.networks.layers import UPSAMPLING, Conv, biased, check_input, dropout
+from cyclegan_jax.networks.norms import normed
 
 Images = Float[Array, "N H W C"]
 
 
 class ResidualBlock(nnx.Module):
-    """Two reflection-padded 3x3 convolutions with instance norm, added to their input."""
+    """Two reflection-padded 3x3 convolutions with norms, added to their input."""
 
-    def __init__(self, channels: int, dropout_rate: float, *, dtype: jnp.dtype, kernels: Kernels):
+    def __init__(self, channels: int, dropout_rate: float, norm: Norm, *, dtype: jnp.dtype, kernels: Kernels):
         """Create a block that keeps `channels` channels; the other arguments are those of `ResNetGenerator`."""
-        self.conv1 = Conv(channels, channels, 3, dtype=dtype, kernels=kernels)
-        self.conv2 = Conv(channels, channels, 3, dtype=dtype, kernels=kernels)
+        conv = partial(Conv, channels, channels, 3, norm=norm, bias=biased(norm), dtype=dtype, kernels=kernels)
+        self.conv1 = conv()
+        self.conv2 = conv()
         self.dropout_rate = dropout_rate
-        self.kernels = kernels
 
     def __call__(self, x: Images, dropout_keys: Key[Array, " N"] | None = None, frame: Frame = WHOLE_ARRAY) -> Images:
         """Map activations to ones of the same shape; without keys, dropout is off."""
-        h = jax.nn.relu(frame.instance_norm(self.conv1(frame.reflect(x, 1)), self.kernels))
+        h = jax.nn.relu(normed(self.conv1, frame.reflect(x, 1), frame))
         if dropout_keys is not None and self.dropout_rate > 0:
             h = dropout(h, self.dropout_rate, dropout_keys)
-        return x + frame.instance_norm(self.conv2(frame.reflect(h, 1)), self.kernels)
+        return x + normed(self.conv2, frame.reflect(h, 1), frame)
 
 
 class ResNetGenerator(nnx.Module):
     """Image to image: 7x7 stem, two stride-2 convolutions, residual blocks, two upsamplings, 7x7 head with tanh.
 
-    Every convolution has a bias, also where an instance norm follows and cancels it, as in the official code.
+    With an instance norm every convolution has a bias, although the norm cancels it, as in the official code. With
+    other norms, and without any, only the head has one.
     """
 
     size_multiple: ClassVar[int] = 4
@@ -59,7 +62,7 @@ class ResNetGenerator(nnx.Module):
         """Create the network with fresh weights.
 
         Args:
-            config: width, blocks, kind of upsampling, dropout.
+            config: width, blocks, norm, kind of upsampling, dropout.
             in_channels: channels of the images it takes.
             out_channels: channels of the images it makes.
             key: random key of the weights (`weights.draw`).
@@ -72,16 +75,16 @@ class ResNetGenerator(nnx.Module):
         self.in_channels = in_channels
         self.dtype = dtype
         self.kernels = kernels
-        self.stem = Conv(in_channels, width, 7, dtype=dtype, kernels=kernels)
-        self.down = nnx.List(
-            [Conv(width * k, width * 2 * k, 3, stride=2, padding=1, dtype=dtype, kernels=kernels) for k in (1, 2)]
-        )
+        options: dict[str, Any] = {"dtype": dtype, "kernels": kernels}
+        hidden = options | {"norm": config.norm, "bias": biased(config.norm)}
+        self.stem = Conv(in_channels, width, 7, **hidden)
+        self.down = nnx.List([Conv(width * k, width * 2 * k, 3, stride=2, padding=1, **hidden) for k in (1, 2)])
         self.blocks = nnx.List(
-            [ResidualBlock(4 * width, config.dropout, dtype=dtype, kernels=kernels) for _ in range(config.blocks)]
+            [ResidualBlock(4 * width, config.dropout, config.norm, **options) for _ in range(config.blocks)]
         )
         upsampling = UPSAMPLING[config.upsample]
-        self.up = nnx.List([upsampling(width * 2 * k, width * k, dtype=dtype, kernels=kernels) for k in (2, 1)])
-        self.head = Conv(width, out_channels, 7, dtype=dtype, kernels=kernels)
+        self.up = nnx.List([upsampling(width * 2 * k, width * k, **hidden) for k in (2, 1)])
+        self.head = Conv(width, out_channels, 7, **options)
         weights.draw(self, key)
 
     def __call__(
@@ -105,12 +108,12 @@ class ResNetGenerator(nnx.Module):
         """
         check_input(x, "the generator", channels=self.in_channels, multiple=self.size_multiple, minimum=self.min_size)
         # Padding by 3 keeps the size under a 7x7 kernel. PyTorch-GAN pads by `channels`, which is 3 only for RGB.
-        h = jax.nn.relu(frame.instance_norm(self.stem(frame.reflect(jnp.asarray(x, self.dtype), 3)), self.kernels))
+        h = jax.nn.relu(normed(self.stem, frame.reflect(jnp.asarray(x, self.dtype), 3), frame))
         for down in self.down:
-            h = jax.nn.relu(frame.instance_norm(down(frame.clear(h)), self.kernels))
+            h = jax.nn.relu(normed(down, frame.clear(h), frame))
         for index, block in enumerate(self.blocks):
             keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, index)
             h = block(h, keys, frame)
         for up in self.up:
-            h = jax.nn.relu(frame.instance_norm(up(frame.clear(h)), self.kernels))
+            h = jax.nn.relu(normed(up, frame.clear(h), frame))
         return jnp.tanh(self.head(frame.reflect(h, 3)))

@@ -1,7 +1,8 @@
 """The layers that both kinds of network are made of: padding, convolutions, dropout. All arrays are NHWC."""
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +10,18 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from cyclegan_jax.config import Norm
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels import convolution
 from cyclegan_jax.kernels.choice import Kernels, Padding
+
+NORM_PARAMS: Final[Mapping[Norm, tuple[str, ...]]] = {
+    "instance": (),
+    "instance_affine": ("scale", "shift"),
+    "batch": ("scale", "shift", "mean", "var"),
+    "none": (),
+}
+"""The parameters that a convolution holds for the norm after it."""
 
 Images = Float[Array, "N H W I"]
 Weights = Float[Array, "k k I O"]
@@ -19,13 +29,15 @@ Outputs = Float[Array, "N h w O"]
 
 
 class Conv(nnx.Module):
-    """A square convolution with bias and zero padding, as `torch.nn.Conv2d` counts it.
+    """A square convolution with zero padding, as `torch.nn.Conv2d` counts it, and the parameters of the norm after it.
 
-    Kernel and bias are 0 at first: `weights.draw` sets those of a whole network.
+    All parameters are 0 at first: `weights.draw` sets those of a whole network. Calling the layer only convolves;
+    `norms.normed` applies the norm too.
 
     Attributes:
         kernel: (k, k, in, out) weights, float32 at least.
-        bias: (out,) float32 at least.
+        bias: (out,) float32 at least, or None.
+        norm: the norm after it, or None; `instance_affine` and `batch` have (out,) parameters, see `NORM_PARAMS`.
         stride: step of the kernel, pixels.
         padding: zeros around the input.
         dtype: type of the arithmetic.
@@ -40,6 +52,8 @@ class Conv(nnx.Module):
         *,
         stride: int = 1,
         padding: int | Padding = 0,
+        norm: Norm | None = None,
+        bias: bool = True,
         dtype: jnp.dtype,
         kernels: Kernels,
     ):
@@ -51,22 +65,30 @@ class Conv(nnx.Module):
             side: height and width of the kernel, pixels.
             stride: step of the kernel, pixels.
             padding: zeros on every side, or ((top, bottom), (left, right)).
+            norm: the norm after it; None for none.
+            bias: whether it has a bias.
             dtype: type of the arithmetic; the parameters are float32 at least.
             kernels: chooses the form of the arithmetic.
         """
         # float64 without 64-bit types enabled means float32, as everywhere in JAX.
         param_dtype = jax.dtypes.canonicalize_dtype(jnp.promote_types(dtype, jnp.float32))
         self.kernel = nnx.Param(jnp.zeros((side, side, in_channels, out_channels), param_dtype))
-        self.bias = nnx.Param(jnp.zeros((out_channels,), param_dtype))
+        self.bias = nnx.Param(jnp.zeros((out_channels,), param_dtype)) if bias else None
+        for name in NORM_PARAMS[norm or "none"]:
+            setattr(self, name, nnx.Param(jnp.zeros((out_channels,), param_dtype)))
+        self.norm = norm
         self.stride = stride
         self.padding: Padding = ((padding, padding), (padding, padding)) if isinstance(padding, int) else padding
         self.dtype = jax.dtypes.canonicalize_dtype(dtype)
         self.kernels = kernels
 
     def __call__(self, x: Images) -> Outputs:
-        """Convolve images and add the bias; the result has the type `dtype`."""
+        """Convolve images and add the bias, if there is one; the result has the type `dtype`."""
         # Parameters that were loaded or converted may still be NumPy arrays.
-        kernel, bias = (jnp.asarray(param[...], self.dtype) for param in (self.kernel, self.bias))
+        kernel = jnp.asarray(self.kernel[...], self.dtype)
+        if self.bias is None:
+            return self.convolve(x.astype(self.dtype), kernel)
+        bias = jnp.asarray(self.bias[...], self.dtype)
         # Reshaped explicitly, the gradient of the bias is one reduction; implicit broadcasting makes it two.
         return self.convolve(x.astype(self.dtype), kernel) + bias.reshape(1, 1, 1, -1)
 
@@ -83,9 +105,9 @@ class TransposedConv(Conv):
     PyTorch keeps the kernel mirrored, and its channels as (in, out).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, dtype: jnp.dtype, kernels: Kernels):
-        """Create the layer; the arguments are those of `Conv`."""
-        super().__init__(in_channels, out_channels, 3, dtype=dtype, kernels=kernels)
+    def __init__(self, in_channels: int, out_channels: int, **options: Any):
+        """Create the layer; the options are those of `Conv`."""
+        super().__init__(in_channels, out_channels, 3, **options)
 
     def convolve(self, x: Images, kernel: Weights) -> Outputs:
         """Upsample images without the bias."""
@@ -95,9 +117,9 @@ class TransposedConv(Conv):
 class ResizeConv(Conv):
     """PyTorch-GAN's upsampling: nearest neighbour to twice the height and width, then a 3x3 convolution."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, dtype: jnp.dtype, kernels: Kernels):
-        """Create the layer; the arguments are those of `Conv`."""
-        super().__init__(in_channels, out_channels, 3, padding=1, dtype=dtype, kernels=kernels)
+    def __init__(self, in_channels: int, out_channels: int, **options: Any):
+        """Create the layer; the options are those of `Conv`."""
+        super().__init__(in_channels, out_channels, 3, padding=1, **options)
 
     def convolve(self, x: Images, kernel: Weights) -> Outputs:
         """Upsample images and convolve them, without the bias."""
@@ -106,6 +128,14 @@ class ResizeConv(Conv):
 
 UPSAMPLING: Final = {"transposed": TransposedConv, "resize": ResizeConv}
 """The layers that `GeneratorConfig.upsample` selects."""
+
+
+def biased(norm: Norm) -> bool:
+    """Whether convolutions have a bias where a norm of this kind may follow: only with instance norms.
+
+    The official code's rule, which some of its convolutions follow that no norm follows.
+    """
+    return norm in ("instance", "instance_affine")
 
 
 def reflection_pad(x: Float[Array, "N H W C"], pad: int) -> Float[Array, "N H+2*{pad} W+2*{pad} C"]:

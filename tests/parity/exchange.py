@@ -15,9 +15,15 @@ GENERATOR_ORDER = ("stem", "down", "blocks", "up", "head")
 DISCRIMINATOR_ORDER = ("convs", "head")
 
 
-def convolutions(module: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
-    """Return the convolutions of a PyTorch network, in order."""
-    return [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
+def convolutions(module: nn.Module) -> list[tuple[nn.Conv2d | nn.ConvTranspose2d, nn.Module | None]]:
+    """Return the convolutions of a PyTorch network, in order, each with the norm after it if that has parameters."""
+    found: list[tuple[nn.Conv2d | nn.ConvTranspose2d, nn.Module | None]] = []
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            found.append((part, None))
+        elif isinstance(part, nn.BatchNorm2d | nn.InstanceNorm2d) and part.affine:
+            found[-1] = (found[-1][0], part)
+    return found
 
 
 def from_torch(module: nn.Module, like: Any, *, grad: bool = False) -> Any:
@@ -29,23 +35,37 @@ def from_torch(module: nn.Module, like: Any, *, grad: bool = False) -> Any:
         grad: return the gradients.
     """
     layers = convolutions(module)
-    order = GENERATOR_ORDER if "stem" in like else DISCRIMINATOR_ORDER
+    order = DISCRIMINATOR_ORDER if "convs" in like else GENERATOR_ORDER
     places = [place for name in order if name in like for place in _layers(like[name])]
     assert len(layers) == len(places)
     flat = {}
-    for layer, place in zip(layers, places, strict=True):
-        kernel, bias = (_numpy(parameter, grad) for parameter in (layer.weight, layer.bias))
+    for (layer, norm), place in zip(layers, places, strict=True):
+        kernel = _numpy(layer.weight, grad)
         if isinstance(layer, nn.ConvTranspose2d):
             kernel = kernel[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
         else:
             kernel = kernel.transpose(2, 3, 1, 0)
-        flat[id(place)] = {"kernel": kernel, "bias": bias}
+        flat[id(place)] = {"kernel": kernel}
+        if layer.bias is not None:
+            flat[id(place)]["bias"] = _numpy(layer.bias, grad)
+        if norm is not None:
+            flat[id(place)] |= _norm(norm, grad)
+        assert sorted(flat[id(place)]) == sorted(place)
 
     def rebuild(node: Any) -> Any:
         return flat[id(node)] if id(node) in flat else {name: rebuild(child) for name, child in node.items()}
 
     params = rebuild(like)
     jax.tree.map(lambda ours, theirs: np.testing.assert_equal(np.shape(ours), np.shape(theirs)), like, params)
+    return params
+
+
+def _norm(norm: nn.Module, grad: bool) -> dict[str, np.ndarray]:
+    params = {"scale": _numpy(norm.weight, grad), "shift": _numpy(norm.bias, grad)}
+    if isinstance(norm, nn.BatchNorm2d):
+        statistics = {"mean": norm.running_mean, "var": norm.running_var}
+        # Statistics have no gradient.
+        params |= {name: np.zeros_like(v) if grad else _numpy(v, grad) for name, v in statistics.items()}
     return params
 
 
@@ -57,8 +77,7 @@ def _layers(node: dict[Any, Any]) -> Iterator[dict[str, Any]]:
             yield from _layers(node[name])
 
 
-def _numpy(parameter: torch.Tensor | None, grad: bool) -> np.ndarray:
-    assert parameter is not None
+def _numpy(parameter: Any, grad: bool) -> np.ndarray:
     values = parameter.grad if grad else parameter.detach()
     assert values is not None
     return values.numpy().copy()

@@ -13,20 +13,29 @@ def initialise(network: nn.Module) -> None:
                 nn.init.zeros_(part.bias)
 
 
+def norm_of(kind: str, channels: int) -> nn.Module:
+    """A norm by the name that our configs have for it; batch norm by its running statistics."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels).eval()
+    return nn.Identity() if kind == "none" else nn.InstanceNorm2d(channels, affine=kind == "instance_affine")
+
+
+def biased(kind: str) -> bool:
+    """The official rule: a bias where the norm is an instance norm."""
+    return kind.startswith("instance")
+
+
 class Residual(nn.Module):
     """A residual block: two reflection-padded convolutions, whose output is added to the input."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, norm: str = "instance"):
         super().__init__()
-        self.branch = nn.Sequential(
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
-            nn.ReLU(),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
-        )
+
+        def padded() -> list[nn.Module]:
+            convolution = nn.Conv2d(channels, channels, 3, bias=biased(norm))
+            return [nn.ReflectionPad2d(1), convolution, norm_of(norm, channels)]
+
+        self.branch = nn.Sequential(*padded(), nn.ReLU(), *padded())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.branch(x)
@@ -35,23 +44,27 @@ class Residual(nn.Module):
 class Generator(nn.Module):
     """The ResNet generator; `upsample` is `resize` as in PyTorch-GAN or `transposed` as in the official code."""
 
-    def __init__(self, in_channels: int, out_channels: int, width: int, blocks: int, upsample: str):
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int, blocks: int, upsample: str, norm: str = "instance"
+    ):
         super().__init__()
+        bias = biased(norm)
 
         def normed(convolution: nn.Module, channels: int) -> list[nn.Module]:
-            return [convolution, nn.InstanceNorm2d(channels), nn.ReLU()]
+            return [convolution, norm_of(norm, channels), nn.ReLU()]
 
-        parts = [nn.ReflectionPad2d(3), *normed(nn.Conv2d(in_channels, width, 7), width)]
+        parts = [nn.ReflectionPad2d(3), *normed(nn.Conv2d(in_channels, width, 7, bias=bias), width)]
         for channels in (width, 2 * width):
-            parts += normed(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), 2 * channels)
-        parts += [Residual(4 * width) for _ in range(blocks)]
+            parts += normed(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=bias), 2 * channels)
+        parts += [Residual(4 * width, norm) for _ in range(blocks)]
         for channels in (4 * width, 2 * width):
             half = channels // 2
             if upsample == "transposed":
-                up = nn.ConvTranspose2d(channels, half, 3, stride=2, padding=1, output_padding=1)
+                up = nn.ConvTranspose2d(channels, half, 3, stride=2, padding=1, output_padding=1, bias=bias)
                 parts += normed(up, half)
             else:
-                parts += [nn.Upsample(scale_factor=2), *normed(nn.Conv2d(channels, half, 3, padding=1), half)]
+                convolution = nn.Conv2d(channels, half, 3, padding=1, bias=bias)
+                parts += [nn.Upsample(scale_factor=2), *normed(convolution, half)]
         parts += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
         self.parts = nn.Sequential(*parts)
         initialise(self)
@@ -84,7 +97,7 @@ class PyTorchGANDiscriminator(nn.Module):
 class NLayerDiscriminator(nn.Module):
     """The official PatchGAN, 70x70 with three layers."""
 
-    def __init__(self, channels: int, width: int, n_layers: int = 3):
+    def __init__(self, channels: int, width: int, n_layers: int = 3, norm: str = "instance"):
         super().__init__()
         parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         before = width
@@ -92,8 +105,8 @@ class NLayerDiscriminator(nn.Module):
             after = width * min(2**index, 8)
             stride = 2 if index < n_layers else 1
             parts += [
-                nn.Conv2d(before, after, 4, stride=stride, padding=1),
-                nn.InstanceNorm2d(after),
+                nn.Conv2d(before, after, 4, stride=stride, padding=1, bias=biased(norm)),
+                norm_of(norm, after),
                 nn.LeakyReLU(0.2),
             ]
             before = after

@@ -1,0 +1,41 @@
+"""The norms that configs choose from, applied after a convolution that holds their parameters."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cyclegan_jax.kernels.instance_norm import EPS
+from cyclegan_jax.networks.frame import Frame
+from cyclegan_jax.networks.layers import Conv
+
+Images = Float[Array, "N H W I"]
+Outputs = Float[Array, "N h w O"]
+
+
+def normed(layer: Conv, x: Images, frame: Frame) -> Outputs:
+    """Convolve, then normalise as `layer.norm` says; without a norm, only convolve.
+
+    Args:
+        layer: the convolution.
+        x: its input.
+        frame: how much of each array is image.
+    """
+    h = layer(x)
+    if layer.norm in ("instance", "instance_affine"):
+        h = frame.instance_norm(h, layer.kernels)
+    if layer.norm == "instance_affine":
+        return h * _param(layer, "scale", h.dtype) + _param(layer, "shift", h.dtype)
+    return _batch_norm(layer, h) if layer.norm == "batch" else h
+
+
+def _batch_norm(layer: Conv, h: Outputs) -> Outputs:
+    """Batch norm by running statistics, as `torch.nn.BatchNorm2d` in its evaluation mode; float32 inside at least."""
+    wide = jnp.promote_types(h.dtype, jnp.float32)
+    scale, shift, mean, var = (_param(layer, name, wide) for name in ("scale", "shift", "mean", "var"))
+    # The statistics are no weights: a loss does not change them.
+    mean, var = jax.lax.stop_gradient((mean, var))
+    return ((h.astype(wide) - mean) * (scale * jax.lax.rsqrt(var + EPS)) + shift).astype(h.dtype)
+
+
+def _param(layer: Conv, name: str, dtype: jnp.dtype) -> Float[Array, "1 1 1 O"]:
+    return jnp.asarray(getattr(layer, name)[...], dtype).reshape(1, 1, 1, -1)
