@@ -162,9 +162,9 @@ class GeneratorConfig:
     dropout: float = 0.0
     """Dropout rate in the residual blocks during training (0.5 in the official code's option); 0 is off."""
     norm: Norm = "instance"
-    """The norm after the convolutions. `instance`: without parameters; `instance_affine`: with a learned scale and shift
-    per channel; `none`; `batch`: batch norm by its running statistics, for imported weights, which cannot be trained.
-    With `batch` and `none` those convolutions have no bias, as in the official code."""
+    """The norm after the convolutions. `instance`: without parameters; `instance_affine`: with a learned scale and
+    shift of each channel; `batch`: batch norm by its running statistics; `none`. With `batch` and `none` those
+    convolutions have no bias, as in the official code."""
 
     def __post_init__(self) -> None:
         """Check every field."""

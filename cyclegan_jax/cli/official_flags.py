@@ -82,7 +82,9 @@ BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
     "--norm": {
         "instance": _DEFAULT,
         "sync_instance": "leave it out: instance norm works on single images, whatever the devices",
-        "": "this is not here: all networks have instance norm",
+        "batch": "here it is --generator.norm=batch with --discriminator.norm=batch",
+        "none": "here it is --generator.norm=none with --discriminator.norm=none",
+        "": "this is not here: see --generator.norm for the norms that are",
     },
     "--gan_mode": {"lsgan": _DEFAULT, "": "this is not here: the adversarial loss is least squares (lsgan)"},
     "--lr_policy": {"linear": _DEFAULT, "": "this is not here: the learning rate decays linearly"},

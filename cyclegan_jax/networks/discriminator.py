@@ -1,5 +1,6 @@
 """The PatchGAN discriminators: the official n-layer one (paper, appendix 7.2) and PyTorch-GAN's."""
 
+from functools import partial
 from typing import ClassVar
 
 import jax
@@ -51,12 +52,12 @@ class PatchGAN(nnx.Module):
 
     def _convolutions(self, widths: list[int], strides: list[int], norm: Norm) -> list[Conv]:
         """The 4x4 convolutions before the head, from their channels and strides."""
-        convs = []
-        for index, (before, after, stride) in enumerate(zip(widths[:-1], widths[1:], strides, strict=True)):
-            options = {"norm": norm, "bias": biased(norm)} if index > 0 else {}
-            options |= {"stride": stride, "padding": 1, "dtype": self.dtype, "kernels": self.kernels}
-            convs.append(Conv(before, after, 4, **options))
-        return convs
+        conv = partial(Conv, side=4, padding=1, dtype=self.dtype, kernels=self.kernels)
+        first, *others = zip(widths[:-1], widths[1:], strides, strict=True)
+        return [
+            conv(first[0], first[1], stride=first[2]),
+            *(conv(before, after, stride=stride, norm=norm, bias=biased(norm)) for before, after, stride in others),
+        ]
 
 
 class NLayerDiscriminator(PatchGAN):

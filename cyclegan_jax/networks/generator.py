@@ -40,8 +40,8 @@ class ResidualBlock(nnx.Module):
 class ResNetGenerator(nnx.Module):
     """Image to image: 7x7 stem, two stride-2 convolutions, residual blocks, two upsamplings, 7x7 head with tanh.
 
-    Every convolution has a bias, also where an instance norm follows and cancels it, as in the official code; with other
-    norms, and without any, only the head has one.
+    With an instance norm every convolution has a bias, although the norm cancels it, as in the official code. With
+    other norms, and without any, only the head has one.
     """
 
     size_multiple: ClassVar[int] = 4

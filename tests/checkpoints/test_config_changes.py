@@ -41,6 +41,7 @@ WHEN_ALLOWED: dict[str, Any] = {
 REFUSED: dict[str, Any] = {
     "generator.width": 8,
     "generator.upsample": "resize",
+    "generator.norm": "batch",
     "discriminator.n_layers": 2,
     "pool_size": 4,
     "dtype": "bfloat16",

@@ -25,10 +25,12 @@ def make(
     shapes = nnx.eval_shape(lambda: ResNetGenerator(config, 3, 3, key=jax.random.key(0), dtype=jnp.dtype(dtype)))
     graphdef = nnx.graphdef(shapes)
     rng = np.random.default_rng(0)
-    params = jax.tree.map(
-        lambda leaf: jnp.asarray(rng.normal(size=leaf.shape) * 0.1, leaf.dtype),
-        nnx.to_pure_dict(nnx.state(shapes, nnx.Param)),
-    )
+
+    def drawn(path: Any, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        values = rng.normal(size=leaf.shape) * 0.1
+        return jnp.asarray(1 + np.abs(values) if path[-1].key in ("scale", "var") else values, leaf.dtype)
+
+    params = jax.tree.map_with_path(drawn, nnx.to_pure_dict(nnx.state(shapes, nnx.Param)))
     plain = jax.jit(lambda image: nnx.merge(graphdef, params)(image[None])[0])
     return AnySize(graphdef, params, config, "highest"), lambda image: np.asarray(plain(jnp.asarray(image)))
 
@@ -126,6 +128,17 @@ def test_tiles_equal_the_whole_image(monkeypatch):
     # A smaller margin than the network's reach leaves seams.
     monkeypatch.setattr(translate, "_margin", margin(CONFIG) - 8)
     assert np.abs(translate._in_tiles(image, 64) - whole).max() > 1e-6
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("norm", ["instance_affine", "batch", "none"])
+def test_other_norms_in_batches_and_in_tiles(norm, monkeypatch):
+    monkeypatch.setattr(any_size, "OVERVIEW", 104)
+    translate, network = make(GeneratorConfig(blocks=1, width=4, norm=norm))
+    for image, output in zip(images := [noise(32, 32), noise(24, 28)], translate(images, batch_size=2), strict=True):
+        np.testing.assert_allclose(output, network(image), atol=1e-12)
+    image = noise(76, 104)
+    np.testing.assert_allclose(translate._in_tiles(image, 64), network(image), atol=1e-12)
 
 
 def test_a_tile_must_be_larger_than_its_margins():

@@ -46,6 +46,29 @@ def test_weights_of_a_seed_stay_what_they_were():
     assert float(blocks[0, 0, 0, 0]) == pytest.approx(0.010638747364282608, rel=1e-6)
 
 
+@pytest.mark.parametrize("norm", ["instance_affine", "batch", "none"])
+def test_a_fresh_norm_changes_nothing_of_what_it_normalised(norm):
+    """Scales and running variances start at 1; with zeros, nothing would come through."""
+    config = tiny_config(
+        generator=GeneratorConfig(blocks=1, width=4, norm=norm), discriminator=DiscriminatorConfig(width=4, norm=norm)
+    )
+    params = cyclegan.initialize(config, jax.random.key(1))
+    starts: dict[str, set[float]] = {"bias": {0.0}, "scale": {1.0}, "shift": {0.0}, "mean": {0.0}, "var": {1.0}}
+    found = set()
+    for path, leaf in jax.tree.leaves_with_path(params):
+        if path[-1].key != "kernel":
+            assert set(np.unique(leaf)) == starts[path[-1].key], path
+            found.add(path[-1].key)
+    expected: Any = {"instance_affine": {"scale", "shift"}, "batch": {"scale", "shift", "mean", "var"}, "none": set()}
+    assert found == expected[norm] | {"bias"}
+    # The official rule: a bias where the norm is an instance norm, at the head, and in a discriminator's first layer.
+    generator: Any = params["generators"]["AtoB"]
+    discriminator: Any = params["discriminators"]["A"]
+    assert all("bias" in layer for layer in (generator["head"], discriminator["convs"][0], discriminator["head"]))
+    hidden = (generator["stem"], generator["blocks"][0]["conv2"], generator["up"][1], discriminator["convs"][1])
+    assert all(("bias" in layer) == (norm == "instance_affine") for layer in hidden)
+
+
 def test_a_module_by_itself_starts_with_trainings_weights():
     config, key = tiny_config(), jax.random.key(3)
     trained = cyclegan.initialize(config, key)["discriminators"]["B"]

@@ -22,6 +22,7 @@ def test_dropout_keeps_the_mean_and_masks_by_each_images_key():
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_a_convolution_adds_its_bias_in_its_own_type(dtype):
     layer = Conv(3, 2, 3, padding=1, dtype=jnp.dtype(dtype), kernels=ON_CPU)
+    assert layer.bias is not None
     assert {layer.kernel.dtype.name, layer.bias.dtype.name} == {"float32"}
     layer.bias[...] = jnp.array([1.0, -2.0])
     output = layer(jnp.ones((1, 4, 5, 3)))

@@ -29,7 +29,8 @@ def trained(network: nn.Module) -> nn.Module:
             if not values.is_floating_point() or name.endswith("filter"):
                 continue
             drawn = 0.2 * torch.randn(values.shape, generator=generator, dtype=values.dtype)
-            values.copy_(1 + drawn.abs() if name.endswith("running_var") else drawn)
+            is_scale = values.ndim == 1 and name.endswith("weight")
+            values.copy_(1 + drawn.abs() if is_scale or name.endswith("running_var") else drawn)
     return network
 
 
@@ -59,14 +60,11 @@ def compare(theirs: nn.Module, ours: nnx.Module, size: tuple[int, int]) -> tuple
     assert np.ptp(nhwc(expected)) > 0.1
     forward = np.abs(value - nhwc(expected)).max()
     assert image.grad is not None
+    expected_grads = from_torch(theirs, like, grad=True), nhwc(image.grad)
     backward = max(
         # A bias that an instance norm cancels has a gradient of 0 up to rounding.
         np.abs(np.asarray(one) - other).max() / max(np.abs(other).max(), 1e-2)
-        for one, other in zip(
-            jax.tree.leaves(grads),
-            jax.tree.leaves((from_torch(theirs, like, grad=True), nhwc(image.grad))),
-            strict=True,
-        )
+        for one, other in zip(jax.tree.leaves(grads), jax.tree.leaves(expected_grads), strict=True)
     )
     print(f"forward {forward:.1e}, gradients {backward:.1e}")
     assert forward <= 1e-10 and backward <= 1e-9, (forward, backward)
