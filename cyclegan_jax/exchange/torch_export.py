@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.exchange import layouts, torch_names, torch_weights, torch_writer
 from cyclegan_jax.exchange.layouts import Layer
@@ -12,12 +14,20 @@ from cyclegan_jax.networks.cyclegan import Params
 def encode(params: Params, config: TrainConfig, slot: Slot) -> bytes:
     """The content of a file with one network, which loads strictly into that of the official code or PyTorch-GAN.
 
+    The arguments are those of `tensors`.
+    """
+    return torch_writer.encode(tensors(params, config, slot))
+
+
+def tensors(params: Params, config: TrainConfig, slot: Slot) -> dict[str, np.ndarray]:
+    """The tensors of such a file by name, in PyTorch's order.
+
     Args:
         params: the network's parameters.
         config: the experiment that trained it.
         slot: which of the four it is.
     """
-    return torch_writer.encode(torch_weights.from_params(params, _layers(config, slot)))
+    return torch_weights.from_params(params, _layers(config, slot))
 
 
 def file_name(config: TrainConfig, slot: Slot, step: int) -> str:

@@ -81,7 +81,7 @@ def collect(paths: Sequence[Path], epoch: str | None, direction: Direction | Non
             found[slot] = file.path
     if not any(kind == "generators" for kind, _ in found):
         raise UserError(f"there is no generator in {', '.join(map(str, paths))}: give the file of one, such as G_A")
-    return found
+    return {slot: found[slot] for slot in OFFICIAL.values() if slot in found}
 
 
 def _given(path: Path) -> NamedFile:

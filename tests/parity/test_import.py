@@ -73,9 +73,9 @@ def test_every_network_computes_the_same_and_goes_back(variant: str, tmp_path: P
     save(tmp_path, {f"latest_net_{name}" if official else names[name]: each for name, each in networks.items()})
     assert cli.main(["import", str(tmp_path), "--workdir", str(tmp_path / "run")]) == 0
 
-    for name, (kind, place) in OFFICIAL.items():
-        ours: Any = load_generator if kind == "generators" else load_discriminator
-        loaded = ours(tmp_path / "run", place)
+    for name, slot in OFFICIAL.items():
+        ours: Any = load_generator if slot[0] == "generators" else load_discriminator
+        loaded = ours(tmp_path / "run", slot[1])
         channels = next(part for part in networks[name].modules() if isinstance(part, nn.Conv2d)).in_channels
         images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 48, channels)).astype(np.float32)
         with torch.no_grad():
@@ -83,7 +83,7 @@ def test_every_network_computes_the_same_and_goes_back(variant: str, tmp_path: P
         found = np.asarray(loaded(images)).reshape(expected.shape)
         assert np.ptp(expected) > 0.1
         np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5 * np.ptp(expected))
-        check_the_way_back(networks[name], loaded.params, loaded.config, (kind, place))
+        check_the_way_back(networks[name], loaded.params, loaded.config, slot)
 
 
 def check_the_way_back(network: nn.Module, params: Any, config: TrainConfig, slot: Slot) -> None:
