@@ -55,9 +55,8 @@ def address(text: str, revision: str | None = None) -> Address:
     prefixed = _ADDRESS.fullmatch(text)
     found = _NAME.fullmatch(prefixed[1] if prefixed else text)
     if found is None:
-        raise UserError(
-            f"{text!r} is no model of the hub: write USER/NAME, or hf://USER/NAME@REVISION where a path is due"
-        )
+        given = f"hf://{prefixed[1]}" if prefixed else text
+        raise UserError(f"{given!r} is no model of the hub: write USER/NAME, or hf://USER/NAME in the place of a path")
     if revision and found[2] not in (None, revision):
         raise UserError(f"{text} has the revision {found[2]}, but revision is {revision}: leave one of them out")
     return Address(found[1], found[2] or revision)

@@ -280,8 +280,15 @@ def test_addresses_are_read(text: str, model: Address) -> None:
     "text", ["zebras", "hf://zebras", "hf://a/b/c", "hf://", "../zebras/x", "a b/c", "a/b@", "a/b\n"]
 )
 def test_other_addresses_have_a_sentence(text: str) -> None:
-    with pytest.raises(UserError, match=r"is no model of the hub: write USER/NAME, or hf://USER/NAME@REVISION where"):
+    with pytest.raises(UserError) as refusal:
         hub_lib.address(text)
+    sentence = f"{text!r} is no model of the hub: write USER/NAME, or hf://USER/NAME in the place of a path"
+    assert str(refusal.value) == sentence
+
+
+def test_an_address_that_was_a_path_is_shown_as_it_was_given() -> None:
+    with pytest.raises(UserError, match=r"^'hf://zebras' is no model of the hub"):
+        hub_lib.local(Path("hf://zebras"))
 
 
 def test_two_revisions_are_refused() -> None:
