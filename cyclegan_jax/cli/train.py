@@ -71,10 +71,12 @@ def run(args: Sequence[str], run_command: Callable[[Callable[[], int]], int], pr
 
 
 def _train(command: TrainCommand) -> int:
+    is_first = True  # to ask would start JAX, which takes seconds before the first line
     if command.processes is not None:
         distributed.connect(command.processes)
+        is_first = distributed.is_first()
     # Only process 0 prints the log: the others would print the same lines.
-    with _shown() if distributed.is_first() else contextlib.nullcontext():
+    with _shown() if is_first else contextlib.nullcontext():
         _LOG.info(f"cyclegan-jax {cyclegan_jax.__version__}: training in {command.workdir}; Ctrl-C saves and stops")
         with live.showing("starting JAX"):
             # Must not happen before main.py has set JAX's flags, nor before a supervisor has forked.

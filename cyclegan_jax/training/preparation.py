@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 import optax
@@ -28,8 +29,10 @@ from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import make_train_step
 from cyclegan_jax.training import memory_estimate, schedule
-from cyclegan_jax.training.evaluation import TrainingEvaluation
 from cyclegan_jax.training.samples import make_sampler
+
+if TYPE_CHECKING:
+    from cyclegan_jax.training.evaluation import TrainingEvaluation
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,7 +91,7 @@ class PreparedRun(PreparedSteps):
     workdir: Path
     draw_samples: Callable[[Params], Uint8Image]
     left_out: Mapping[Path, str]
-    evaluate: TrainingEvaluation | None
+    evaluate: "TrainingEvaluation | None"
 
 
 def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
@@ -110,8 +113,15 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
         workdir=workdir,
         draw_samples=make_sampler(config, steps.networks, sample_images["A"], sample_images["B"]),
         left_out=data.left_out,
-        evaluate=TrainingEvaluation(config, data, workdir) if config.eval_every and distributed.is_first() else None,
+        evaluate=_evaluation(config, data, workdir) if config.eval_every and distributed.is_first() else None,
     )
+
+
+def _evaluation(config: TrainConfig, data: Dataset, workdir: Path) -> "TrainingEvaluation":
+    # Most runs evaluate nothing, and need not wait for the import.
+    from cyclegan_jax.training.evaluation import TrainingEvaluation
+
+    return TrainingEvaluation(config, data, workdir)
 
 
 def prepare_steps(config: TrainConfig) -> PreparedSteps:
