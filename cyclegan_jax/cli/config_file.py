@@ -87,13 +87,13 @@ def _from_json(path: Path) -> TrainConfig:
     """The config in the `config.json` of a run."""
     try:
         values = json.loads(files.read_bytes(path))
-        return config_dict.from_dict(values)
+        if isinstance(values, dict):
+            return config_dict.from_dict(values)
     except UserError as error:
         raise UserError(f"the config file {path} is not valid: {error}") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"the config file {path} is not the config.json of a run: give that, or a Python file"
-        ) from error
+    except (ValueError, TypeError, AttributeError):  # not JSON, or a value where a part of the config should be
+        pass
+    raise UserError(f"the config file {path} is not the config.json of a run: give that, or a Python file")
 
 
 def _run_file(path: Path) -> ModuleType:

@@ -68,8 +68,8 @@ def _unknown(tensors: Tensors) -> str:
             return f"seems to be {program}, from the tensor {shown(names[0])}: give the networks of a CycleGAN"
     some = ", ".join(shown(name) for name in names[:3])
     return (
-        f"holds no network of a CycleGAN that is known: its {len(names)} tensors begin with {some}; give the generators "
-        "and discriminators of pytorch-CycleGAN-and-pix2pix, CUT or PyTorch-GAN"
+        f"holds no network of a CycleGAN that is known: its {len(names)} tensors begin with {some}; give the "
+        "generators and discriminators of pytorch-CycleGAN-and-pix2pix, CUT or PyTorch-GAN"
     )
 
 
@@ -117,7 +117,7 @@ def _discriminator(tensors: Tensors) -> Recognised:
 
 
 def _norm(tensors: Tensors, convolution: str, norm: str) -> Norm:
-    """The norm of a network, from its first: the official code gives a bias only to convolutions before instance norm."""
+    """The norm of a network, from its first one. The official code gives a bias to convolutions before instance norm."""
     biased, affine = f"{convolution}.bias" in tensors, f"{norm}.weight" in tensors
     averaged = f"{norm}.running_mean" in tensors
     if biased and affine and averaged:

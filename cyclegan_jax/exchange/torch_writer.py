@@ -18,7 +18,7 @@ _KINDS: Final = {dtype: kind for kind, dtype in STORAGES.items()}
 
 
 def encode(tensors: Mapping[str, np.ndarray]) -> bytes:
-    """The content of a file that holds a state dict on the CPU, such as `torch.save(network.state_dict(), file)` writes.
+    """The content of a file that holds a state dict on the CPU, as `torch.save(network.state_dict(), file)` writes it.
 
     Equal tensors make equal bytes.
 

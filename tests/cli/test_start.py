@@ -102,8 +102,8 @@ def test_an_unknown_command_lists_the_commands(capsys: pytest.CaptureFixture[str
     assert cli.main(["trian"]) == 2
     printed = capsys.readouterr().err
     assert printed == (
-        "error: there is no command trian: choose one of train, translate, export, evaluate, compare, checkpoints, "
-        "verify, configs\n"
+        "error: there is no command trian: choose one of train, translate, import, export, evaluate, compare, "
+        "checkpoints, verify, configs\n"
     )
 
 
