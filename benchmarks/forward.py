@@ -15,7 +15,7 @@ from benchmarks.turns import Side
 from cyclegan_jax import optimizer, state
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.networks import cyclegan
-from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.networks.generator import GeneratorNetwork
 from tests.parity.exchange import from_torch, nchw
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
@@ -67,7 +67,7 @@ def ours(work: Work) -> Forward:
     images = jax.device_put(work.images)
 
     def translate(params: Any, images: jax.Array) -> jax.Array:
-        network: ResNetGenerator = nnx.merge(definition, params)
+        network: GeneratorNetwork = nnx.merge(definition, params)
         return network(images)
 
     begin = time.perf_counter()

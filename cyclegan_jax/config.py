@@ -150,7 +150,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """The ResNet generator (paper, appendix 7.2)."""
+    """The generators: ResNets (paper, appendix 7.2) or U-Nets."""
 
     blocks: int = 9
     """Residual blocks; the paper has 6 at 128 pixels, and 9 at 256 pixels and more."""
@@ -165,11 +165,22 @@ class GeneratorConfig:
     """The norm after the convolutions. `instance`: without parameters; `instance_affine`: with a learned scale and
     shift of each channel; `batch`: batch norm by its running statistics; `none`. With `batch` and `none` those
     convolutions have no bias, as in the official code."""
+    kind: Literal["resnet", "unet"] = "resnet"
+    """`resnet`: the paper's; `unet`: the U-Net of pix2pix and of the official code, which takes `width`, `depth`,
+    `dropout` (in its middle) and `norm`."""
+    depth: int = 8
+    """How often the `unet` kind halves height and width, which must be multiples of 2^depth: 8 is the official
+    `unet_256`, 7 is `unet_128`."""
 
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "generator")
         check_limits(self, "generator", LIMITS)
+
+    @property
+    def size_multiple(self) -> int:
+        """The number that image height and width must be divisible by: halved and doubled, others come back changed."""
+        return 2**self.depth if self.kind == "unet" else 4
 
 
 @dataclass(frozen=True)

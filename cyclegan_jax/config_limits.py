@@ -22,6 +22,7 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "data.threads": Limits(1, 1024),
     "generator.blocks": Limits(0, 1000),
     "generator.width": Limits(1, 4096),
+    "generator.depth": Limits(2, 12),
     "generator.dropout": Limits(0, 1, without="highest"),
     "discriminator.n_layers": Limits(1, 8),
     "discriminator.width": Limits(1, 4096),

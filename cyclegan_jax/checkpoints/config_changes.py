@@ -73,6 +73,8 @@ FIXED: Final = {
     "generator.width",
     "generator.upsample",
     "generator.norm",
+    "generator.kind",
+    "generator.depth",
     "discriminator.kind",
     "discriminator.n_layers",
     "discriminator.width",

@@ -72,7 +72,9 @@ BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
     "--netG": {
         "resnet_9blocks": "here it is --generator.blocks=9",
         "resnet_6blocks": "here it is --generator.blocks=6",
-        "": "this is not here: the generators are ResNets, with --generator.blocks residual blocks",
+        "unet_256": "here it is --generator.kind=unet",
+        "unet_128": "here it is --generator.kind=unet with --generator.depth=7",
+        "": "this is not here: see --generator.kind for the generators that are",
     },
     "--netD": {
         "basic": _DEFAULT,

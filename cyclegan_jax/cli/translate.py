@@ -26,7 +26,7 @@ def translate(
     format: Literal["png", "jpg", "webp"] | None = None,
     max_size: int | None = None,
     batch_size: int | None = None,
-    tile: int = 1024,
+    tile: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     gallery: bool = False,
@@ -48,7 +48,7 @@ def translate(
         batch_size: number of images translated at once; large images are translated in smaller batches; default: 8,
             and on CPU fewer for images above 64x64 pixels, which are faster one by one there.
         tile: images with a side above 2048 pixels are translated in tiles of this many pixels; smaller tiles need less
-            memory.
+            memory; default: 1024, and more for U-Nets, which see farther.
         overwrite: replace existing files.
         skip_existing: skip images whose translation exists and is whole, for example to resume after an interruption.
         gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and, of a run, reconstructions.

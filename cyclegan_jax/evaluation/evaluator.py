@@ -76,7 +76,7 @@ class Evaluator:
         segmenter = None if settings.segmenter is None else load_segmenter(settings.segmenter)
         extractor, features_notes = _load_features(settings, features_flag, weights_flag)
         data = open_dataset(config.data) if data is None else data
-        self._split = splits.load(data, config.data, settings.images)
+        self._split = splits.load(data, config.data, settings.images, config.generator.size_multiple)
         self._translator = Translator(config)
         self._fid_kid = None if extractor is None else FidKidTables(self._split, extractor)
         segmenter_name = Path(settings.segmenter or "").name

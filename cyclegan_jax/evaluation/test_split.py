@@ -8,7 +8,7 @@ import numpy as np
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.dataset import Dataset, Split
-from cyclegan_jax.data.eval_images import eval_image, spread
+from cyclegan_jax.data.eval_images import RESNET_MULTIPLE, eval_image, spread
 from cyclegan_jax.data.images import AnyImage, Uint8Image
 from cyclegan_jax.data.pairs import paired
 from cyclegan_jax.errors import UserError
@@ -26,6 +26,7 @@ class TestSplit:
         limited: whether `images` is only a part of the test split.
         skipped: the number of images that could not be read.
         data: the data set, for its training images.
+        multiple: of what heights and widths are multiples.
     """
 
     __test__ = False  # pytest would collect a class of this name
@@ -37,24 +38,26 @@ class TestSplit:
     limited: bool
     skipped: int
     data: Dataset
+    multiple: int = RESNET_MULTIPLE
 
     def train_images(self, domain: Domain, number: int | None = None) -> Iterator[AnyImage]:
         """Decode training images of one domain like test images: `number` spread over the split, or all."""
         split = self.data.train_A if domain == "A" else self.data.train_B
         number = len(split) if number is None else min(number, len(split))
         for index in spread(len(split), number):
-            image = _read(split, index, self.config, domain)
+            image = _read(split, index, self.config, domain, self.multiple)
             if image is not None:
                 yield image
 
 
-def load(data: Dataset, config: DataConfig, number: int | None = None) -> TestSplit:
+def load(data: Dataset, config: DataConfig, number: int | None = None, multiple: int = RESNET_MULTIPLE) -> TestSplit:
     """Decode the test images.
 
     Args:
         data: the data set.
         config: its config; with `on_error="skip"` images that cannot be read are left out.
         number: at most this many images of each domain, spread over the split, pairs together; None takes all.
+        multiple: of what heights and widths are multiples, `GeneratorConfig.size_multiple`.
 
     Raises:
         UserError: a domain has no test images, or an image cannot be read.
@@ -75,7 +78,7 @@ def load(data: Dataset, config: DataConfig, number: int | None = None) -> TestSp
             # An error only if label scores were asked for; the other scores need no pairs.
             unpaired = str(error)
     chosen, pairs = _choose(splits, pairs, number)
-    decoded = {domain: _decode(split, chosen[domain], config, domain) for domain, split in splits.items()}
+    decoded = {domain: _decode(split, chosen[domain], config, domain, multiple) for domain, split in splits.items()}
     # An image's index in the split -> its index among the images that could be read.
     found = {domain: {index: new for new, index in enumerate(images)} for domain, images in decoded.items()}
     return TestSplit(
@@ -86,6 +89,7 @@ def load(data: Dataset, config: DataConfig, number: int | None = None) -> TestSp
         limited=any(len(chosen[domain]) < len(split) for domain, split in splits.items()),
         skipped=sum(len(chosen[domain]) - len(images) for domain, images in decoded.items()),
         data=data,
+        multiple=multiple,
     )
 
 
@@ -106,18 +110,18 @@ def _choose(
     return {"A": sorted(a for a, _ in pairs), "B": sorted(b for _, b in pairs)}, pairs
 
 
-def _decode(split: Split, indices: list[int], config: DataConfig, domain: Domain) -> dict[int, AnyImage]:
+def _decode(split: Split, indices: list[int], config: DataConfig, domain: Domain, multiple: int) -> dict[int, AnyImage]:
     """Decode images of a split; the result lacks those that cannot be read, if the config allows that."""
-    read = {index: _read(split, index, config, domain) for index in indices}
+    read = {index: _read(split, index, config, domain, multiple) for index in indices}
     images = {index: image for index, image in read.items() if image is not None}
     if not images:
         raise UserError(f"none of the test images of domain {domain} can be read: check the first of them")
     return images
 
 
-def _read(split: Split, index: int, config: DataConfig, domain: Domain) -> AnyImage | None:
+def _read(split: Split, index: int, config: DataConfig, domain: Domain, multiple: int) -> AnyImage | None:
     try:
-        return eval_image(split[index], config, domain)
+        return eval_image(split[index], config, domain, multiple)
     except UserError:
         if config.on_error == "skip":
             return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cyclegan_jax import config_paths
-from cyclegan_jax.config import Domain
+from cyclegan_jax.config import Domain, GeneratorConfig
 from cyclegan_jax.exchange.pretrained import Pretrained
 
 _FRONT_MATTER = """---
@@ -40,7 +40,7 @@ def model_card(
         "direction": model.direction,
         "training images": f"{data_name}, {data.image_size} pixels",
         "training steps": f"{model.step:,}, batch size {config.batch_size}",
-        "generator": f"{config.generator.blocks} residual blocks, width {config.generator.width}, {weights}",
+        "generator": f"{_architecture(config.generator)}, width {config.generator.width}, {weights}",
         "cycle weights": f"{config.loss.cycle_weight_A:g} and {config.loss.cycle_weight_B:g}",
         "identity weight": f"{config.loss.identity_weight:g}",
         "channels": f"{data.channels(domains[0])} in, {data.channels(domains[1])} out",
@@ -64,6 +64,10 @@ def model_card(
         "measurement.\n"
     )
     return "\n".join(parts)
+
+
+def _architecture(config: GeneratorConfig) -> str:
+    return f"a U-Net of depth {config.depth}" if config.kind == "unet" else f"{config.blocks} residual blocks"
 
 
 def _domains(model: Pretrained) -> tuple[Domain, Domain]:

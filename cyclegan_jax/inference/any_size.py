@@ -26,7 +26,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import apply
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.frame import Corner, GivenStatistics, RecordingStatistics
-from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.networks.generator import GeneratorNetwork
 from cyclegan_jax.networks.layers import accepted_side
 
 FloatImage = Float[np.ndarray, "_ _ _"]
@@ -51,14 +51,14 @@ _PROGRAMS: Final = 64
 """The most compiled programs in memory; beyond it all are dropped, and what is used again comes from the disk cache."""
 
 
-def bucket(side: int, *, coarse: bool = False) -> int:
+def bucket(side: int, *, coarse: bool = False, multiple: int = 1) -> int:
     """The side of the array for an image of this side, on the fine or the coarse grid.
 
     Fine: at most an eighth larger above 256, multiples of 32 below. Coarse: at most a half larger above 128, multiples
-    of 64 below.
+    of 64 below. All are multiples of `multiple`, a power of two.
     """
     smallest, per_octave = (64, 2) if coarse else (32, 8)
-    step = max(smallest, 2 ** math.floor(math.log2(max(side - 1, 1))) // per_octave)
+    step = max(multiple, smallest, 2 ** math.floor(math.log2(max(side - 1, 1))) // per_octave)
     return math.ceil(side / step) * step
 
 
@@ -76,11 +76,18 @@ def images_at_once(size: tuple[int, int], batch_size: int | None) -> int:
 
 
 def margin(config: GeneratorConfig) -> int:
-    """The distance in pixels at which an input pixel can still change an output pixel, other than through the norms."""
+    """The distance in pixels at which an input pixel can still change an output pixel, other than through the norms.
+
+    It is rounded up to a multiple of `GeneratorConfig.size_multiple`: tiles must begin at a multiple of the network's
+    stride.
+    """
+    if config.kind == "unet":
+        # Down and up again, a level of stride s reaches 3 s pixels, which is 3 (2^depth - 1) over all levels.
+        return 3 * config.size_multiple
     # The stem reaches 3 pixels; the convolutions on the way down 1 and 2; the two at a quarter of the size in each
-    # block 8; those on the way up 4 and 2; the head 3. Tiles must begin at a multiple of the network's stride.
+    # block 8; those on the way up 4 and 2; the head 3.
     reach = 3 + 1 + 2 + 8 * config.blocks + 4 + 2 + 3
-    return math.ceil(reach / ResNetGenerator.size_multiple) * ResNetGenerator.size_multiple
+    return math.ceil(reach / config.size_multiple) * config.size_multiple
 
 
 _Translate = Callable[..., Float[Array, "N H W D"]]
@@ -91,7 +98,7 @@ class AnySize:
     """A generator for images of any size."""
 
     def __init__(
-        self, definition: nnx.GraphDef[ResNetGenerator], params: Params, config: GeneratorConfig, precision: str
+        self, definition: nnx.GraphDef[GeneratorNetwork], params: Params, config: GeneratorConfig, precision: str
     ):
         """Compile nothing yet; programs are compiled when a shape first occurs.
 
@@ -102,6 +109,8 @@ class AnySize:
             precision: that of matrix products, `TrainConfig.precision`.
         """
         self._params = params
+        network = nnx.merge(definition, params)
+        self._multiple, self._least = network.size_multiple, network.min_size
         self._margin = margin(config)
         translate = partial(apply.translate, definition, precision=precision)
         self._whole = jax.jit(translate)
@@ -112,7 +121,7 @@ class AnySize:
         self._programs: set[tuple[str, tuple[int, ...]]] = set()
 
     def __call__(
-        self, images: Sequence[FloatImage], *, batch_size: int | None = None, tile: int = TILE
+        self, images: Sequence[FloatImage], *, batch_size: int | None = None, tile: int | None = None
     ) -> list[FloatImage]:
         """Translate images, in their order.
 
@@ -120,7 +129,8 @@ class AnySize:
             images: (H, W, C) floats in [-1, 1], of any sizes.
             batch_size: the most images at once; large images are translated in smaller batches to save memory. None
                 chooses the faster number, see `images_at_once`.
-            tile: the side of the tiles for images with a side above `OVERVIEW`.
+            tile: the side of the tiles for images with a side above `OVERVIEW`. None chooses `TILE`, or more where a
+                generator sees so far that most of such a tile were margin.
 
         Returns:
             Floats in [-1, 1], each of the height and width of its input.
@@ -128,12 +138,15 @@ class AnySize:
         Raises:
             UserError: the tile is too small for its margins, or not a multiple of the network's stride.
         """
-        if tile < 2 * self._margin + ResNetGenerator.min_size or tile % ResNetGenerator.size_multiple:
+        if tile is None:
+            # Four margins leave a quarter of the pixels of a tile inside.
+            tile = max(TILE, 4 * self._margin)
+        if tile < 2 * self._margin + self._least or tile % self._multiple:
             raise UserError(
                 f"tile is {tile}, but this generator sees {self._margin} pixels far: it must be a multiple of "
-                f"{ResNetGenerator.size_multiple}, and at least {2 * self._margin + ResNetGenerator.min_size}"
+                f"{self._multiple}, and at least {2 * self._margin + self._least}"
             )
-        padded = [_to_multiple(image) for image in images]
+        padded = [self._to_multiple(image) for image in images]
         results: dict[int, FloatImage] = {}
         groups = defaultdict(list)
         for index, image in enumerate(padded):
@@ -149,12 +162,24 @@ class AnySize:
                 results.update(zip(batch, outputs, strict=True))
         return [results[index][: image.shape[0], : image.shape[1]] for index, image in enumerate(images)]
 
+    def _to_multiple(self, image: FloatImage) -> FloatImage:
+        """Pad at the bottom and the right to a size that the network takes, by mirroring."""
+        for axis in (0, 1):
+            side = image.shape[axis]
+            missing = accepted_side(side, multiple=self._multiple, minimum=self._least) - side
+            if missing:
+                pads = [(0, missing if axis == other else 0) for other in range(3)]
+                # An image smaller than its padding has too few pixels to mirror; its edge is repeated.
+                image = np.pad(image, pads, mode="reflect" if missing < side else "edge")
+        return image
+
     def _size(self, image: FloatImage) -> tuple[int, int]:
         """The height and width of the array for an image."""
         height, width = image.shape[:2]
-        size = bucket(height), bucket(width)
+        size = bucket(height, multiple=self._multiple), bucket(width, multiple=self._multiple)
         if size not in self._sizes and len(self._sizes) >= _FINE_SIZES:
-            return bucket(height, coarse=True), bucket(width, coarse=True)
+            coarse = partial(bucket, coarse=True, multiple=self._multiple)
+            return coarse(height), coarse(width)
         self._sizes.add(size)
         return size
 
@@ -203,7 +228,7 @@ class AnySize:
         if max(height, width) > OVERVIEW:
             scaled = (max(1, round(side * OVERVIEW / max(height, width))) for side in (height, width))
             small = resize(image.astype(np.float32), *scaled, nearest=False)
-            overview = _to_multiple(small.astype(image.dtype))
+            overview = self._to_multiple(small.astype(image.dtype))
         size = self._size(overview)
         self._make_room("record", size)
         return self._record(self._params, *_in_corners([overview], size, 1))
@@ -240,19 +265,6 @@ def _translate_with_statistics(
     statistics: LayerStatistics,
 ) -> Float[Array, "N H W D"]:
     return translate(params, images, frame=GivenStatistics(Corner(images.shape[1], heights, widths), iter(statistics)))
-
-
-def _to_multiple(image: FloatImage) -> FloatImage:
-    """Pad at the bottom and the right to a size that the network takes, by mirroring."""
-    multiple, least = ResNetGenerator.size_multiple, ResNetGenerator.min_size
-    for axis in (0, 1):
-        side = image.shape[axis]
-        missing = accepted_side(side, multiple=multiple, minimum=least) - side
-        if missing:
-            pads = [(0, missing if axis == other else 0) for other in range(3)]
-            # An image smaller than its padding has too few pixels to mirror; its edge is repeated.
-            image = np.pad(image, pads, mode="reflect" if missing < side else "edge")
-    return image
 
 
 def _in_corners(

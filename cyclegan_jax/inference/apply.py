@@ -11,11 +11,11 @@ from jaxtyping import Array, Float
 from cyclegan_jax.config import OPPOSITE, Direction
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.networks.frame import Frame
-from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.networks.generator import GeneratorNetwork
 
 
 def translate(
-    definition: nnx.GraphDef[ResNetGenerator],
+    definition: nnx.GraphDef[GeneratorNetwork],
     params: Params,
     images: Float[Array, "N H W C"],
     precision: str,
@@ -30,7 +30,7 @@ def translate(
     Args:
         definition: `Networks.generators[direction]`.
         params: the generator's parameters; its weights or their moving average.
-        images: in [-1, 1]; height and width are multiples of 4, at least 8.
+        images: in [-1, 1]; height and width are sizes that the generator takes.
         precision: that of matrix products, `TrainConfig.precision`.
         frame: the part of the array that is image; None is all of it.
 
@@ -41,7 +41,7 @@ def translate(
 
 
 def in_own_dtype(
-    definition: nnx.GraphDef[ResNetGenerator],
+    definition: nnx.GraphDef[GeneratorNetwork],
     params: Params,
     images: Float[Array, "N H W C"],
     precision: str,

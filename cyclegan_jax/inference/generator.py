@@ -21,11 +21,11 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import hub, model_card, pretrained
 from cyclegan_jax.exchange.pretrained import Pretrained
 from cyclegan_jax.inference import apply, image_files, user_images
-from cyclegan_jax.inference.any_size import TILE, AnySize
+from cyclegan_jax.inference.any_size import AnySize
 from cyclegan_jax.inference.user_images import UserImage
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
-from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.networks.generator import GeneratorNetwork
 from cyclegan_jax.state import image_dtype
 
 ManyImages: TypeAlias = list[UserImage] | list[Image.Image] | list[np.ndarray] | list[str] | list[Path]
@@ -46,7 +46,7 @@ class Generator:
     config: TrainConfig
     direction: Direction
     step: int
-    graphdef: nnx.GraphDef[ResNetGenerator]
+    graphdef: nnx.GraphDef[GeneratorNetwork]
     params: Params
 
     @property
@@ -62,7 +62,7 @@ class Generator:
         """Translate images; a program is compiled once for each shape.
 
         Args:
-            images: (N, H, W, C) floats in [-1, 1]; H and W multiples of 4, at least 8.
+            images: (N, H, W, C) floats in [-1, 1]; H and W multiples of 4 and at least 8; those of a U-Net, of 2^depth.
 
         Returns:
             Images of the other domain in [-1, 1]; float32, or float64 where the network computes in it.
@@ -83,15 +83,17 @@ class Generator:
         return AnySize(self.graphdef, self.params, self.config.generator, self.config.precision)
 
     @overload
-    def translate(self, images: ManyImages, *, batch_size: int | None = None, tile: int = TILE) -> list[UserImage]: ...
+    def translate(
+        self, images: ManyImages, *, batch_size: int | None = None, tile: int | None = None
+    ) -> list[UserImage]: ...
 
     @overload
     def translate(
-        self, images: UserImage | str | Path, *, batch_size: int | None = None, tile: int = TILE
+        self, images: UserImage | str | Path, *, batch_size: int | None = None, tile: int | None = None
     ) -> UserImage: ...
 
     def translate(
-        self, images: UserImage | str | Path | ManyImages, *, batch_size: int | None = None, tile: int = TILE
+        self, images: UserImage | str | Path | ManyImages, *, batch_size: int | None = None, tile: int | None = None
     ) -> UserImage | list[UserImage]:
         """Translate images of any size; each result has the kind, the size and the transparency of its input.
 
@@ -106,7 +108,8 @@ class Generator:
                 its config states one.
             batch_size: the most images at once; large images are translated in smaller batches to save memory. None
                 chooses the faster number: 8 on accelerators, and on CPU fewer for images above 64x64 pixels.
-            tile: side of the tiles, pixels; larger tiles take more memory and less time.
+            tile: side of the tiles, pixels; larger tiles take more memory and less time. None is 1024, and more for
+                U-Nets, which see farther.
 
         Returns:
             The same kind, and for a file a Pillow picture, or an array where its domain states a range; uint8, or where

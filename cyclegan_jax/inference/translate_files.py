@@ -53,7 +53,7 @@ def translate_files(
     chosen: dict[Path, Path],
     *,
     batch_size: int | None,
-    tile: int,
+    tile: int | None,
     max_size: int | None,
     progress: Callable[[int, int], None],
 ) -> Summary:
@@ -64,7 +64,7 @@ def translate_files(
         chosen: output file by input file, the `chosen` of a `file_plan.Plan`.
         batch_size: the most images at once; large images are translated in smaller batches to save memory. None
             chooses the faster number, see `any_size.images_at_once`.
-        tile: side of the tiles of large images, pixels.
+        tile: side of the tiles of large images, pixels; None is the default, see `Generator.translate`.
         max_size: longer sides are scaled down to this many pixels first.
         progress: called with the number of files done and of all.
 

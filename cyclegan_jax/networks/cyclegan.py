@@ -16,7 +16,8 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import weights
 from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PatchGAN, PyTorchGANDiscriminator
-from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.networks.generator import GeneratorNetwork, ResNetGenerator
+from cyclegan_jax.networks.unet import UNetGenerator
 
 Params = dict[str, Any]
 """The parameters of several networks by name (`AtoB`, `BtoA`, or `A`, `B`), each a nested dict of arrays."""
@@ -25,7 +26,8 @@ _DISCRIMINATORS: Final[Mapping[str, type[PatchGAN]]] = {
     "n_layers": NLayerDiscriminator,
     "pytorch_gan": PyTorchGANDiscriminator,
 }
-_Network = TypeVar("_Network", ResNetGenerator, PatchGAN)
+_GENERATORS: Final[Mapping[str, Callable[..., GeneratorNetwork]]] = {"resnet": ResNetGenerator, "unet": UNetGenerator}
+_Network = TypeVar("_Network", GeneratorNetwork, PatchGAN)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Networks:
         discriminators: by the domain whose images they judge: `B` is the paper's D_Y, `A` its D_X.
     """
 
-    generators: dict[Direction, nnx.GraphDef[ResNetGenerator]]
+    generators: dict[Direction, nnx.GraphDef[GeneratorNetwork]]
     discriminators: dict[Domain, nnx.GraphDef[PatchGAN]]
 
     def generate(
@@ -59,17 +61,18 @@ class Networks:
 
 def size_multiple(config: TrainConfig) -> int:
     """Height and width of training images must be divisible by this, for the generators and the discriminators."""
-    return math.lcm(ResNetGenerator.size_multiple, _DISCRIMINATORS[config.discriminator.kind].size_multiple)
+    return math.lcm(config.generator.size_multiple, _DISCRIMINATORS[config.discriminator.kind].size_multiple)
 
 
 def make_generator(
     config: TrainConfig, direction: Direction, key: Key[Array, ""], kernels: Kernels | None = None
-) -> ResNetGenerator:
+) -> GeneratorNetwork:
     """The generator that translates in `direction`, with fresh weights from `key`."""
     channels = config.data.channels("A"), config.data.channels("B")
     if direction == "BtoA":
         channels = channels[::-1]
-    return ResNetGenerator(config.generator, *channels, key=key, dtype=jnp.dtype(config.dtype), kernels=kernels)
+    make = _GENERATORS[config.generator.kind]
+    return make(config.generator, *channels, key=key, dtype=jnp.dtype(config.dtype), kernels=kernels)
 
 
 def make_discriminator(
@@ -115,7 +118,7 @@ def define_generator(
     direction: Direction,
     sizes: Mapping[Domain, tuple[int, int]] | None = None,
     kernels: Kernels | None = None,
-) -> nnx.GraphDef[ResNetGenerator]:
+) -> nnx.GraphDef[GeneratorNetwork]:
     """The definition of one generator; arguments and errors are those of `define`."""
     kernels = kernels or Kernels.for_platform()
     return _graphdef(config, lambda key: make_generator(config, direction, key, kernels), sizes)
@@ -152,7 +155,7 @@ def initialize(config: TrainConfig, key: Key[Array, ""]) -> dict[str, Params]:
 
 
 def _check_image_size(
-    config: TrainConfig, network: ResNetGenerator | PatchGAN, sizes: Mapping[Domain, tuple[int, int]] | None
+    config: TrainConfig, network: GeneratorNetwork | PatchGAN, sizes: Mapping[Domain, tuple[int, int]] | None
 ) -> None:
     multiple, minimum = network.size_multiple, network.min_size
     if sizes is not None:
@@ -170,5 +173,5 @@ def _check_image_size(
         nearest = max(-(-minimum // multiple) * multiple, round(size / multiple) * multiple)
         raise UserError(
             f"data.image_size is {size}, but {type(network).__name__} needs a multiple of {multiple} that is at least "
-            f"{minimum}: use {nearest}"
+            f"{minimum}: use {nearest}{', or a smaller generator.depth' if isinstance(network, UNetGenerator) else ''}"
         )

@@ -1,7 +1,7 @@
-"""The ResNet generator (paper, appendix 7.2; PyTorch-GAN's `GeneratorResNet`)."""
+"""The generators: what all have in common, and the ResNet (paper, appendix 7.2; PyTorch-GAN's `GeneratorResNet`)."""
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,51 @@ from cyclegan_jax.config import GeneratorConfig, Norm
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import weights
 from cyclegan_jax.networks.frame import WHOLE_ARRAY, Frame
-from cyclegan_jax.networks.layers import UPSAMPLING, Conv, biased, check_input, dropout
+from cyclegan_jax.networks.layers import UPSAMPLING, Conv, biased, check_input, dropout, layer_keys
 from cyclegan_jax.networks.norms import normed
 
 Images = Float[Array, "N H W C"]
+Outputs = Float[Array, "N H W D"]
+
+
+class GeneratorNetwork(nnx.Module):
+    """A network from images to images."""
+
+    in_channels: int
+    """Channels of the images it takes."""
+    size_multiple: int
+    """Height and width must be multiples of this."""
+    min_size: int
+    """And at least this."""
+    dtype: jnp.dtype
+    """Type of the arithmetic."""
+    kernels: Kernels
+
+    def __call__(
+        self,
+        x: Float[Array | np.ndarray, "..."],
+        dropout_keys: Key[Array, " N"] | None = None,
+        frame: Frame = WHOLE_ARRAY,
+    ) -> Outputs:
+        """Translate images.
+
+        Args:
+            x: (N, H, W, in_channels) in [-1, 1]; H and W multiples of `size_multiple`, at least `min_size`.
+            dropout_keys: one random key per image; None turns dropout off, as at test time.
+            frame: how much of each array is image.
+
+        Returns:
+            (N, H, W, out_channels) in [-1, 1], of type `dtype`.
+
+        Raises:
+            UserError: the shape is not one the network can take.
+        """
+        check_input(x, "the generator", channels=self.in_channels, multiple=self.size_multiple, minimum=self.min_size)
+        return jnp.tanh(self.forward(jnp.asarray(x, self.dtype), dropout_keys, frame))
+
+    def forward(self, x: Images, dropout_keys: Key[Array, " N"] | None, frame: Frame) -> Outputs:
+        """The output before the tanh; the arguments are those of the call."""
+        raise NotImplementedError
 
 
 class ResidualBlock(nnx.Module):
@@ -37,17 +78,12 @@ class ResidualBlock(nnx.Module):
         return x + normed(self.conv2, frame.reflect(h, 1), frame)
 
 
-class ResNetGenerator(nnx.Module):
+class ResNetGenerator(GeneratorNetwork):
     """Image to image: 7x7 stem, two stride-2 convolutions, residual blocks, two upsamplings, 7x7 head with tanh.
 
     With an instance norm every convolution has a bias, although the norm cancels it, as in the official code. With
     other norms, and without any, only the head has one.
     """
-
-    size_multiple: ClassVar[int] = 4
-    """Height and width are halved twice and doubled twice, so other sizes would come back changed."""
-    min_size: ClassVar[int] = 8
-    """The residual blocks mirror a pixel of an image of a quarter the size, which needs two of them."""
 
     def __init__(
         self,
@@ -73,6 +109,9 @@ class ResNetGenerator(nnx.Module):
         kernels = kernels or Kernels.for_platform()
         width = config.width
         self.in_channels = in_channels
+        self.size_multiple = config.size_multiple
+        # The residual blocks mirror a pixel of an image of a quarter the size, which needs two of them.
+        self.min_size = 8
         self.dtype = dtype
         self.kernels = kernels
         options: dict[str, Any] = {"dtype": dtype, "kernels": kernels}
@@ -87,33 +126,14 @@ class ResNetGenerator(nnx.Module):
         self.head = Conv(width, out_channels, 7, **options)
         weights.draw(self, key)
 
-    def __call__(
-        self,
-        x: Float[Array | np.ndarray, "..."],
-        dropout_keys: Key[Array, " N"] | None = None,
-        frame: Frame = WHOLE_ARRAY,
-    ) -> Images:
-        """Translate images.
-
-        Args:
-            x: (N, H, W, in_channels) in [-1, 1]; H and W multiples of `size_multiple`, at least `min_size`.
-            dropout_keys: one random key per image; None turns dropout off, as at test time.
-            frame: how much of each array is image.
-
-        Returns:
-            (N, H, W, out_channels) in [-1, 1], of type `dtype`.
-
-        Raises:
-            UserError: the shape is not one the network can take.
-        """
-        check_input(x, "the generator", channels=self.in_channels, multiple=self.size_multiple, minimum=self.min_size)
+    def forward(self, x: Images, dropout_keys: Key[Array, " N"] | None, frame: Frame) -> Outputs:
+        """The output before the tanh."""
         # Padding by 3 keeps the size under a 7x7 kernel. PyTorch-GAN pads by `channels`, which is 3 only for RGB.
-        h = jax.nn.relu(normed(self.stem, frame.reflect(jnp.asarray(x, self.dtype), 3), frame))
+        h = jax.nn.relu(normed(self.stem, frame.reflect(x, 3), frame))
         for down in self.down:
             h = jax.nn.relu(normed(down, frame.clear(h), frame))
         for index, block in enumerate(self.blocks):
-            keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, index)
-            h = block(h, keys, frame)
+            h = block(h, None if dropout_keys is None else layer_keys(dropout_keys, index), frame)
         for up in self.up:
             h = jax.nn.relu(normed(up, frame.clear(h), frame))
-        return jnp.tanh(self.head(frame.reflect(h, 3)))
+        return self.head(frame.reflect(h, 3))

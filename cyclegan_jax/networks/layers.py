@@ -98,20 +98,21 @@ class Conv(nnx.Module):
 
 
 class TransposedConv(Conv):
-    """The official upsampling: a 3x3 transposed convolution of stride 2 that doubles height and width.
+    """The official upsampling: a transposed convolution of stride 2 that doubles height and width.
 
-    `torch.nn.ConvTranspose2d(kernel_size=3, stride=2, padding=1, output_padding=1)`, written as a convolution of the
-    input with zeros between its pixels: 3 - 1 - 1 = 1 zero before it, and 1 more after it for the output padding.
+    In ResNets `torch.nn.ConvTranspose2d(kernel_size=3, stride=2, padding=1, output_padding=1)`, written as a
+    convolution of the input with zeros between its pixels: 3 - 1 - 1 = 1 zero before it, and 1 more after it for the
+    output padding. In U-Nets the kernel is 4x4 and there is no output padding: 4 - 1 - 1 = 2 zeros before and after it.
     PyTorch keeps the kernel mirrored, and its channels as (in, out).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, **options: Any):
+    def __init__(self, in_channels: int, out_channels: int, side: int = 3, **options: Any):
         """Create the layer; the options are those of `Conv`."""
-        super().__init__(in_channels, out_channels, 3, **options)
+        super().__init__(in_channels, out_channels, side, **options)
 
     def convolve(self, x: Images, kernel: Weights) -> Outputs:
         """Upsample images without the bias."""
-        return convolution.convolve_doubling(x, kernel, self.kernels, before=1)
+        return convolution.convolve_doubling(x, kernel, self.kernels, before=kernel.shape[0] - 2)
 
 
 class ResizeConv(Conv):
@@ -153,6 +154,11 @@ def dropout(x: Float[Array, "N H W C"], rate: float, keys: Key[Array, " N"]) -> 
     """
     keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))(keys)
     return jnp.where(keep, x / (1 - rate), 0)
+
+
+def layer_keys(keys: Key[Array, " N"], index: int) -> Key[Array, " N"]:
+    """The dropout keys of one layer from those of the images."""
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, index)
 
 
 def accepted_side(side: int, *, multiple: int, minimum: int) -> int:

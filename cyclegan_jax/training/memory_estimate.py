@@ -14,7 +14,8 @@ from cyclegan_jax.devices import memory
 
 Sizes = Mapping[Domain, tuple[int, int]]
 
-_GENERATORS: Final = ("--generator.width", "--generator.blocks")
+_RESNETS: Final = ("--generator.width", "--generator.blocks")
+_UNETS: Final = ("--generator.width", "--generator.depth")
 _DISCRIMINATORS: Final = ("--discriminator.width", "--discriminator.n_layers")
 _POOLS: Final = ("--pool_size", "--data.image_size")
 _STEP: Final = ("--batch_size", "--data.image_size", "--generator.width")
@@ -53,13 +54,17 @@ def on_device(config: TrainConfig, sizes: Sizes | None, devices: int) -> memory.
     These are the state, and of a step only the images and one generator's first activations: a step needs several
     times as much, which its compiled program shows.
     """
-    parts: dict[tuple[str, ...], int] = dict.fromkeys((_GENERATORS, _DISCRIMINATORS, _POOLS), 0)
+    is_unet = config.generator.kind == "unet"
+    generators = _UNETS if is_unet else _RESNETS
+    parts: dict[tuple[str, ...], int] = dict.fromkeys((generators, _DISCRIMINATORS, _POOLS), 0)
     for name, number in _state_bytes(config, sizes).items():
-        parts[_PART.get(name, _DISCRIMINATORS if "discriminator" in name else _GENERATORS)] += number
+        parts[_PART.get(name, _DISCRIMINATORS if "discriminator" in name else generators)] += number
     images = _batch_bytes(config, sizes, itemsize=1) * config.steps_per_dispatch
     height, width = _sizes(config, sizes)["A"]
     item = jax.numpy.dtype(config.dtype).itemsize
-    activations = config.batch_size * height * width * config.generator.width * item
+    # A ResNet's first convolution keeps the size of the image, a U-Net's halves height and width.
+    pixels = height * width // 4 if is_unet else height * width
+    activations = config.batch_size * pixels * config.generator.width * item
     return {**parts, _STEP: (images + activations) // devices}
 
 

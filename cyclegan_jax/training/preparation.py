@@ -107,7 +107,7 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
     mesh = make_mesh()
     data = _open_data(config, mesh)
     steps = _steps_on(config, data, mesh)
-    sample_images = eval_images.sample_images(data, config.data, SAMPLE_IMAGES)
+    sample_images = eval_images.sample_images(data, config.data, SAMPLE_IMAGES, config.generator.size_multiple)
     return PreparedRun(
         **vars(steps),
         workdir=workdir,

@@ -42,6 +42,7 @@ REFUSED: dict[str, Any] = {
     "generator.width": 8,
     "generator.upsample": "resize",
     "generator.norm": "batch",
+    "generator.kind": "unet",
     "discriminator.n_layers": 2,
     "pool_size": 4,
     "dtype": "bfloat16",

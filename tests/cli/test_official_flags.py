@@ -110,7 +110,8 @@ def test_every_official_training_flag_is_known(flag: str) -> None:
     ("flag", "value", "advice"),
     [
         ("netG", "resnet_6blocks", "here it is --generator.blocks=6"),
-        ("netG", "unet_256", "this is not here"),
+        ("netG", "unet_128", "here it is --generator.kind=unet with --generator.depth=7"),
+        ("netG", "stylegan2", "this is not here"),
         ("netD", "n_layers", "here it is --discriminator.kind=n_layers"),
         ("netD", "pixel", "this is not here"),
         ("norm", "batch", "here it is --generator.norm=batch with --discriminator.norm=batch"),

@@ -1,7 +1,7 @@
 """Images of any size: each is translated as if alone, and tiles as the whole image."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cyclegan_jax.config import GeneratorConfig
+from cyclegan_jax.config import GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import any_size
 from cyclegan_jax.inference.any_size import AnySize, bucket, margin
-from cyclegan_jax.networks.generator import ResNetGenerator
+from cyclegan_jax.networks import cyclegan
 
 CONFIG = GeneratorConfig(blocks=1, width=4)
 
 
 def make(
-    config: GeneratorConfig = CONFIG, dtype: str = "float64"
+    config: GeneratorConfig = CONFIG, dtype: Literal["float32", "float64"] = "float64"
 ) -> tuple[AnySize, Callable[[np.ndarray], np.ndarray]]:
     """A random generator as `AnySize` and as a plain function; zero biases would hide errors at the borders."""
-    shapes = nnx.eval_shape(lambda: ResNetGenerator(config, 3, 3, key=jax.random.key(0), dtype=jnp.dtype(dtype)))
+    whole = TrainConfig(generator=config, dtype=dtype)
+    shapes = nnx.eval_shape(lambda: cyclegan.make_generator(whole, "AtoB", jax.random.key(0)))
     graphdef = nnx.graphdef(shapes)
     rng = np.random.default_rng(0)
 
@@ -131,14 +132,33 @@ def test_tiles_equal_the_whole_image(monkeypatch):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("norm", ["instance_affine", "batch", "none"])
-def test_other_norms_in_batches_and_in_tiles(norm, monkeypatch):
+@pytest.mark.parametrize(
+    "config",
+    [
+        GeneratorConfig(blocks=1, width=2, norm="instance_affine"),
+        GeneratorConfig(blocks=1, width=2, norm="batch"),
+        GeneratorConfig(kind="unet", depth=2, width=2),
+    ],
+    ids=lambda config: f"{config.kind}-{config.norm}",
+)
+def test_other_generators_in_batches_and_in_tiles(config, monkeypatch):
     monkeypatch.setattr(any_size, "OVERVIEW", 104)
-    translate, network = make(GeneratorConfig(blocks=1, width=4, norm=norm))
-    for image, output in zip(images := [noise(32, 32), noise(24, 28)], translate(images, batch_size=2), strict=True):
+    translate, network = make(config)
+    for image, output in zip(images := [noise(32, 32), noise(24, 16)], translate(images, batch_size=2), strict=True):
         np.testing.assert_allclose(output, network(image), atol=1e-12)
-    image = noise(76, 104)
+    image = noise(72, 104)
     np.testing.assert_allclose(translate._in_tiles(image, 64), network(image), atol=1e-12)
+
+
+def test_arrays_and_tiles_of_a_unet_fit_its_depth():
+    assert [bucket(side, multiple=256) for side in (1, 256, 300, 2100)] == [256, 256, 512, 2304]
+    assert [bucket(side, coarse=True, multiple=256) for side in (1, 300, 700)] == [256, 512, 768]
+    translate, _ = make(GeneratorConfig(kind="unet", depth=8, width=1), "float32")
+    (output,) = translate([noise(20, 30).astype(np.float32)])
+    assert output.shape == (20, 30, 3)
+    with pytest.raises(UserError, match=r"tile is 1024, but this generator sees 768 .* 256, and at least 1792"):
+        translate([], tile=1024)
+    assert translate([]) == []
 
 
 def test_a_tile_must_be_larger_than_its_margins():

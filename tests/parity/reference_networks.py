@@ -116,3 +116,41 @@ class NLayerDiscriminator(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.parts(x)
+
+
+class UNetPart(nn.Module):
+    """A halving and a doubling of a U-Net with all that lies between; activations in place, as in the official code."""
+
+    def __init__(self, outer: int, inner: int, inside: "UNetPart | None", norm: str, taken: int | None = None):
+        super().__init__()
+        self.is_outermost = taken is not None
+        down: list[nn.Module] = [
+            nn.Conv2d(taken or outer, inner, 4, stride=2, padding=1, bias=biased(norm)),
+            norm_of(norm, inner),
+        ]
+        bias = self.is_outermost or biased(norm)
+        up: list[nn.Module] = [
+            nn.ReLU(True),
+            nn.ConvTranspose2d(inner if inside is None else 2 * inner, outer, 4, stride=2, padding=1, bias=bias),
+        ]
+        if self.is_outermost or inside is None:
+            down.pop()
+        if not self.is_outermost:
+            down.insert(0, nn.LeakyReLU(0.2, True))
+            up.append(norm_of(norm, outer))
+        self.parts = nn.Sequential(*down, *([] if inside is None else [inside]), *up)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # The first activation changes `x` before it is concatenated.
+        return torch.tanh(self.parts(x)) if self.is_outermost else torch.cat([x, self.parts(x)], 1)
+
+
+def unet(in_channels: int, out_channels: int, width: int, depth: int, norm: str) -> nn.Module:
+    """The U-Net with `depth` halvings."""
+    widths = [width * min(2**level, 8) for level in range(depth)]
+    part = None
+    for level in range(depth - 1, 0, -1):
+        part = UNetPart(widths[level - 1], widths[level], part, norm)
+    network = UNetPart(out_channels, width, part, norm, in_channels)
+    initialise(network)
+    return network

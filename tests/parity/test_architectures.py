@@ -1,4 +1,7 @@
-"""The architectures of other programs against PyTorch in float64, forward and backward."""
+"""The architectures of other programs against PyTorch in float64, forward and backward.
+
+The plain forms of the operations compile fastest; test_networks.py compares the others.
+"""
 
 from typing import Any
 
@@ -12,6 +15,7 @@ from torch import nn
 
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.networks import cyclegan, weights
+from tests.helpers.kernels import PLAIN
 from tests.parity import reference_networks as reference
 from tests.parity.exchange import from_torch, nchw, nhwc
 
@@ -73,11 +77,13 @@ def compare(theirs: nn.Module, ours: nnx.Module, size: tuple[int, int]) -> tuple
 
 def our_generator(config: GeneratorConfig, channels: tuple[Any, Any] = (3, 3)) -> Any:
     data = DataConfig(channels_A=channels[0], channels_B=channels[1])
-    return cyclegan.make_generator(TrainConfig(data=data, generator=config, dtype="float64"), "AtoB", jax.random.key(0))
+    whole = TrainConfig(data=data, generator=config, dtype="float64")
+    return cyclegan.make_generator(whole, "AtoB", jax.random.key(0), PLAIN)
 
 
 def our_discriminator(config: DiscriminatorConfig) -> Any:
-    return cyclegan.make_discriminator(TrainConfig(discriminator=config, dtype="float64"), "A", jax.random.key(0))
+    whole = TrainConfig(discriminator=config, dtype="float64")
+    return cyclegan.make_discriminator(whole, "A", jax.random.key(0), PLAIN)
 
 
 @pytest.mark.parametrize("upsample", ["transposed", "resize"])
@@ -85,6 +91,21 @@ def our_discriminator(config: DiscriminatorConfig) -> Any:
 def test_resnet_generator_with_norm(norm, upsample):
     theirs = reference.Generator(3, 1, 4, 2, upsample, norm)
     compare(theirs, our_generator(GeneratorConfig(blocks=2, width=4, norm=norm, upsample=upsample), (3, 1)), (12, 16))
+
+
+@pytest.mark.parametrize(
+    ("norm", "depth", "channels"),
+    [
+        ("instance", 5, (1, 4)),
+        ("instance_affine", 3, (3, 3)),
+        ("batch", 3, (3, 1)),
+        ("none", 2, (3, 3)),
+    ],
+)
+def test_unet(norm, depth, channels):
+    theirs = reference.unet(channels[0], channels[1], 4, depth, norm)
+    config = GeneratorConfig(kind="unet", depth=depth, width=4, norm=norm)
+    compare(theirs, our_generator(config, channels), (2**depth, 2 * 2**depth))
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -49,7 +49,7 @@ def test_layer(name):
     np.testing.assert_allclose(pull_back(jnp.asarray(grad))[0], nhwc(gradient(image)), rtol=0, atol=1e-12)
 
 
-CONVOLUTIONS: dict[str, tuple[dict[str, Any] | type[layers.Conv], nn.Module]] = {
+CONVOLUTIONS: dict[str, tuple[dict[str, Any] | Callable[..., layers.Conv], nn.Module]] = {
     "7x7": ({"side": 7}, nn.Conv2d(3, 4, 7)),
     "3x3 stride 2": ({"side": 3, "stride": 2, "padding": 1}, nn.Conv2d(3, 4, 3, stride=2, padding=1)),
     "4x4 stride 2": ({"side": 4, "stride": 2, "padding": 1}, nn.Conv2d(3, 4, 4, stride=2, padding=1)),
@@ -58,6 +58,7 @@ CONVOLUTIONS: dict[str, tuple[dict[str, Any] | type[layers.Conv], nn.Module]] = 
         nn.Sequential(nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(3, 4, 4, padding=1)),
     ),
     "3x3 transposed": (layers.TransposedConv, nn.ConvTranspose2d(3, 4, 3, 2, padding=1, output_padding=1)),
+    "4x4 transposed": (functools.partial(layers.TransposedConv, side=4), nn.ConvTranspose2d(3, 4, 4, 2, padding=1)),
     "3x3 of nearest": (
         layers.ResizeConv,
         nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3, padding=1)),
