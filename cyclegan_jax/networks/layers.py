@@ -175,7 +175,8 @@ def check_input(x: Array | np.ndarray, name: str, *, channels: int, multiple: in
     if x.ndim != 4 or x.shape[-1] != channels:
         raise UserError(f"{name} takes images of shape (N, H, W, {channels}), but got an array of shape {x.shape}")
     height, width = x.shape[1:3]
-    if min(height, width) < minimum or height % multiple or width % multiple:
+    # Side by side: exported for any size, they are symbols, whose smaller one is not known.
+    if any(side < minimum or side % multiple for side in (height, width)):
         sizes = f"multiples of {multiple} pixels and at least {minimum}" if multiple > 1 else f"at least {minimum}"
         raise UserError(
             f"{name} needs a height and width of {sizes}, but got {height}x{width}: resize or crop the images"
