@@ -20,7 +20,7 @@ def test_the_programs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "model.onnx").write_bytes(onnx_file.encode(model))
     (tmp_path / "model_uint8.onnx").write_bytes(onnx_file.encode(model, uint8=True))
     (tmp_path / "model.stablehlo").write_bytes(stablehlo.encode(model))
-    pretrained.save(tmp_path / "model", model, "", {})
+    pretrained.save(tmp_path / "model", pretrained.contents(model, "", {}))
     noise = np.random.default_rng(0).integers(0, 256, (18, 27, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)

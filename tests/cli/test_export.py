@@ -18,7 +18,7 @@ from tests.helpers.generators import images
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export") / "model"
-    pretrained.save(folder, generators.pretrained(), "", {})
+    pretrained.save(folder, pretrained.contents(generators.pretrained(), "", {}))
     return folder
 
 
@@ -92,7 +92,7 @@ def test_a_missing_package_is_named(
 def test_weights_that_are_nan_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     broken = generators.pretrained()
     jax.tree.leaves(broken.params)[0][...] = np.nan
-    pretrained.save(tmp_path / "model", broken, "", {})
+    pretrained.save(tmp_path / "model", pretrained.contents(broken, "", {}))
     assert export(tmp_path / "model", tmp_path / name) == 2
     assert "the generator of step 7 holds NaN or infinite weights (blocks.0." in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
