@@ -75,10 +75,12 @@ FIXED: Final = {
     "generator.norm",
     "generator.kind",
     "generator.depth",
+    "generator.antialias",
     "discriminator.kind",
     "discriminator.n_layers",
     "discriminator.width",
     "discriminator.norm",
+    "discriminator.antialias",
     "pool_size",
     "dtype",
     # The schedule computes the epoch from steps times batch size: another one would change the epochs already done.

@@ -63,6 +63,9 @@ TRAINING: Final[Mapping[str, str]] = {
     ),
     "--init_gain": "this is not here: the initial weights are normal with a standard deviation of 0.02",
     "--lr_decay_iters": "this is not here: the learning rate decays linearly, see --optimizer.decay_epochs",
+    # Of CUT, by the same authors.
+    "--no_antialias": "leave it out: --generator.antialias and --discriminator.antialias are off",
+    "--no_antialias_up": "leave it out: only --generator.upsample=antialiased turns it on",
     "--serial_batches": _NOT_HERE,
     "--max_dataset_size": "this is not here: put the images that you want into folders of their own",
 }
@@ -79,6 +82,7 @@ BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
     "--netD": {
         "basic": _DEFAULT,
         "n_layers": "here it is --discriminator.kind=n_layers",
+        "pixel": "here it is --discriminator.kind=pixel",
         "": "this is not here: see --discriminator.kind for the discriminators that are",
     },
     "--norm": {

@@ -15,7 +15,12 @@ from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import weights
-from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PatchGAN, PyTorchGANDiscriminator
+from cyclegan_jax.networks.discriminator import (
+    NLayerDiscriminator,
+    PatchGAN,
+    PixelDiscriminator,
+    PyTorchGANDiscriminator,
+)
 from cyclegan_jax.networks.generator import GeneratorNetwork, ResNetGenerator
 from cyclegan_jax.networks.unet import UNetGenerator
 
@@ -24,6 +29,7 @@ Params = dict[str, Any]
 
 _DISCRIMINATORS: Final[Mapping[str, type[PatchGAN]]] = {
     "n_layers": NLayerDiscriminator,
+    "pixel": PixelDiscriminator,
     "pytorch_gan": PyTorchGANDiscriminator,
 }
 _GENERATORS: Final[Mapping[str, Callable[..., GeneratorNetwork]]] = {"resnet": ResNetGenerator, "unet": UNetGenerator}
@@ -81,9 +87,11 @@ def make_discriminator(
     """The discriminator that judges images of `domain`, with fresh weights from `key`."""
     channels, chosen = config.data.channels(domain), config.discriminator
     options: dict[str, Any] = {"norm": chosen.norm, "dtype": jnp.dtype(config.dtype), "kernels": kernels}
-    if chosen.kind == "pytorch_gan":
-        return PyTorchGANDiscriminator(channels, chosen.width, key=key, **options)
-    return NLayerDiscriminator(channels, chosen.width, chosen.n_layers, key=key, **options)
+    if chosen.kind == "n_layers":
+        options["antialiased"] = chosen.antialias
+        return NLayerDiscriminator(channels, chosen.width, chosen.n_layers, key=key, **options)
+    make = PixelDiscriminator if chosen.kind == "pixel" else PyTorchGANDiscriminator
+    return make(channels, chosen.width, key=key, **options)
 
 
 def define(

@@ -43,6 +43,8 @@ REFUSED: dict[str, Any] = {
     "generator.upsample": "resize",
     "generator.norm": "batch",
     "generator.kind": "unet",
+    "generator.antialias": True,
+    "discriminator.kind": "pixel",
     "discriminator.n_layers": 2,
     "pool_size": 4,
     "dtype": "bfloat16",

@@ -88,6 +88,8 @@ OFFICIAL = [
     "which_model_netG",
     "which_model_netD",
     "identity",
+    "no_antialias",
+    "no_antialias_up",
 ]
 
 
@@ -113,7 +115,8 @@ def test_every_official_training_flag_is_known(flag: str) -> None:
         ("netG", "unet_128", "here it is --generator.kind=unet with --generator.depth=7"),
         ("netG", "stylegan2", "this is not here"),
         ("netD", "n_layers", "here it is --discriminator.kind=n_layers"),
-        ("netD", "pixel", "this is not here"),
+        ("netD", "pixel", "here it is --discriminator.kind=pixel"),
+        ("netD", "stylegan2", "this is not here"),
         ("norm", "batch", "here it is --generator.norm=batch with --discriminator.norm=batch"),
         ("norm", "group", "this is not here"),
         ("norm", "instance", "leave it out"),
