@@ -19,6 +19,7 @@ Domain = Literal["A", "B"]
 Direction = Literal["AtoB", "BtoA"]
 
 Norm = Literal["instance", "instance_affine", "batch", "none"]
+Initializer = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 OTHER_DOMAIN: Final[Mapping[Domain, Domain]] = {"A": "B", "B": "A"}
 OPPOSITE: Final[Mapping[Direction, Direction]] = {"AtoB": "BtoA", "BtoA": "AtoB"}
@@ -318,6 +319,12 @@ class TrainConfig:
     function as module:function, from uint8 images (N, H, W, 3) to (N, D)."""
     init_from: str | None = None
     """Work directory of a run whose weights a new run in another work directory starts from (fine-tuning)."""
+    init: Initializer = "normal"
+    """The distribution of the initial weights, as the official code's `--init_type`; biases are 0. `normal` is the
+    paper's."""
+    init_gain: float = 0.02
+    """The standard deviation of `normal`, and of the scales of batch norms, whose mean is 1; a factor for `xavier` and
+    `orthogonal`; without effect on the kernels of `kaiming`."""
 
     def __post_init__(self) -> None:
         """Check every field, and the fields that depend on each other."""

@@ -83,6 +83,8 @@ FIXED: Final = {
     "discriminator.antialias",
     "pool_size",
     "dtype",
+    "init",
+    "init_gain",
     # The schedule computes the epoch from steps times batch size: another one would change the epochs already done.
     "batch_size",
     # The data's order depends on it: a resumed run would see another permutation.

@@ -61,7 +61,6 @@ TRAINING: Final[Mapping[str, str]] = {
         ("--display_ncols", "--display_id", "--display_server", "--display_env", "--display_port", "--display_winsize"),
         _TENSORBOARD,
     ),
-    "--init_gain": "this is not here: the initial weights are normal with a standard deviation of 0.02",
     "--lr_decay_iters": "this is not here: the learning rate decays linearly, see --optimizer.decay_epochs",
     # Of CUT, by the same authors.
     "--no_antialias": "leave it out: --generator.antialias and --discriminator.antialias are off",
@@ -96,7 +95,8 @@ BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
     "--lr_policy": {"linear": _DEFAULT, "": "this is not here: the learning rate decays linearly"},
     "--init_type": {
         "normal": _DEFAULT,
-        "": "this is not here: the initial weights are normal with a standard deviation of 0.02",
+        **{name: f"here it is --init={name}" for name in ("xavier", "kaiming", "orthogonal")},
+        "": "this is not here: see --init for the distributions that are",
     },
 }
 """The same for flags where it depends on the value; the entry "" holds for all other values."""

@@ -78,7 +78,7 @@ def make_generator(
     if direction == "BtoA":
         channels = channels[::-1]
     make = _GENERATORS[config.generator.kind]
-    return make(config.generator, *channels, key=key, dtype=jnp.dtype(config.dtype), kernels=kernels)
+    return make(config.generator, *channels, key=key, **_options(config, kernels))
 
 
 def make_discriminator(
@@ -86,12 +86,18 @@ def make_discriminator(
 ) -> PatchGAN:
     """The discriminator that judges images of `domain`, with fresh weights from `key`."""
     channels, chosen = config.data.channels(domain), config.discriminator
-    options: dict[str, Any] = {"norm": chosen.norm, "dtype": jnp.dtype(config.dtype), "kernels": kernels}
+    options = _options(config, kernels) | {"norm": chosen.norm}
     if chosen.kind == "n_layers":
         options["antialiased"] = chosen.antialias
         return NLayerDiscriminator(channels, chosen.width, chosen.n_layers, key=key, **options)
     make = PixelDiscriminator if chosen.kind == "pixel" else PyTorchGANDiscriminator
     return make(channels, chosen.width, key=key, **options)
+
+
+def _options(config: TrainConfig, kernels: Kernels | None) -> dict[str, Any]:
+    """The arguments that all constructors of networks have."""
+    init = weights.Init(config.init, config.init_gain)
+    return {"dtype": jnp.dtype(config.dtype), "kernels": kernels, "init": init}
 
 
 def define(
@@ -146,8 +152,8 @@ def initialize(config: TrainConfig, key: Key[Array, ""]) -> dict[str, Params]:
     """Fresh parameters, each network from a key of its own.
 
     Returns:
-        `{"generators": {"AtoB": ..., "BtoA": ...}, "discriminators": {"A": ..., "B": ...}}`, weights from N(0, 0.02)
-        and zero biases, float32 (float64 where `config.dtype` is).
+        `{"generators": {"AtoB": ..., "BtoA": ...}, "discriminators": {"A": ..., "B": ...}}`, weights as
+        `config.init` says and zero biases, float32 (float64 where `config.dtype` is).
     """
     keys = jax.random.split(key, 4)
     return {

@@ -15,6 +15,7 @@ from cyclegan_jax.networks import antialias, weights
 from cyclegan_jax.networks.frame import WHOLE_ARRAY
 from cyclegan_jax.networks.layers import Conv, biased, check_input
 from cyclegan_jax.networks.norms import normed
+from cyclegan_jax.networks.weights import PAPER, Init
 
 
 class PatchGAN(nnx.Module):
@@ -83,6 +84,7 @@ class NLayerDiscriminator(PatchGAN):
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
+        init: Init = PAPER,
     ):
         """Create the network with fresh weights.
 
@@ -95,6 +97,7 @@ class NLayerDiscriminator(PatchGAN):
             key: random key of the weights (`weights.draw`).
             dtype: type of the arithmetic, float32 by default; parameters are float32 at least.
             kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
+            init: the distribution of the weights.
         """
         self.dtype = jnp.dtype(dtype or jnp.float32)
         self.kernels = kernels or Kernels.for_platform()
@@ -106,7 +109,7 @@ class NLayerDiscriminator(PatchGAN):
         strides = [1 if antialiased else 2] * n_layers + [1]
         self.convs = nnx.List(self._convolutions(widths, strides, norm))
         self.head = Conv(widths[-1], 1, 4, padding=1, dtype=self.dtype, kernels=self.kernels)
-        weights.draw(self, key)
+        weights.draw(self, key, init)
 
 
 class PixelDiscriminator(PatchGAN):
@@ -126,6 +129,7 @@ class PixelDiscriminator(PatchGAN):
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
+        init: Init = PAPER,
     ):
         """Create the network with fresh weights; the arguments are those of `NLayerDiscriminator`."""
         self.dtype = jnp.dtype(dtype or jnp.float32)
@@ -136,7 +140,7 @@ class PixelDiscriminator(PatchGAN):
         conv = partial(Conv, side=1, dtype=self.dtype, kernels=self.kernels)
         self.convs = nnx.List([conv(channels, width), conv(width, 2 * width, norm=norm, bias=biased(norm))])
         self.head = conv(2 * width, 1, bias=biased(norm))
-        weights.draw(self, key)
+        weights.draw(self, key, init)
 
 
 class PyTorchGANDiscriminator(PatchGAN):
@@ -157,6 +161,7 @@ class PyTorchGANDiscriminator(PatchGAN):
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
+        init: Init = PAPER,
     ):
         """Create the network with fresh weights; the arguments are those of `NLayerDiscriminator`."""
         self.dtype = jnp.dtype(dtype or jnp.float32)
@@ -168,4 +173,4 @@ class PyTorchGANDiscriminator(PatchGAN):
         self.convs = nnx.List(self._convolutions(widths, [2] * 4, norm))
         # One more zero at the top and left than at the bottom and right keeps H/16 x W/16 under the 4x4 kernel.
         self.head = Conv(widths[-1], 1, 4, padding=((2, 1), (2, 1)), dtype=self.dtype, kernels=self.kernels)
-        weights.draw(self, key)
+        weights.draw(self, key, init)

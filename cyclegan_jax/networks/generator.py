@@ -15,6 +15,7 @@ from cyclegan_jax.networks import antialias, weights
 from cyclegan_jax.networks.frame import WHOLE_ARRAY, Frame
 from cyclegan_jax.networks.layers import UPSAMPLING, Conv, biased, check_input, dropout, layer_keys
 from cyclegan_jax.networks.norms import normed
+from cyclegan_jax.networks.weights import PAPER, Init
 
 Images = Float[Array, "N H W C"]
 Outputs = Float[Array, "N H W D"]
@@ -94,6 +95,7 @@ class ResNetGenerator(GeneratorNetwork):
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
+        init: Init = PAPER,
     ):
         """Create the network with fresh weights.
 
@@ -104,6 +106,7 @@ class ResNetGenerator(GeneratorNetwork):
             key: random key of the weights (`weights.draw`).
             dtype: type of the arithmetic, float32 by default; parameters are float32 at least.
             kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
+            init: the distribution of the weights.
         """
         dtype = jnp.dtype(dtype or jnp.float32)
         kernels = kernels or Kernels.for_platform()
@@ -126,7 +129,7 @@ class ResNetGenerator(GeneratorNetwork):
         upsampling = UPSAMPLING[config.upsample]
         self.up = nnx.List([upsampling(width * 2 * k, width * k, **hidden) for k in (2, 1)])
         self.head = Conv(width, out_channels, 7, **options)
-        weights.draw(self, key)
+        weights.draw(self, key, init)
 
     def forward(self, x: Images, dropout_keys: Key[Array, " N"] | None, frame: Frame) -> Outputs:
         """The output before the tanh."""

@@ -50,6 +50,7 @@ REFUSED: dict[str, Any] = {
     "dtype": "bfloat16",
     "batch_size": 2,
     "seed": 1,
+    "init": "xavier",
     "data.image_size": 32,
     "data.labels": "A",
     "data.name": "horse2zebra",
