@@ -127,8 +127,16 @@ class ResizeConv(Conv):
         return convolution.convolve_upsampled(x, kernel, self.kernels)
 
 
-UPSAMPLING: Final = {"transposed": TransposedConv, "resize": ResizeConv}
-"""The layers that `GeneratorConfig.upsample` selects."""
+class PaddedConv(Conv):
+    """A 3x3 convolution that keeps height and width, after an upsampling that is not its own."""
+
+    def __init__(self, in_channels: int, out_channels: int, **options: Any):
+        """Create the layer; the options are those of `Conv`."""
+        super().__init__(in_channels, out_channels, 3, padding=1, **options)
+
+
+UPSAMPLING: Final = {"transposed": TransposedConv, "resize": ResizeConv, "antialiased": PaddedConv}
+"""The layers that `GeneratorConfig.upsample` selects; before `antialiased` the generator doubles the image itself."""
 
 
 def biased(norm: Norm) -> bool:
