@@ -11,6 +11,7 @@ from benchmarks.imported_model import fetch_weights
 from cyclegan_jax import load_generator
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.exchange import onnx_file, stablehlo
+from cyclegan_jax.exchange.agreement import Program
 from cyclegan_jax.inference.generator import Generator
 from tests.parity.exchange import nchw, nhwc
 from tests.parity.official_networks import OfficialGenerator
@@ -44,7 +45,7 @@ def test_a_published_model_equals_pytorch(published: tuple[OfficialGenerator, Ge
 
 def test_its_exports_equal_pytorch(published: tuple[OfficialGenerator, Generator]) -> None:
     network, generator = published
-    programs = {
+    programs: dict[str, Program] = {
         "this package": generator,
         "ONNX Runtime": onnx_file.load(onnx_file.encode(generator.pretrained)),
         "StableHLO": stablehlo.load(stablehlo.encode(generator.pretrained)),
