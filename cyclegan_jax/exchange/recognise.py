@@ -117,7 +117,7 @@ def _discriminator(tensors: Tensors) -> Recognised:
 
 
 def _norm(tensors: Tensors, convolution: str, norm: str) -> Norm:
-    """The norm of a network, from its first one. The official code gives a bias to convolutions before instance norm."""
+    """The norm of a network, from its first. Of the official code's, only instance norms follow a bias."""
     biased, affine = f"{convolution}.bias" in tensors, f"{norm}.weight" in tensors
     averaged = f"{norm}.running_mean" in tensors
     if biased and affine and averaged:
