@@ -293,8 +293,8 @@ class TrainConfig:
     sample_every: int = 1000
     """Steps between grids of sample images."""
     sample_minutes: float = 0.5
-    """Draw the first grid after this many minutes, and more at twice the time each, until those of `sample_every` come
-    sooner. 0 is off."""
+    """Draw a grid before the first step, another after this many minutes of training, and more at twice the time each,
+    until those of `sample_every` come sooner. 0 is off."""
     checkpoint_every: int = 1000
     """Steps between checkpoints."""
     checkpoint_minutes: float = 10.0

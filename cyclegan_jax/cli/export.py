@@ -82,5 +82,7 @@ def _scores(run: Path, step: int) -> dict[str, float]:
 
 def _sample(run: Path, step: int) -> dict[str, bytes]:
     """The newest grid of sample images that is not newer than the checkpoint, for the model card."""
-    grids = [path for path in files.entries(run / "samples") if path.stem <= f"step_{step:07d}"]
+    # The grid of step 0 shows what untrained networks make.
+    first, last = f"step_{min(step, 1):07d}", f"step_{step:07d}"
+    grids = [path for path in files.entries(run / "samples") if first <= path.stem <= last]
     return {"samples.png": files.read_bytes(grids[-1])} if grids else {}
