@@ -19,6 +19,7 @@ Domain = Literal["A", "B"]
 Direction = Literal["AtoB", "BtoA"]
 
 Norm = Literal["instance", "instance_affine", "batch", "none"]
+Initializer = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 OTHER_DOMAIN: Final[Mapping[Domain, Domain]] = {"A": "B", "B": "A"}
 OPPOSITE: Final[Mapping[Direction, Direction]] = {"AtoB": "BtoA", "BtoA": "AtoB"}
@@ -156,9 +157,9 @@ class GeneratorConfig:
     """Residual blocks; the paper has 6 at 128 pixels, and 9 at 256 pixels and more."""
     width: int = 64
     """Channels after the first convolution; the two downsampling layers double them."""
-    upsample: Literal["resize", "transposed"] = "transposed"
+    upsample: Literal["resize", "transposed", "antialiased"] = "transposed"
     """`transposed`: stride-2 transposed convolutions, as in the official code; `resize`: nearest upsampling, then a
-    convolution, as in PyTorch-GAN."""
+    convolution, as in PyTorch-GAN; `antialiased`: bilinear upsampling, then a convolution, as in CUT."""
     dropout: float = 0.0
     """Dropout rate in the residual blocks during training (0.5 in the official code's option); 0 is off."""
     norm: Norm = "instance"
@@ -171,6 +172,9 @@ class GeneratorConfig:
     depth: int = 8
     """How often the `unet` kind halves height and width, which must be multiples of 2^depth: 8 is the official
     `unet_256`, 7 is `unet_128`."""
+    antialias: bool = False
+    """Downsampling of the `resnet` kind by convolutions of stride 1 and a blur with the filter [1 2 1], as in CUT,
+    instead of stride-2 convolutions."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -187,15 +191,18 @@ class GeneratorConfig:
 class DiscriminatorConfig:
     """The PatchGAN discriminators (paper, section 4 and appendix 7.2)."""
 
-    kind: Literal["n_layers", "pytorch_gan"] = "n_layers"
+    kind: Literal["n_layers", "pytorch_gan", "pixel"] = "n_layers"
     """`n_layers`: the official PatchGAN, 70x70 with 3 layers; `pytorch_gan`: PyTorch-GAN's, four stride-2 blocks and an
-    asymmetric zero pad, which scores H/16 x W/16 patches of 94x94."""
+    asymmetric zero pad, which scores H/16 x W/16 patches of 94x94; `pixel`: the official one that scores each pixel by
+    itself."""
     n_layers: int = 3
     """Stride-2 convolutions of the `n_layers` kind; 3 gives patches of 70x70 pixels."""
     width: int = 64
     """Channels after the first convolution."""
     norm: Norm = "instance"
     """The norm after all convolutions but the first and the last; the choices are those of `generator.norm`."""
+    antialias: bool = False
+    """Downsampling of the `n_layers` kind as with `generator.antialias`."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -312,6 +319,12 @@ class TrainConfig:
     function as module:function, from uint8 images (N, H, W, 3) to (N, D)."""
     init_from: str | None = None
     """Work directory of a run whose weights a new run in another work directory starts from (fine-tuning)."""
+    init: Initializer = "normal"
+    """The distribution of the initial weights, as the official code's `--init_type`; biases are 0. `normal` is the
+    paper's."""
+    init_gain: float = 0.02
+    """The standard deviation of `normal`, and of the scales of batch norms, whose mean is 1; a factor for `xavier` and
+    `orthogonal`; without effect on the kernels of `kaiming`."""
 
     def __post_init__(self) -> None:
         """Check every field, and the fields that depend on each other."""

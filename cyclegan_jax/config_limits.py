@@ -38,6 +38,7 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "batch_size": Limits(1, 10**5),
     "steps": Limits(1, MOST_STEPS),
     "seed": Limits(0, 2**31 - 1),
+    "init_gain": Limits(0, 1000, without="lowest"),
     "pool_size": Limits(0, 10**6),
     "ema_decay": Limits(0, 1, without="highest"),
     "steps_per_dispatch": Limits(1, 10**4),

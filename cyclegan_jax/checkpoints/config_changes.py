@@ -75,12 +75,16 @@ FIXED: Final = {
     "generator.norm",
     "generator.kind",
     "generator.depth",
+    "generator.antialias",
     "discriminator.kind",
     "discriminator.n_layers",
     "discriminator.width",
     "discriminator.norm",
+    "discriminator.antialias",
     "pool_size",
     "dtype",
+    "init",
+    "init_gain",
     # The schedule computes the epoch from steps times batch size: another one would change the epochs already done.
     "batch_size",
     # The data's order depends on it: a resumed run would see another permutation.

@@ -1,10 +1,16 @@
 """`cyclegan-jax export`: write one generator of a run as a file or folder of its own."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from cyclegan_jax import files
+from cyclegan_jax import files, live
 from cyclegan_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from cyclegan_jax.exchange.pretrained import Pretrained
+
+Format = Literal["folder", "safetensors", "onnx", "stablehlo"]
+_SUFFIXES: Final[dict[str, Format]] = {".safetensors": "safetensors", ".onnx": "onnx", ".stablehlo": "stablehlo"}
 
 
 def export(
@@ -13,7 +19,8 @@ def export(
     direction: Literal["AtoB", "BtoA"] | None = None,
     step: int | Literal["best"] | None = None,
     metric: str | None = None,
-    format: Literal["folder", "safetensors"] | None = None,
+    format: Format | None = None,
+    uint8: bool = False,
     overwrite: bool = False,
     push: str | None = None,
     private: bool = False,
@@ -21,7 +28,8 @@ def export(
     """Write one generator, without the rest of its run: for translating elsewhere, sharing and publishing.
 
     A folder holds model.safetensors, config.json and a model card, as on the Hugging Face hub; the .safetensors file
-    alone is enough for load_generator and for --run of `cyclegan-jax translate`.
+    alone is enough for load_generator and for --run of `cyclegan-jax translate`. An .onnx file runs without JAX, a
+    .stablehlo file without this package; both are compared with the generator before they are written.
 
     Args:
         run: work directory of a run, folder of one checkpoint, or an exported generator, also one on the Hugging Face
@@ -30,14 +38,16 @@ def export(
         direction: direction of the translation; default: AtoB, and that of an exported generator.
         step: checkpoint to use: a step, or best; default: the newest.
         metric: with --step=best, the score that decides, if the scores disagree.
-        format: format of the output; default: safetensors for a name that ends so, otherwise a folder.
+        format: format of the output; default: that of the name's ending .safetensors, .onnx or .stablehlo, otherwise a
+            folder.
+        uint8: of an ONNX file, take and return images as files hold them: uint8, channels last.
         overwrite: replace what is there.
         push: also write the generator to the Hugging Face hub, as USER/NAME or USER/NAME@BRANCH.
         private: make the model of --push private, if it is new.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.checkpoints import folders
-    from cyclegan_jax.exchange import hub, pretrained
+    from cyclegan_jax.exchange import agreement, hub, pretrained
     from cyclegan_jax.inference.generator import load_generator
 
     if push is not None:
@@ -45,23 +55,80 @@ def export(
     elif private:
         raise UserError("--private says how --push makes a model: give --push USER/NAME too, or leave --private out")
     output = files.expand(output)
-    kind = format or ("safetensors" if output.suffix == ".safetensors" else "folder")
+    kind = _format(output, format, uint8)
+    _check_installed(kind)
     with files.naming("--output"):
         taken = files.exists(output / pretrained.WEIGHTS if kind == "folder" else output)
     if taken and not overwrite:
         raise UserError(f"{output} exists already: choose another --output, or replace it with --overwrite")
     with files.naming("--run"):
         generator = load_generator(run, direction, step, metric=metric)
+        agreement.check_finite(generator.pretrained)
     workdir = run.absolute().parent.parent if folders.is_in_run(run) else run
     scores, pictures = _scores(workdir, generator.step), _sample(workdir, generator.step)
+    lines: list[str] = []
     if kind == "folder":
         generator.save_pretrained(output, scores=scores, pictures=pictures, overwrite=overwrite)
-    else:
+    elif kind == "safetensors":
         _write(output, pretrained.encode(generator.pretrained))
+    else:
+        with live.drawn():
+            content, lines = _program(kind, generator.pretrained, uint8)
+        _write(output, content)
     size = sum(path.stat().st_size for path in (output.iterdir() if output.is_dir() else [output]))
     print(f"{output}: {generator.direction} of step {generator.step:,}, {size / 1e6:.1f} MB")
+    for line in lines:
+        print(line)
     if push is not None:
         print(f"pushed: {generator.push_to_hub(push, private=private or None, scores=scores, pictures=pictures)}")
+
+
+def _format(output: Path, format: Format | None, uint8: bool) -> Format:
+    """The format that --format or the ending of --output names."""
+    by_suffix = _SUFFIXES.get(output.suffix, "folder")
+    kind = format or by_suffix
+    if kind != by_suffix:
+        endings = {name: suffix for suffix, name in _SUFFIXES.items()}
+        need = f"a name that ends in {endings[kind]}" if kind in endings else "a name without that ending"
+        raise UserError(f"--output is {output}, but --format is {kind}: give --output {need}, or leave out --format")
+    if uint8 and kind != "onnx":
+        raise UserError(
+            f"--uint8 is for ONNX files, but the format is {kind}: leave out --uint8, or write an .onnx file"
+        )
+    return kind
+
+
+def _check_installed(kind: Format) -> None:
+    """Refuse a format whose packages are missing, before anything is loaded."""
+    from cyclegan_jax.exchange import onnx_file, stablehlo
+
+    if kind == "onnx":
+        onnx_file.check_installed()
+    elif kind == "stablehlo":
+        stablehlo.check_installed()
+
+
+def _program(kind: Literal["onnx", "stablehlo"], model: "Pretrained", uint8: bool) -> tuple[bytes, list[str]]:
+    """The content of a file of a program, compared with the generator, and what to print of both."""
+    import jax
+
+    from cyclegan_jax.exchange import agreement, onnx_file, stablehlo
+
+    with live.showing(f"writing the generator as {kind}"):
+        content = onnx_file.encode(model, uint8=uint8) if kind == "onnx" else stablehlo.encode(model)
+    program = onnx_file.load(content, uint8=uint8) if kind == "onnx" else stablehlo.load(content)
+    with live.showing("comparing it with the generator"):
+        worst = agreement.check(program, model, uint8=uint8)
+    with live.showing("measuring both"):
+        taken = agreement.latency(program, model, uint8=uint8)
+    device = jax.default_backend()
+    runtime = "ONNX Runtime on cpu" if kind == "onnx" else f"StableHLO on {device}"
+    difference = f"{worst:.0f} of 255 levels" if uint8 else f"{worst:.1e}, outputs are in [-1, 1]"
+    return content, [
+        f"largest difference from the generator: {difference}",
+        f"one image of {taken.side}x{taken.side}: {runtime} {taken.exported:,.0f} ms, "
+        f"cyclegan-jax on {device} {taken.own:,.0f} ms",
+    ]
 
 
 def _write(output: Path, content: bytes) -> None:

@@ -61,8 +61,10 @@ TRAINING: Final[Mapping[str, str]] = {
         ("--display_ncols", "--display_id", "--display_server", "--display_env", "--display_port", "--display_winsize"),
         _TENSORBOARD,
     ),
-    "--init_gain": "this is not here: the initial weights are normal with a standard deviation of 0.02",
     "--lr_decay_iters": "this is not here: the learning rate decays linearly, see --optimizer.decay_epochs",
+    # Of CUT, by the same authors.
+    "--no_antialias": "leave it out: --generator.antialias and --discriminator.antialias are off",
+    "--no_antialias_up": "leave it out: only --generator.upsample=antialiased turns it on",
     "--serial_batches": _NOT_HERE,
     "--max_dataset_size": "this is not here: put the images that you want into folders of their own",
 }
@@ -79,6 +81,7 @@ BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
     "--netD": {
         "basic": _DEFAULT,
         "n_layers": "here it is --discriminator.kind=n_layers",
+        "pixel": "here it is --discriminator.kind=pixel",
         "": "this is not here: see --discriminator.kind for the discriminators that are",
     },
     "--norm": {
@@ -92,7 +95,8 @@ BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
     "--lr_policy": {"linear": _DEFAULT, "": "this is not here: the learning rate decays linearly"},
     "--init_type": {
         "normal": _DEFAULT,
-        "": "this is not here: the initial weights are normal with a standard deviation of 0.02",
+        **{name: f"here it is --init={name}" for name in ("xavier", "kaiming", "orthogonal")},
+        "": "this is not here: see --init for the distributions that are",
     },
 }
 """The same for flags where it depends on the value; the entry "" holds for all other values."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cyclegan_jax import config_paths
-from cyclegan_jax.config import Domain, GeneratorConfig
+from cyclegan_jax.config import GeneratorConfig
 from cyclegan_jax.exchange.pretrained import Pretrained
 
 _FRONT_MATTER = """---
@@ -31,7 +31,7 @@ def model_card(
     """
     config = config_paths.names_only(model.config)
     data = config.data
-    domains = _domains(model)
+    domains = model.domains
     source, target = map(data.subject, domains)
     data_name = data.name or data.dir or data.source
     weights = "a moving average of them" if config.ema_decay else "as they are"
@@ -68,7 +68,3 @@ def model_card(
 
 def _architecture(config: GeneratorConfig) -> str:
     return f"a U-Net of depth {config.depth}" if config.kind == "unet" else f"{config.blocks} residual blocks"
-
-
-def _domains(model: Pretrained) -> tuple[Domain, Domain]:
-    return ("A", "B") if model.direction == "AtoB" else ("B", "A")

@@ -15,11 +15,12 @@ import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
+from flax import nnx
 
 import cyclegan_jax
 from cyclegan_jax import config_dict, config_paths, files
 from cyclegan_jax.checkpoints import checksums
-from cyclegan_jax.config import Direction, TrainConfig
+from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan, weights
 from cyclegan_jax.networks.cyclegan import Params
@@ -47,6 +48,18 @@ class Pretrained:
     direction: Direction
     step: int
     params: Params
+
+    @property
+    def domains(self) -> tuple[Domain, Domain]:
+        """The domain of its inputs and that of its outputs."""
+        return ("A", "B") if self.direction == "AtoB" else ("B", "A")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """What height and width of its inputs must be multiples of, and what they must be at least, pixels."""
+        make = cyclegan.make_generator
+        network = nnx.eval_shape(lambda: make(self.config, self.direction, jax.random.key(0)))
+        return network.size_multiple, network.min_size
 
 
 def is_one(path: str | Path) -> bool:

@@ -84,9 +84,12 @@ def margin(config: GeneratorConfig) -> int:
     if config.kind == "unet":
         # Down and up again, a level of stride s reaches 3 s pixels, which is 3 (2^depth - 1) over all levels.
         return 3 * config.size_multiple
-    # The stem reaches 3 pixels; the convolutions on the way down 1 and 2; the two at a quarter of the size in each
-    # block 8; those on the way up 4 and 2; the head 3.
-    reach = 3 + 1 + 2 + 8 * config.blocks + 4 + 2 + 3
+    # The stem and the head reach 3 pixels; the convolutions on the way down 1 and 2, and a blur after each as far
+    # again; the two at a quarter of the size in each block 8; those on the way up 4 and 2. A bilinear upsampling
+    # reaches 4 and 2, and the convolutions after it 2 and 1.
+    down = 2 * (1 + 2) if config.antialias else 1 + 2
+    up = 4 + 2 + 2 + 1 if config.upsample == "antialiased" else 4 + 2
+    reach = 3 + down + 8 * config.blocks + up + 3
     return math.ceil(reach / config.size_multiple) * config.size_multiple
 
 

@@ -77,11 +77,12 @@ class Discriminator:
 def patch_centres(module: PatchGAN) -> tuple[float, int]:
     """The pixel on which a discriminator's first patch is centred, and the distance to the next centre, in pixels."""
     first, step = 0.0, 1
-    for layer in [*module.convs, module.head]:
+    for index, layer in enumerate([*module.convs, module.head]):
         kernel = layer.kernel.shape[0]
         # Each layer moves the centre by half its kernel less its padding, in units of the strides before it.
         first += ((kernel - 1) / 2 - layer.padding[0][0]) * step
-        step *= layer.stride
+        # A blur after the layer, which is symmetric, moves no centre.
+        step *= 2 if index < module.blurred else layer.stride
     return first, step
 
 

@@ -52,7 +52,7 @@ class Generator:
     @property
     def domains(self) -> tuple[Domain, Domain]:
         """The domain of its inputs and that of its outputs."""
-        return ("A", "B") if self.direction == "AtoB" else ("B", "A")
+        return self.pretrained.domains
 
     @cached_property
     def _apply(self) -> Any:

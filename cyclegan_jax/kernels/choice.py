@@ -8,7 +8,7 @@ Tests and benchmarks make one for another platform, switch forms off with `witho
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import jax
 import jax.numpy as jnp
@@ -101,7 +101,7 @@ class Kernels:
 
     def convolution(
         self,
-        image: Sequence[int],
+        image: Sequence[Any],
         kernel: Sequence[int],
         dtype: jnp.dtype,
         *,
@@ -111,7 +111,7 @@ class Kernels:
         """The form of a convolution.
 
         Args:
-            image: shape of the input, (N, H, W, I).
+            image: shape of the input, (N, H, W, I): numbers, or symbols where `jax.export` traces for any size.
             kernel: shape of the weights, (k, k, I, O).
             dtype: of both.
             stride: step of the kernel, pixels.

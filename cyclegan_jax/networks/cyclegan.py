@@ -16,7 +16,12 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import weights
 from cyclegan_jax.networks.batch_norm import OverBatch, Statistics, statistics_of
-from cyclegan_jax.networks.discriminator import NLayerDiscriminator, PatchGAN, PyTorchGANDiscriminator
+from cyclegan_jax.networks.discriminator import (
+    NLayerDiscriminator,
+    PatchGAN,
+    PixelDiscriminator,
+    PyTorchGANDiscriminator,
+)
 from cyclegan_jax.networks.generator import GeneratorNetwork, ResNetGenerator
 from cyclegan_jax.networks.unet import UNetGenerator
 
@@ -25,6 +30,7 @@ Params = dict[str, Any]
 
 _DISCRIMINATORS: Final[Mapping[str, type[PatchGAN]]] = {
     "n_layers": NLayerDiscriminator,
+    "pixel": PixelDiscriminator,
     "pytorch_gan": PyTorchGANDiscriminator,
 }
 _GENERATORS: Final[Mapping[str, Callable[..., GeneratorNetwork]]] = {"resnet": ResNetGenerator, "unet": UNetGenerator}
@@ -92,7 +98,7 @@ def make_generator(
     if direction == "BtoA":
         channels = channels[::-1]
     make = _GENERATORS[config.generator.kind]
-    return make(config.generator, *channels, key=key, dtype=jnp.dtype(config.dtype), kernels=kernels)
+    return make(config.generator, *channels, key=key, **_options(config, kernels))
 
 
 def make_discriminator(
@@ -100,10 +106,18 @@ def make_discriminator(
 ) -> PatchGAN:
     """The discriminator that judges images of `domain`, with fresh weights from `key`."""
     channels, chosen = config.data.channels(domain), config.discriminator
-    options: dict[str, Any] = {"norm": chosen.norm, "dtype": jnp.dtype(config.dtype), "kernels": kernels}
-    if chosen.kind == "pytorch_gan":
-        return PyTorchGANDiscriminator(channels, chosen.width, key=key, **options)
-    return NLayerDiscriminator(channels, chosen.width, chosen.n_layers, key=key, **options)
+    options = _options(config, kernels) | {"norm": chosen.norm}
+    if chosen.kind == "n_layers":
+        options["antialiased"] = chosen.antialias
+        return NLayerDiscriminator(channels, chosen.width, chosen.n_layers, key=key, **options)
+    make = PixelDiscriminator if chosen.kind == "pixel" else PyTorchGANDiscriminator
+    return make(channels, chosen.width, key=key, **options)
+
+
+def _options(config: TrainConfig, kernels: Kernels | None) -> dict[str, Any]:
+    """The arguments that all constructors of networks have."""
+    init = weights.Init(config.init, config.init_gain)
+    return {"dtype": jnp.dtype(config.dtype), "kernels": kernels, "init": init}
 
 
 def define(
@@ -158,8 +172,8 @@ def initialize(config: TrainConfig, key: Key[Array, ""]) -> dict[str, Params]:
     """Fresh parameters, each network from a key of its own.
 
     Returns:
-        `{"generators": {"AtoB": ..., "BtoA": ...}, "discriminators": {"A": ..., "B": ...}}`, weights from N(0, 0.02)
-        and zero biases, float32 (float64 where `config.dtype` is).
+        `{"generators": {"AtoB": ..., "BtoA": ...}, "discriminators": {"A": ..., "B": ...}}`, weights as
+        `config.init` says and zero biases, float32 (float64 where `config.dtype` is).
     """
     keys = jax.random.split(key, 4)
     return {

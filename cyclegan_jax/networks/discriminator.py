@@ -1,4 +1,4 @@
-"""The PatchGAN discriminators: the official n-layer one (paper, appendix 7.2) and PyTorch-GAN's."""
+"""The PatchGAN discriminators: the official ones, n-layer (paper, appendix 7.2) and pixel, and PyTorch-GAN's."""
 
 from functools import partial
 from typing import ClassVar
@@ -11,10 +11,11 @@ from jaxtyping import Array, Float, Key
 
 from cyclegan_jax.config import Norm
 from cyclegan_jax.kernels.choice import Kernels
-from cyclegan_jax.networks import weights
+from cyclegan_jax.networks import antialias, weights
 from cyclegan_jax.networks.frame import WHOLE_ARRAY, Frame
 from cyclegan_jax.networks.layers import Conv, biased, check_input
 from cyclegan_jax.networks.norms import normed
+from cyclegan_jax.networks.weights import PAPER, Init
 
 
 class PatchGAN(nnx.Module):
@@ -28,6 +29,8 @@ class PatchGAN(nnx.Module):
     channels: int
     dtype: jnp.dtype
     min_size: int
+    blurred: int = 0
+    """After this many convolutions, of stride 1 each, the map is halved with a blur."""
     convs: nnx.List[Conv]
     head: Conv
     kernels: Kernels
@@ -47,8 +50,9 @@ class PatchGAN(nnx.Module):
         """
         check_input(x, "the discriminator", channels=self.channels, multiple=self.size_multiple, minimum=self.min_size)
         h = jnp.asarray(x, self.dtype)
-        for layer in self.convs:
+        for index, layer in enumerate(self.convs):
             h = jax.nn.leaky_relu(normed(layer, h, frame), 0.2)
+            h = antialias.halve(frame.reflect(h, 1)) if index < self.blurred else h
         return self.head(h)
 
     def _convolutions(self, widths: list[int], strides: list[int], norm: Norm) -> list[Conv]:
@@ -77,9 +81,11 @@ class NLayerDiscriminator(PatchGAN):
         n_layers: int = 3,
         *,
         norm: Norm = "instance",
+        antialiased: bool = False,
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
+        init: Init = PAPER,
     ):
         """Create the network with fresh weights.
 
@@ -88,9 +94,11 @@ class NLayerDiscriminator(PatchGAN):
             width: channels after the first convolution; they double per layer, up to 8 times the width.
             n_layers: stride-2 convolutions.
             norm: after every convolution but the first and the head.
+            antialiased: halve with a blur after convolutions of stride 1, as CUT does, instead of with stride 2.
             key: random key of the weights (`weights.draw`).
             dtype: type of the arithmetic, float32 by default; parameters are float32 at least.
             kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
+            init: the distribution of the weights.
         """
         self.dtype = jnp.dtype(dtype or jnp.float32)
         self.kernels = kernels or Kernels.for_platform()
@@ -98,10 +106,42 @@ class NLayerDiscriminator(PatchGAN):
         # The last norm sees a map of H / 2^n_layers - 1 pixels per side, and a norm needs more than one value.
         self.min_size = 3 * 2**n_layers
         widths = [channels, *(width * min(2**k, 8) for k in range(n_layers + 1))]
-        strides = [2] * n_layers + [1]
+        self.blurred = n_layers if antialiased else 0
+        strides = [1 if antialiased else 2] * n_layers + [1]
         self.convs = nnx.List(self._convolutions(widths, strides, norm))
         self.head = Conv(widths[-1], 1, 4, padding=1, dtype=self.dtype, kernels=self.kernels)
-        weights.draw(self, key)
+        weights.draw(self, key, init)
+
+
+class PixelDiscriminator(PatchGAN):
+    """The official pixel discriminator: three 1x1 convolutions, which score each pixel by its colour alone.
+
+    Only the norm sees more than one pixel. The head has a bias by the same rule as the convolution before it.
+    """
+
+    size_multiple: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        *,
+        norm: Norm = "instance",
+        key: Key[Array, ""],
+        dtype: jnp.dtype | None = None,
+        kernels: Kernels | None = None,
+        init: Init = PAPER,
+    ):
+        """Create the network with fresh weights; the arguments are those of `NLayerDiscriminator`."""
+        self.dtype = jnp.dtype(dtype or jnp.float32)
+        self.kernels = kernels or Kernels.for_platform()
+        self.channels = channels
+        # A norm needs more than one value.
+        self.min_size = 2
+        conv = partial(Conv, side=1, dtype=self.dtype, kernels=self.kernels)
+        self.convs = nnx.List([conv(channels, width), conv(width, 2 * width, norm=norm, bias=biased(norm))])
+        self.head = conv(2 * width, 1, bias=biased(norm))
+        weights.draw(self, key, init)
 
 
 class PyTorchGANDiscriminator(PatchGAN):
@@ -122,6 +162,7 @@ class PyTorchGANDiscriminator(PatchGAN):
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
+        init: Init = PAPER,
     ):
         """Create the network with fresh weights; the arguments are those of `NLayerDiscriminator`."""
         self.dtype = jnp.dtype(dtype or jnp.float32)
@@ -133,4 +174,4 @@ class PyTorchGANDiscriminator(PatchGAN):
         self.convs = nnx.List(self._convolutions(widths, [2] * 4, norm))
         # One more zero at the top and left than at the bottom and right keeps H/16 x W/16 under the 4x4 kernel.
         self.head = Conv(widths[-1], 1, 4, padding=((2, 1), (2, 1)), dtype=self.dtype, kernels=self.kernels)
-        weights.draw(self, key)
+        weights.draw(self, key, init)

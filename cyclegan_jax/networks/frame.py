@@ -30,6 +30,9 @@ class Frame(Protocol):
     def reflect(self, x: Images, pad: int) -> Padded:
         """Pad by mirroring at the image's borders: P is H + 2 pad, Q is W + 2 pad."""
 
+    def replicate(self, x: Images) -> Padded:
+        """Pad by one pixel, a copy of the image's border: P is H + 2, Q is W + 2."""
+
     def clear(self, x: Images) -> Images:
         """Set everything outside of the image to 0, before a convolution that pads with zeros."""
 
@@ -43,6 +46,10 @@ class WholeArray:
     def reflect(self, x: Images, pad: int) -> Padded:
         """Pad by mirroring at the array's borders."""
         return reflection_pad(x, pad)
+
+    def replicate(self, x: Images) -> Padded:
+        """Pad by copies of the array's border."""
+        return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
 
     def clear(self, x: Images) -> Images:
         """Return `x`: nothing lies outside."""
@@ -79,7 +86,14 @@ class Corner:
         heights, widths = self._sizes(x)
         rows = _mirrored(jnp.arange(-pad, x.shape[1] + pad), heights[:, None])
         columns = _mirrored(jnp.arange(-pad, x.shape[2] + pad), widths[:, None])
-        return jax.vmap(lambda image, row, column: image[row][:, column])(x, rows, columns)
+        return _gathered(x, rows, columns)
+
+    def replicate(self, x: Images) -> Padded:
+        """Gather each row and column, those outside of the image from its border."""
+        heights, widths = self._sizes(x)
+        rows = jnp.clip(jnp.arange(-1, x.shape[1] + 1), 0, heights[:, None] - 1)
+        columns = jnp.clip(jnp.arange(-1, x.shape[2] + 1), 0, widths[:, None] - 1)
+        return _gathered(x, rows, columns)
 
     def clear(self, x: Images) -> Images:
         """Set everything outside of the corner to 0."""
@@ -120,6 +134,10 @@ class RecordingStatistics:
         """Pad by mirroring at the borders of `frame`."""
         return self.frame.reflect(x, pad)
 
+    def replicate(self, x: Images) -> Padded:
+        """Pad by copies of the border of `frame`."""
+        return self.frame.replicate(x)
+
     def clear(self, x: Images) -> Images:
         """Set everything outside of `frame` to 0."""
         return self.frame.clear(x)
@@ -146,6 +164,10 @@ class GivenStatistics:
         """Pad by mirroring at the borders of `frame`."""
         return self.frame.reflect(x, pad)
 
+    def replicate(self, x: Images) -> Padded:
+        """Pad by copies of the border of `frame`."""
+        return self.frame.replicate(x)
+
     def clear(self, x: Images) -> Images:
         """Set everything outside of `frame` to 0."""
         return self.frame.clear(x)
@@ -153,6 +175,10 @@ class GivenStatistics:
     def instance_norm(self, x: Images, kernels: Kernels) -> Images:
         """Normalise by the next statistics."""
         return normalize(x, *next(self.remaining))
+
+
+def _gathered(x: Images, rows: Int[Array, "N P"], columns: Int[Array, "N Q"]) -> Padded:
+    return jax.vmap(lambda image, row, column: image[row][:, column])(x, rows, columns)
 
 
 def _mirrored(places: Int[Array, " P"], length: Int[Array, "N 1"]) -> Int[Array, "N P"]:

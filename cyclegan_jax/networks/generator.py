@@ -11,10 +11,11 @@ from jaxtyping import Array, Float, Key
 
 from cyclegan_jax.config import GeneratorConfig, Norm
 from cyclegan_jax.kernels.choice import Kernels
-from cyclegan_jax.networks import weights
+from cyclegan_jax.networks import antialias, weights
 from cyclegan_jax.networks.frame import WHOLE_ARRAY, Frame
 from cyclegan_jax.networks.layers import UPSAMPLING, Conv, biased, check_input, dropout, layer_keys
 from cyclegan_jax.networks.norms import normed
+from cyclegan_jax.networks.weights import PAPER, Init
 
 Images = Float[Array, "N H W C"]
 Outputs = Float[Array, "N H W D"]
@@ -79,7 +80,7 @@ class ResidualBlock(nnx.Module):
 
 
 class ResNetGenerator(GeneratorNetwork):
-    """Image to image: 7x7 stem, two stride-2 convolutions, residual blocks, two upsamplings, 7x7 head with tanh.
+    """Image to image: 7x7 stem, two halvings, residual blocks, two doublings, 7x7 head with tanh.
 
     With an instance norm every convolution has a bias, although the norm cancels it, as in the official code. With
     other norms, and without any, only the head has one.
@@ -94,16 +95,18 @@ class ResNetGenerator(GeneratorNetwork):
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
+        init: Init = PAPER,
     ):
         """Create the network with fresh weights.
 
         Args:
-            config: width, blocks, norm, kind of upsampling, dropout.
+            config: width, blocks, norm, kinds of downsampling and upsampling, dropout.
             in_channels: channels of the images it takes.
             out_channels: channels of the images it makes.
             key: random key of the weights (`weights.draw`).
             dtype: type of the arithmetic, float32 by default; parameters are float32 at least.
             kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
+            init: the distribution of the weights.
         """
         dtype = jnp.dtype(dtype or jnp.float32)
         kernels = kernels or Kernels.for_platform()
@@ -117,14 +120,16 @@ class ResNetGenerator(GeneratorNetwork):
         options: dict[str, Any] = {"dtype": dtype, "kernels": kernels}
         hidden = options | {"norm": config.norm, "bias": biased(config.norm)}
         self.stem = Conv(in_channels, width, 7, **hidden)
-        self.down = nnx.List([Conv(width * k, width * 2 * k, 3, stride=2, padding=1, **hidden) for k in (1, 2)])
+        self.antialias, self.upsample = config.antialias, config.upsample
+        stride = 1 if config.antialias else 2
+        self.down = nnx.List([Conv(width * k, width * 2 * k, 3, stride=stride, padding=1, **hidden) for k in (1, 2)])
         self.blocks = nnx.List(
             [ResidualBlock(4 * width, config.dropout, config.norm, **options) for _ in range(config.blocks)]
         )
         upsampling = UPSAMPLING[config.upsample]
         self.up = nnx.List([upsampling(width * 2 * k, width * k, **hidden) for k in (2, 1)])
         self.head = Conv(width, out_channels, 7, **options)
-        weights.draw(self, key)
+        weights.draw(self, key, init)
 
     def forward(self, x: Images, dropout_keys: Key[Array, " N"] | None, frame: Frame) -> Outputs:
         """The output before the tanh."""
@@ -132,8 +137,10 @@ class ResNetGenerator(GeneratorNetwork):
         h = jax.nn.relu(normed(self.stem, frame.reflect(x, 3), frame))
         for down in self.down:
             h = jax.nn.relu(normed(down, frame.clear(h), frame))
+            h = antialias.halve(frame.reflect(h, 1)) if self.antialias else h
         for index, block in enumerate(self.blocks):
             h = block(h, None if dropout_keys is None else layer_keys(dropout_keys, index), frame)
         for up in self.up:
+            h = antialias.double(frame.replicate(h)) if self.upsample == "antialiased" else h
             h = jax.nn.relu(normed(up, frame.clear(h), frame))
         return self.head(frame.reflect(h, 3))

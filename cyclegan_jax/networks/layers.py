@@ -127,8 +127,16 @@ class ResizeConv(Conv):
         return convolution.convolve_upsampled(x, kernel, self.kernels)
 
 
-UPSAMPLING: Final = {"transposed": TransposedConv, "resize": ResizeConv}
-"""The layers that `GeneratorConfig.upsample` selects."""
+class PaddedConv(Conv):
+    """A 3x3 convolution that keeps height and width, after an upsampling that is not its own."""
+
+    def __init__(self, in_channels: int, out_channels: int, **options: Any):
+        """Create the layer; the options are those of `Conv`."""
+        super().__init__(in_channels, out_channels, 3, padding=1, **options)
+
+
+UPSAMPLING: Final = {"transposed": TransposedConv, "resize": ResizeConv, "antialiased": PaddedConv}
+"""The layers that `GeneratorConfig.upsample` selects; before `antialiased` the generator doubles the image itself."""
 
 
 def biased(norm: Norm) -> bool:
@@ -175,7 +183,8 @@ def check_input(x: Array | np.ndarray, name: str, *, channels: int, multiple: in
     if x.ndim != 4 or x.shape[-1] != channels:
         raise UserError(f"{name} takes images of shape (N, H, W, {channels}), but got an array of shape {x.shape}")
     height, width = x.shape[1:3]
-    if min(height, width) < minimum or height % multiple or width % multiple:
+    # Side by side: exported for any size, they are symbols, whose smaller one is not known.
+    if any(side < minimum or side % multiple for side in (height, width)):
         sizes = f"multiples of {multiple} pixels and at least {minimum}" if multiple > 1 else f"at least {minimum}"
         raise UserError(
             f"{name} needs a height and width of {sizes}, but got {height}x{width}: resize or crop the images"

@@ -15,6 +15,7 @@ from cyclegan_jax.networks.frame import Frame
 from cyclegan_jax.networks.generator import GeneratorNetwork, Images, Outputs
 from cyclegan_jax.networks.layers import Conv, TransposedConv, biased, dropout, layer_keys
 from cyclegan_jax.networks.norms import normed
+from cyclegan_jax.networks.weights import PAPER, Init
 
 
 class UNetGenerator(GeneratorNetwork):
@@ -33,6 +34,7 @@ class UNetGenerator(GeneratorNetwork):
         key: Key[Array, ""],
         dtype: jnp.dtype | None = None,
         kernels: Kernels | None = None,
+        init: Init = PAPER,
     ):
         """Create the network with fresh weights; the arguments are those of `ResNetGenerator`."""
         self.in_channels = in_channels
@@ -62,7 +64,7 @@ class UNetGenerator(GeneratorNetwork):
             ]
         )
         self.head = TransposedConv(2 * widths[0], out_channels, 4, **options)
-        weights.draw(self, key)
+        weights.draw(self, key, init)
 
     def forward(self, x: Images, dropout_keys: Key[Array, " N"] | None, frame: Frame) -> Outputs:
         """The output before the tanh."""

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 TRAINING_FLAGS = {f"--{name}" for name in (*config_dict.fields(TrainConfig()), "workdir", "config")}
 TESTING_FLAGS = {f"--{name}" for command in (translate, evaluate) for name in inspect.signature(command).parameters}
 COMMANDS = re.compile(r"--(?:distributed|logdir)\b")
-# All training options there, from the first version to 2025, but --batch_size and --pool_size, which are the same here.
+# All training options there, from the first version to 2025, but --batch_size, --pool_size and --init_gain, which are
+# the same here.
 OFFICIAL = [
     "dataroot",
     "name",
@@ -34,7 +35,6 @@ OFFICIAL = [
     "n_layers_D",
     "norm",
     "init_type",
-    "init_gain",
     "no_dropout",
     "dataset_mode",
     "direction",
@@ -88,6 +88,8 @@ OFFICIAL = [
     "which_model_netG",
     "which_model_netD",
     "identity",
+    "no_antialias",
+    "no_antialias_up",
 ]
 
 
@@ -113,13 +115,15 @@ def test_every_official_training_flag_is_known(flag: str) -> None:
         ("netG", "unet_128", "here it is --generator.kind=unet with --generator.depth=7"),
         ("netG", "stylegan2", "this is not here"),
         ("netD", "n_layers", "here it is --discriminator.kind=n_layers"),
-        ("netD", "pixel", "this is not here"),
+        ("netD", "pixel", "here it is --discriminator.kind=pixel"),
+        ("netD", "stylegan2", "this is not here"),
         ("norm", "batch", "here it is --generator.norm=batch with --discriminator.norm=batch"),
         ("norm", "group", "this is not here"),
         ("norm", "instance", "leave it out"),
         ("gan_mode", "wgangp", "this is not here"),
         ("lr_policy", "cosine", "this is not here"),
-        ("init_type", "xavier", "this is not here"),
+        ("init_type", "xavier", "here it is --init=xavier"),
+        ("init_type", "zeros", "this is not here"),
     ],
 )
 def test_the_answer_depends_on_the_value(flag: str, value: str, advice: str) -> None:

@@ -41,6 +41,8 @@ def test_heat_map_interpolates_the_scores_of_the_saved_weights(tmp_path):
     [
         (DiscriminatorConfig(kind="n_layers", n_layers=3, width=4), (11.5, 8)),
         (DiscriminatorConfig(kind="pytorch_gan", width=4), (-0.5, 16)),
+        (DiscriminatorConfig(kind="n_layers", n_layers=3, width=4, antialias=True), (11.5, 8)),
+        (DiscriminatorConfig(kind="pixel", width=4), (0, 1)),
     ],
 )
 def test_scores_are_placed_at_the_centres_of_their_patches(config, centres):
