@@ -11,14 +11,15 @@ from benchmarks.imported_model import fetch_weights
 from cyclegan_jax import load_generator
 from cyclegan_jax.cli import main as cli
 from tests.parity.exchange import nchw, nhwc
-from tests.parity.official_networks import OfficialGenerator
+from tests.parity.official_names import load_official
+from tests.parity.reference_networks import Generator
 
 
 @pytest.mark.slow
 def test_a_published_model_equals_pytorch(tmp_path: Path) -> None:
     weights = fetch_weights(tmp_path)
-    network = OfficialGenerator(width=64, blocks=9, norm="instance_affine", block="block")
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True), strict=True)
+    network = Generator(3, 3, 64, 9, "transposed", "instance_affine")
+    load_official(network, torch.load(weights, map_location="cpu", weights_only=True), "block")
     run = tmp_path / "run"
     assert cli.main(["import", str(weights), "--direction=AtoB", "--workdir", str(run)]) == 0
     generator = load_generator(run)
