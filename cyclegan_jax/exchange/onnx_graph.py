@@ -64,14 +64,18 @@ class Graph:
         """The parameters of a layer, or of several in a list."""
         found: dict[Any, Any] = self.params
         for part in place.split("."):
-            found = found.get(
-                int(part) if part.isdigit() else part, {}
-            )  # a network without residual blocks has no list of them
+            # A network without residual blocks has no list of them.
+            found = found.get(int(part) if part.isdigit() else part, {})
         return found
 
     def places(self, name: str) -> list[str]:
         """The places of the layers in a list of the network, in order."""
         return [f"{name}.{number}" for number in sorted(self.at(name))]
+
+    def channels(self, place: str) -> int:
+        """How many channels the convolution at `place` makes."""
+        made: int = self.at(place)["kernel"].shape[-1]
+        return made
 
     def relu(self, x: str) -> str:
         """Set what is negative to 0."""
@@ -101,6 +105,21 @@ class Graph:
         how = {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [4 - kernel.shape[-1]] * 2}
         return self._norm(self._convolution("ConvTranspose", x, place, kernel, how), place, norm)
 
+    def halve(self, x: str, channels: int) -> str:
+        """Halve height and width by a blur, as `networks.antialias.halve` does."""
+        taps = np.outer([1, 2, 1], [1, 2, 1]) / 16
+        kernel = self.constant(f"blur_{channels}", np.tile(taps, (channels, 1, 1, 1)))
+        return self.node("Conv", self.reflect(x, 1), kernel, strides=[2, 2], group=channels)
+
+    def double(self, x: str) -> str:
+        """Double height and width by bilinear interpolation, which `networks.antialias.double` is."""
+        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self.node("Resize", x, "", self.constant("twice", [1, 1, 2, 2]), **how)
+
+    def antialiased_conv(self, x: str, place: str, norm: Norm) -> str:
+        """Double height and width by bilinear interpolation, then convolve and normalise."""
+        return self.conv(self.double(x), place, norm, padding=1)
+
     def resize_conv(self, x: str, place: str, norm: Norm) -> str:
         """Double height and width by repeating pixels, then convolve and normalise."""
         scales = self.constant("twice", [1, 1, 2, 2])
@@ -118,15 +137,20 @@ class Graph:
         """Normalise as `networks.norms` does; the convolution at `place` holds the parameters."""
         if kind == "none":
             return x
-        layer = self.at(place)
+        if kind == "batch":
+            return self.node("BatchNormalization", x, *self._learned(place, kind), epsilon=EPS)
+        # The rounded mean of equal values is not their value, and without variance the norm multiplies what remains by
+        # 300, in each layer: a flat image would come out as noise. With the mean taken off twice nothing remains.
+        x = self.node("Sub", x, self.node("GlobalAveragePool", x))
         if kind == "instance":
-            channels = layer["kernel"].shape[-1]
+            channels = self.channels(place)
             scale = self.constant(f"ones_{channels}", np.ones(channels))
             shift = self.constant(f"zeros_{channels}", np.zeros(channels))
             return self.node("InstanceNormalization", x, scale, shift, epsilon=EPS)
-        learned = [self.constant(f"{place}.{name}", layer[name]) for name in NORM_PARAMS[kind]]
-        operation = "BatchNormalization" if kind == "batch" else "InstanceNormalization"
-        return self.node(operation, x, *learned, epsilon=EPS)
+        return self.node("InstanceNormalization", x, *self._learned(place, kind), epsilon=EPS)
+
+    def _learned(self, place: str, kind: Norm) -> list[str]:
+        return [self.constant(f"{place}.{name}", self.at(place)[name]) for name in NORM_PARAMS[kind]]
 
     def from_uint8(self, x: str) -> str:
         """Scale (N, H, W, C) uint8 images to [-1, 1], as `data.images.to_model_range` does, and make them NCHW."""
@@ -159,10 +183,15 @@ def build(model: Pretrained, *, uint8: bool = False) -> Graph:
 def _resnet(graph: Graph, x: str, config: GeneratorConfig) -> str:
     """Append the layers of `networks.generator.ResNetGenerator` before the tanh; dropout is off, as at test time."""
     norm = config.norm
-    upsample = {"transposed": graph.transposed_conv, "resize": graph.resize_conv}[config.upsample]
+    upsample = {
+        "transposed": graph.transposed_conv,
+        "resize": graph.resize_conv,
+        "antialiased": graph.antialiased_conv,
+    }[config.upsample]
     x = graph.relu(graph.conv(graph.reflect(x, 3), "stem", norm))
     for place in graph.places("down"):
-        x = graph.relu(graph.conv(x, place, norm, stride=2, padding=1))
+        x = graph.relu(graph.conv(x, place, norm, stride=1 if config.antialias else 2, padding=1))
+        x = graph.halve(x, graph.channels(place)) if config.antialias else x
     for place in graph.places("blocks"):
         h = graph.relu(graph.conv(graph.reflect(x, 1), f"{place}.conv1", norm))
         x = graph.node("Add", x, graph.conv(graph.reflect(h, 1), f"{place}.conv2", norm))

@@ -1,5 +1,7 @@
 """CUT's halving and doubling of images without aliasing: small filters, for each channel and axis by itself."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -42,7 +44,10 @@ def double(padded: Padded) -> Images:
     return padded
 
 
-def _every_second(x: Padded, axis: int, first: int, last: int) -> Float[Array, "N p q C"]:
-    """Pixels `first`, `first` + 2, ... along an axis, as many for each `first` below 3."""
+def _every_second(x: Padded, axis: int, first: int, last: Any) -> Float[Array, "N p q C"]:
+    """Pixels `first`, `first` + 2, ... along an axis, as many for each `first` below 3.
+
+    `last` is a number, or a symbol where `jax.export` traces for any size.
+    """
     number = (last - 2) // 2 + 1
     return x[(slice(None),) * axis + (slice(first, first + 2 * number - 1, 2),)]

@@ -32,6 +32,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "batch": {"norm": "batch"},
     "none": {"norm": "none"},
     "resize": {"upsample": "resize"},
+    "antialiased": {"upsample": "antialiased", "antialias": True},
     "unet": {"kind": "unet", "depth": 3},
     "unet, batch": {"kind": "unet", "depth": 3, "norm": "batch"},
 }
@@ -44,7 +45,8 @@ def test_all_formats_agree(name: str) -> None:
     if config.kind == "unet":
         theirs = reference.unet(3, 1, config.width, config.depth, config.norm)
     else:
-        theirs = reference.Generator(3, 1, config.width, config.blocks, config.upsample, config.norm)
+        shape = config.width, config.blocks, config.upsample, config.norm, config.antialias
+        theirs = reference.Generator(3, 1, *shape)
     differences = compare(trained(theirs).float(), config)
     print(f"{name}: " + ", ".join(f"{one} {value:.1e}" for one, value in differences.items()))
     assert max(differences.values()) <= MOST, differences
@@ -53,7 +55,7 @@ def test_all_formats_agree(name: str) -> None:
 def test_every_choice_of_a_generator_is_exported() -> None:
     hints = typing.get_type_hints(GeneratorConfig)
     for field in dataclasses.fields(GeneratorConfig):
-        for choice in typing.get_args(hints[field.name]):
+        for choice in (False, True) if hints[field.name] is bool else typing.get_args(hints[field.name]):
             exported = {getattr(GeneratorConfig(**changes), field.name) for changes in ARCHITECTURES.values()}
             assert choice in exported, f"generator.{field.name}={choice}"
 
