@@ -51,7 +51,7 @@ def measure(name: str, config: TrainConfig) -> None:
 
 
 def _draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Float32[np.ndarray, "..."]:
-    return np.float32(0.02) * rng.standard_normal(shape, np.float32)
+    return weights.PAPER.gain * rng.standard_normal(shape, np.float32)
 
 
 def _peak() -> float:

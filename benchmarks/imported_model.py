@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def run(*args: str) -> None:
     print(f"{args[0]}: {time.monotonic() - begin:.1f} s, {most / 1e6:,.0f} MB at most")
 
 
-def montage(pairs: list[tuple[Image.Image, Image.Image]]) -> Image.Image:
+def montage(pairs: Sequence[tuple[Image.Image, Image.Image]]) -> Image.Image:
     """Each input beside its output, all in one row."""
     pictures = [picture.convert("RGB") for pair in pairs for picture in pair]
     scaled = [p.resize((round(p.width * HEIGHT / p.height), HEIGHT), Image.Resampling.LANCZOS) for p in pictures]

@@ -164,8 +164,8 @@ class GeneratorConfig:
     """Dropout rate in the residual blocks during training (0.5 in the official code's option); 0 is off."""
     norm: Norm = "instance"
     """The norm after the convolutions. `instance`: without parameters; `instance_affine`: with a learned scale and
-    shift of each channel; `batch`: batch norm by its running statistics; `none`. With `batch` and `none` those
-    convolutions have no bias, as in the official code."""
+    shift of each channel; `batch`: over the batch in training, by running statistics at test time; `none`. With `batch`
+    and `none` those convolutions have no bias, as in the official code."""
     kind: Literal["resnet", "unet"] = "resnet"
     """`resnet`: the paper's; `unet`: the U-Net of pix2pix and of the official code, which takes `width`, `depth`,
     `dropout` (in its middle) and `norm`."""
@@ -300,8 +300,8 @@ class TrainConfig:
     sample_every: int = 1000
     """Steps between grids of sample images."""
     sample_minutes: float = 0.5
-    """Draw the first grid after this many minutes, and more at twice the time each, until those of `sample_every` come
-    sooner. 0 is off."""
+    """Draw a grid before the first step, another after this many minutes of training, and more at twice the time each,
+    until those of `sample_every` come sooner. 0 is off."""
     checkpoint_every: int = 1000
     """Steps between checkpoints."""
     checkpoint_minutes: float = 10.0

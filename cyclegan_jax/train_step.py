@@ -3,10 +3,10 @@
 Its phases: generate images, show them to the pools, update the discriminators, update the generators.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import jax
 import optax
@@ -18,6 +18,8 @@ from cyclegan_jax.data.images import to_model_range
 from cyclegan_jax.devices.collectives import Collectives, OneDevice
 from cyclegan_jax.image_pool import Draws, ImagePool
 from cyclegan_jax.kernels.recompute import Recomputed
+from cyclegan_jax.networks import batch_norm
+from cyclegan_jax.networks.batch_norm import OverBatch, Statistics
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.objective import Generated, Terms, discriminator_objective, generator_objective, l1
 from cyclegan_jax.optimizer import learning_rate
@@ -35,6 +37,10 @@ DrawFunction = Callable[[Key[Array, ""], int, int], Draws]
 
 PASSES = ("fake_B", "fake_A", "cycled_A", "cycled_B", "identity_A", "identity_B")
 """The generators' passes in a step. A pass's place selects its dropout masks, so a new order would change training."""
+OFFICIAL_ORDER: Final = {"AtoB": ("fake_B", "cycled_B", "identity_B"), "BtoA": ("cycled_A", "fake_A", "identity_A")}
+"""Each generator's passes in the official code's order, which batch norm's running statistics depend on."""
+Passes = Mapping[str, list[Statistics]]
+"""The statistics of a network's passes, in order, by the network's name."""
 
 
 def make_train_step(
@@ -73,6 +79,7 @@ class _Updated(NamedTuple):
     optimizer_state: Any
     total: Float[Array, ""]
     terms: Terms
+    passes: Passes
 
 
 @dataclass(frozen=True)
@@ -98,8 +105,8 @@ class _Phases:
 
         # The generators run forward once, for both updates: the discriminators see the images, and later `pull_back`
         # turns the loss's gradient with respect to the images into that with respect to the generators' parameters.
-        generated, pull_back = jax.vjp(
-            lambda generators: self.generate(generators, real_A, real_B, dropout_key), state.generators
+        generated, pull_back, made = jax.vjp(
+            lambda generators: self.generate(generators, real_A, real_B, dropout_key), state.generators, has_aux=True
         )
         shown_A, pool_A = self.show_pool(state.pool_A, generated.fake_A, pool_key_A)
         shown_B, pool_B = self.show_pool(state.pool_B, generated.fake_B, pool_key_B)
@@ -107,28 +114,35 @@ class _Phases:
         # Both updates start from the same images and the same discriminators. The order decides only whether the
         # discriminators that judge the generators are the old or the updated ones.
         judges = discriminators.params if config.update_first == "discriminators" else state.discriminators
-        generators = self.update_generators(state, judges, generated, pull_back, (real_A, real_B), rate)
+        generators, judged = self.update_generators(state, judges, generated, pull_back, (real_A, real_B), rate)
+        in_order = _joined(judged, discriminators.passes)
+        if config.update_first == "discriminators":
+            in_order = _joined(discriminators.passes, judged)
 
+        new_params = _folded(generators.params, made)
         new_state = state._replace(
             step=state.step + 1,
-            generators=generators.params,
-            discriminators=discriminators.params,
+            generators=new_params,
+            discriminators=_folded(discriminators.params, in_order),
             generator_optimizer=generators.optimizer_state,
             discriminator_optimizer=discriminators.optimizer_state,
             pool_A=pool_A,
             pool_B=pool_B,
-            ema=_moving_average(state.ema, generators.params, config.ema_decay),
+            ema=_moving_average(state.ema, new_params, config.ema_decay),
         )
         metrics = generators.terms | discriminators.terms | self.changes(generated, real_A, real_B)
         metrics |= {"generators": generators.total, "discriminators": discriminators.total}
         return new_state, self.collectives.mean(metrics) | {"learning_rate": rate}
 
-    def generate(self, generators: Params, real_A: Images, real_B: Images, dropout_key: Key[Array, ""]) -> Generated:
+    def generate(
+        self, generators: Params, real_A: Images, real_B: Images, dropout_key: Key[Array, ""]
+    ) -> tuple[Generated, Passes]:
         """Translate the batch, translate the results back, and make the identity loss's images (paper, figure 3)."""
         loss, dropout = self.config.loss, self.config.generator.dropout > 0
         # A key for each image, by the image's place in the global batch: the same on any number of devices.
         image_keys = _fold_in_each(dropout_key, self.collectives.indices(len(real_A))) if dropout else None
         recomputed = Recomputed() if self.config.remat else None
+        statistics: dict[str, Statistics] = {}
 
         def translate(direction: Direction, images: Images, passed: str) -> Images:
             keys = None
@@ -136,8 +150,9 @@ class _Phases:
                 keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys, PASSES.index(passed))
             forward = partial(self.forward, direction)
             if recomputed is not None:
-                return recomputed(forward, generators[direction], images, keys)
-            return forward(generators[direction], images, keys)
+                forward = partial(recomputed, forward)
+            output, statistics[passed] = forward(generators[direction], images, keys)
+            return output
 
         fake_B = translate("AtoB", real_A, "fake_B")
         fake_A = translate("BtoA", real_B, "fake_A")
@@ -149,13 +164,23 @@ class _Phases:
             identity_B = translate("AtoB", real_B, "identity_B")
         elif loss.identity_weight > 0:
             identity_A, identity_B = fake_B, fake_A
-        return Generated(fake_A, fake_B, cycled_A, cycled_B, identity_A, identity_B)
+        # In the order of the official code, in which batch norms see them.
+        passes = {
+            direction: [statistics[name] for name in names if name in statistics]
+            for direction, names in OFFICIAL_ORDER.items()
+        }
+        return Generated(fake_A, fake_B, cycled_A, cycled_B, identity_A, identity_B), passes
 
     def forward(
         self, direction: Direction, params: Params, images: Images, dropout_keys: Key[Array, " N"] | None
-    ) -> Images:
+    ) -> tuple[Images, Statistics]:
         """Run one generator, given its own parameters."""
-        return self.networks.generate({direction: params}, direction, images, dropout_keys)
+        return self.networks.generate_in_training({direction: params}, direction, images, dropout_keys, self.batch)
+
+    @property
+    def batch(self) -> OverBatch:
+        """The batch as batch norms see it."""
+        return OverBatch(self.collectives.mean, self.collectives.parts())
 
     def show_pool(self, pool: ImagePool | None, fakes: Images, key: Key[Array, ""]) -> tuple[Images, ImagePool | None]:
         """Return the images to show a discriminator, and the pool after them."""
@@ -172,18 +197,20 @@ class _Phases:
         """Descend the discriminators' loss on each domain's real and shown images."""
         (real_A, shown_A), (real_B, shown_B) = images_A, images_B
 
-        def objective(discriminators: Params) -> tuple[jax.Array, Terms]:
-            return discriminator_objective(
-                self.networks.judge(discriminators, "A", real_A),
-                self.networks.judge(discriminators, "A", shown_A),
-                self.networks.judge(discriminators, "B", real_B),
-                self.networks.judge(discriminators, "B", shown_B),
-                self.config.loss,
+        def objective(discriminators: Params) -> tuple[jax.Array, tuple[Terms, Passes]]:
+            judge = partial(self.networks.judge_in_training, discriminators, batch=self.batch)
+            scores_real_A, seen_real_A = judge("A", real_A)
+            scores_fake_A, seen_fake_A = judge("A", shown_A)
+            scores_real_B, seen_real_B = judge("B", real_B)
+            scores_fake_B, seen_fake_B = judge("B", shown_B)
+            total, terms = discriminator_objective(
+                scores_real_A, scores_fake_A, scores_real_B, scores_fake_B, self.config.loss
             )
+            return total, (terms, {"A": [seen_real_A, seen_fake_A], "B": [seen_real_B, seen_fake_B]})
 
-        (total, terms), grads = jax.value_and_grad(objective, has_aux=True)(state.discriminators)
+        (total, (terms, passes)), grads = jax.value_and_grad(objective, has_aux=True)(state.discriminators)
         params, optimizer_state = self.descend(grads, state.discriminator_optimizer, state.discriminators, rate)
-        return _Updated(params, optimizer_state, total, terms)
+        return _Updated(params, optimizer_state, total, terms, passes)
 
     def update_generators(
         self,
@@ -193,18 +220,20 @@ class _Phases:
         pull_back: Callable[[Generated], tuple[Params]],
         reals: tuple[Images, Images],
         rate: jax.Array,
-    ) -> _Updated:
-        """Descend the generators' loss against the discriminators `judges`."""
+    ) -> tuple[_Updated, Passes]:
+        """Descend the generators' loss against the discriminators `judges`; their passes are the second result."""
 
-        def objective(generated: Generated) -> tuple[jax.Array, Terms]:
-            scores_A = self.networks.judge(judges, "A", generated.fake_A)
-            scores_B = self.networks.judge(judges, "B", generated.fake_B)
-            return generator_objective(generated, *reals, scores_A, scores_B, self.config.loss)
+        def objective(generated: Generated) -> tuple[jax.Array, tuple[Terms, Passes]]:
+            judge = partial(self.networks.judge_in_training, judges, batch=self.batch)
+            scores_A, seen_A = judge("A", generated.fake_A)
+            scores_B, seen_B = judge("B", generated.fake_B)
+            total, terms = generator_objective(generated, *reals, scores_A, scores_B, self.config.loss)
+            return total, (terms, {"A": [seen_A], "B": [seen_B]})
 
-        (total, terms), image_grads = jax.value_and_grad(objective, has_aux=True)(generated)
+        (total, (terms, judged)), image_grads = jax.value_and_grad(objective, has_aux=True)(generated)
         (grads,) = pull_back(image_grads)
         params, optimizer_state = self.descend(grads, state.generator_optimizer, state.generators, rate)
-        return _Updated(params, optimizer_state, total, terms)
+        return _Updated(params, optimizer_state, total, terms, {}), judged
 
     def descend(self, grads: Params, optimizer_state: Any, params: Params, rate: jax.Array) -> tuple[Params, Any]:
         """Average the gradients over the devices and take an optimizer step at the learning rate `rate`."""
@@ -217,6 +246,14 @@ class _Phases:
         if self.config.data.channels_A != self.config.data.channels_B:
             return {}
         return {"change_AtoB": l1(generated.fake_B, real_A), "change_BtoA": l1(generated.fake_A, real_B)}
+
+
+def _joined(first: Passes, then: Passes) -> Passes:
+    return {name: [*passes, *then[name]] for name, passes in first.items()}
+
+
+def _folded(params: Params, passes: Passes) -> Params:
+    return {name: batch_norm.fold(network, passes[name]) for name, network in params.items()}
 
 
 def _moving_average(average: Params | None, params: Params, decay: float) -> Params | None:

@@ -8,9 +8,15 @@ from cyclegan_jax.errors import UserError
 
 if TYPE_CHECKING:
     from cyclegan_jax.exchange.pretrained import Pretrained
+    from cyclegan_jax.inference.generator import Generator
 
-Format = Literal["folder", "safetensors", "onnx", "stablehlo"]
-_SUFFIXES: Final[dict[str, Format]] = {".safetensors": "safetensors", ".onnx": "onnx", ".stablehlo": "stablehlo"}
+Format = Literal["folder", "safetensors", "torch", "onnx", "stablehlo"]
+_SUFFIXES: Final[dict[str, Format]] = {
+    ".safetensors": "safetensors",
+    ".pth": "torch",
+    ".onnx": "onnx",
+    ".stablehlo": "stablehlo",
+}
 
 
 def export(
@@ -28,8 +34,9 @@ def export(
     """Write one generator, without the rest of its run: for translating elsewhere, sharing and publishing.
 
     A folder holds model.safetensors, config.json and a model card, as on the Hugging Face hub; the .safetensors file
-    alone is enough for load_generator and for --run of `cyclegan-jax translate`. An .onnx file runs without JAX, a
-    .stablehlo file without this package; both are compared with the generator before they are written.
+    alone is enough for load_generator and for --run of `cyclegan-jax translate`. A .pth file loads in PyTorch, into the
+    networks of the official code. An .onnx file runs without JAX, a .stablehlo file without this package; both are
+    compared with the generator before they are written.
 
     Args:
         run: work directory of a run, folder of one checkpoint, or an exported generator, also one on the Hugging Face
@@ -38,8 +45,9 @@ def export(
         direction: direction of the translation; default: AtoB, and that of an exported generator.
         step: checkpoint to use: a step, or best; default: the newest.
         metric: with --step=best, the score that decides, if the scores disagree.
-        format: format of the output; default: that of the name's ending .safetensors, .onnx or .stablehlo, otherwise a
-            folder.
+        format: format of the output; default: that of the name's ending .safetensors, .pth, .onnx or .stablehlo,
+            otherwise a folder. torch, with a folder, writes all networks of a run by their official names, or with
+            --direction the generator alone.
         uint8: of an ONNX file, take and return images as files hold them: uint8, channels last.
         overwrite: replace what is there.
         push: also write the generator to the Hugging Face hub, as USER/NAME or USER/NAME@BRANCH.
@@ -71,6 +79,8 @@ def export(
         generator.save_pretrained(output, scores=scores, pictures=pictures, overwrite=overwrite)
     elif kind == "safetensors":
         _write(output, pretrained.encode(generator.pretrained))
+    elif kind == "torch":
+        lines = _torch(output, generator, run if direction is None else None)
     else:
         with live.drawn():
             content, lines = _program(kind, generator.pretrained, uint8)
@@ -87,7 +97,7 @@ def _format(output: Path, format: Format | None, uint8: bool) -> Format:
     """The format that --format or the ending of --output names."""
     by_suffix = _SUFFIXES.get(output.suffix, "folder")
     kind = format or by_suffix
-    if kind != by_suffix:
+    if kind != by_suffix and (kind, by_suffix) != ("torch", "folder"):
         endings = {name: suffix for suffix, name in _SUFFIXES.items()}
         need = f"a name that ends in {endings[kind]}" if kind in endings else "a name without that ending"
         raise UserError(f"--output is {output}, but --format is {kind}: give --output {need}, or leave out --format")
@@ -96,6 +106,37 @@ def _format(output: Path, format: Format | None, uint8: bool) -> Format:
             f"--uint8 is for ONNX files, but the format is {kind}: leave out --uint8, or write an .onnx file"
         )
     return kind
+
+
+def _torch(output: Path, generator: "Generator", run: Path | None) -> list[str]:
+    """Write PyTorch's files, and return what to print.
+
+    Args:
+        output: one file, or a folder for files of their official names.
+        generator: the generator.
+        run: where a folder should hold the other networks too, the run or exported generator that was given.
+    """
+    from cyclegan_jax.exchange import hub, pretrained, torch_export, torch_names
+    from cyclegan_jax.inference.discriminator import load_discriminator
+    from cyclegan_jax.inference.generator import load_generator
+
+    config, step = generator.config, generator.step
+    if output.suffix == ".pth":
+        _write(output, torch_export.encode(generator.params, config, ("generators", generator.direction)))
+        return []
+    if run is None or hub.local(run) != run or pretrained.is_one(run):
+        lone = output / "latest_net_G.pth"  # which the official code tests by --model test
+        _write(lone, torch_export.encode(generator.params, config, ("generators", generator.direction)))
+        return [f"{lone}: {torch_names.told(('generators', generator.direction))}"]
+    lines = []
+    for slot in torch_names.OFFICIAL.values():
+        network = (
+            load_generator(run, slot[1], step) if slot[0] == "generators" else load_discriminator(run, slot[1], step)
+        )
+        path = output / torch_export.file_name(config, slot, step)
+        _write(path, torch_export.encode(network.params, config, slot))
+        lines.append(f"{path}: {torch_names.told(slot)}")
+    return lines
 
 
 def _check_installed(kind: Format) -> None:
@@ -149,5 +190,7 @@ def _scores(run: Path, step: int) -> dict[str, float]:
 
 def _sample(run: Path, step: int) -> dict[str, bytes]:
     """The newest grid of sample images that is not newer than the checkpoint, for the model card."""
-    grids = [path for path in files.entries(run / "samples") if path.stem <= f"step_{step:07d}"]
+    # The grid of step 0 shows what untrained networks make.
+    first, last = f"step_{min(step, 1):07d}", f"step_{step:07d}"
+    grids = [path for path in files.entries(run / "samples") if first <= path.stem <= last]
     return {"samples.png": files.read_bytes(grids[-1])} if grids else {}

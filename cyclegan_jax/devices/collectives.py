@@ -33,6 +33,9 @@ class Collectives(Protocol):
     def indices(self, number: int) -> Int[Array, " n"]:
         """Return the indices in the global batch of the `number` images at hand."""
 
+    def parts(self) -> int:
+        """Return into how many parts the global batch is divided, of which one is at hand."""
+
 
 class OneDevice:
     """The whole batch is at hand, so nothing needs to be communicated."""
@@ -52,6 +55,10 @@ class OneDevice:
     def indices(self, number: int) -> Int[Array, " N"]:
         """Return 0 to `number - 1`."""
         return jnp.arange(number)
+
+    def parts(self) -> int:
+        """Return 1: the whole batch is at hand."""
+        return 1
 
 
 @dataclass(frozen=True)
@@ -97,3 +104,7 @@ class PerDevice(Collectives):
     def indices(self, number: int) -> Int[Array, " n"]:
         """Return `number` consecutive indices, starting at that of this device's first image."""
         return jax.lax.axis_index(AXIS) * number + jnp.arange(number)
+
+    def parts(self) -> int:
+        """Return the number of devices."""
+        return int(jax.lax.axis_size(AXIS))

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from jaxtyping import Float32
+
 from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig
 
 OFFICIAL_BLOCK: Final = "conv_block"
@@ -48,43 +51,96 @@ class Layer:
         return f"{self.convolution if module == 'convolution' else self.norm}.{name}"
 
 
-def resnet(config: GeneratorConfig, block: str) -> tuple[Layer, ...]:
-    """The layers of a ResNet generator.
+@dataclass(frozen=True)
+class Blur:
+    """A filter of CUT, which is a tensor of its files although no training changes it.
+
+    Attributes:
+        module: the name of its module in PyTorch.
+        channels: how often the tensor repeats it.
+        taps: the filter along one axis.
+    """
+
+    module: str
+    channels: int
+    taps: tuple[float, ...]
+
+    @property
+    def tensor(self) -> str:
+        """The name of the tensor."""
+        return f"{self.module}.filt"
+
+    @property
+    def values(self) -> Float32[np.ndarray, "channels 1 taps taps"]:
+        """The tensor: the filter along both axes."""
+        kernel = np.outer(self.taps, self.taps).astype(np.float32)
+        return np.tile(kernel, (self.channels, 1, 1, 1))
+
+
+_HALVING: Final = (1 / 4, 2 / 4, 1 / 4)
+_DOUBLING: Final = (1 / 4, 3 / 4, 3 / 4, 1 / 4)
+Part = Layer | Blur
+
+
+def generator(config: GeneratorConfig, block: str = OFFICIAL_BLOCK) -> tuple[Part, ...]:
+    """The layers of a generator in the order of its tensors.
 
     Args:
-        config: its blocks, upsampling and dropout.
-        block: `OFFICIAL_BLOCK` or `SHORT_BLOCK`.
+        config: its kind and size.
+        block: of a ResNet, `OFFICIAL_BLOCK` or `SHORT_BLOCK`.
     """
-    return tuple(_resnet(config, block))
+    return tuple(_unet(config) if config.kind == "unet" else _resnet(config, block))
 
 
-def _resnet(config: GeneratorConfig, block: str) -> Iterator[Layer]:
+def _resnet(config: GeneratorConfig, block: str) -> Iterator[Part]:
     yield Layer("stem", "model.1", "model.2")  # after a padding
     index = 4
     for number in range(2):
         yield Layer(f"down.{number}", f"model.{index}", f"model.{index + 1}")
         index += 3
+        if config.antialias:
+            yield Blur(f"model.{index}", config.width * 2 ** (number + 1), _HALVING)
+            index += 1
     second = 6 if config.dropout > 0 else 5  # padding, convolution, norm, ReLU, dropout, padding, convolution
     for number in range(config.blocks):
         prefix, place = f"model.{index}.{block}", f"blocks.{number}"
         yield Layer(f"{place}.conv1", f"{prefix}.1", f"{prefix}.2")
         yield Layer(f"{place}.conv2", f"{prefix}.{second}", f"{prefix}.{second + 1}")
         index += 1
-    transposed = config.upsample == "transposed"
     for number in range(2):
-        index += not transposed  # a layer that repeats pixels
-        yield Layer(f"up.{number}", f"model.{index}", f"model.{index + 1}", transposed)
+        if config.upsample == "antialiased":
+            yield Blur(f"model.{index}", config.width * 2 ** (2 - number), _DOUBLING)
+        index += config.upsample != "transposed"  # a layer that enlarges the image
+        yield Layer(f"up.{number}", f"model.{index}", f"model.{index + 1}", config.upsample == "transposed")
         index += 3
     yield Layer("head", f"model.{index + 1}")
 
 
-def discriminator(config: DiscriminatorConfig) -> tuple[Layer, ...]:
-    """The layers of a PatchGAN discriminator."""
-    layers = [Layer("convs.0", "model.0")]
+def _unet(config: GeneratorConfig) -> Iterator[Part]:
+    """Each level contains the next: activation, halving, norm, the next level, activation, doubling, norm."""
+    last = config.depth - 1
+    levels = ["model.model", *(f"model.model.1.model{'.3.model' * number}" for number in range(last))]
+    for number, level in enumerate(levels):
+        # The outermost begins without activation, and neither it nor the innermost has a norm there.
+        yield Layer(f"down.{number}", f"{level}.{min(number, 1)}", f"{level}.2" if 0 < number < last else "")
+    for number, level in enumerate(reversed(levels[1:])):
+        index = 3 if number == 0 else 5
+        yield Layer(f"up.{number}", f"{level}.{index}", f"{level}.{index + 1}", transposed=True)
+    yield Layer("head", "model.model.3", transposed=True)
+
+
+def discriminator(config: DiscriminatorConfig) -> tuple[Part, ...]:
+    """The layers of a discriminator in the order of its tensors."""
+    if config.kind == "pixel":
+        return Layer("convs.0", "net.0"), Layer("convs.1", "net.2", "net.3"), Layer("head", "net.5")
+    parts: list[Part] = [Layer("convs.0", "model.0")]
     index = 2
     count = config.n_layers if config.kind == "n_layers" else 3
     for number in range(1, count + 1):
-        layers.append(Layer(f"convs.{number}", f"model.{index}", f"model.{index + 1}"))
+        if config.antialias and config.kind == "n_layers":
+            parts.append(Blur(f"model.{index}", config.width * min(2 ** (number - 1), 8), _HALVING))
+            index += 1
+        parts.append(Layer(f"convs.{number}", f"model.{index}", f"model.{index + 1}"))
         index += 3
     # PyTorch-GAN pads one side more before its head.
-    return (*layers, Layer("head", f"model.{index + (config.kind == 'pytorch_gan')}"))
+    return (*parts, Layer("head", f"model.{index + (config.kind == 'pytorch_gan')}"))

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, Norm
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import layouts
-from cyclegan_jax.exchange.layouts import Layer
+from cyclegan_jax.exchange.layouts import Part
 from cyclegan_jax.exchange.torch_tensor import FormatError, shown
 
 Tensors = Mapping[str, np.ndarray]
+
+Upsample = Literal["resize", "transposed", "antialiased"]
 
 _BLOCK: Final = re.compile(rf"model\.(\d+)\.({layouts.OFFICIAL_BLOCK}|{layouts.SHORT_BLOCK})\.")
 _INDEX: Final = re.compile(r"model\.(\d+)\.weight")
@@ -32,12 +34,12 @@ class Recognised:
     Attributes:
         config: its architecture.
         channels: of the images it takes, and, of a generator, of those it makes.
-        layers: its layers, and their names in the file.
+        layout: its layers, and their names in the file.
     """
 
     config: GeneratorConfig | DiscriminatorConfig
     channels: tuple[int, ...]
-    layers: tuple[Layer, ...]
+    layout: tuple[Part, ...]
 
     @property
     def kind(self) -> str:
@@ -54,8 +56,12 @@ def recognise(tensors: Tensors) -> Recognised:
     try:
         if _shape(tensors, "model.1.weight")[2:] == (7, 7):
             return _resnet(tensors)
+        if _shape(tensors, "model.model.0.weight")[2:] == (4, 4):
+            return _unet(tensors)
         if _shape(tensors, "model.0.weight")[2:] == (4, 4):
-            return _discriminator(tensors)
+            return _patch_gan(tensors)
+        if _shape(tensors, "net.0.weight")[2:] == (1, 1):
+            return _pixel(tensors)
     except UserError as error:  # of the config: a width or a number of layers that no config may have
         raise FormatError(f"holds a network that is not supported: {error}") from error
     raise FormatError(_unknown(tensors))
@@ -76,16 +82,19 @@ def _unknown(tensors: Tensors) -> str:
 def _resnet(tensors: Tensors) -> Recognised:
     blocks = sorted({int(found[1]) for name in tensors if (found := _BLOCK.match(name))})
     block = next((found[2] for name in tensors if (found := _BLOCK.match(name))), layouts.OFFICIAL_BLOCK)
-    if any(name.endswith(".filt") for name in tensors):
-        raise FormatError("holds a generator with anti-aliased layers (of CUT), which this version does not have")
     indices = _indices(tensors)
-    after = blocks[-1] + 1 if blocks else 10
+    # After the first halving comes a blur, or the next convolution.
+    antialias = "model.7.filt" in tensors
+    after = blocks[-1] + 1 if blocks else 10 + 2 * antialias
+    upsample: Upsample = "transposed" if after in indices else "resize"
+    if f"model.{after}.filt" in tensors:
+        upsample = "antialiased"
     width, channels = _shape(tensors, "model.1.weight")[:2]
     config = GeneratorConfig(
         blocks=len(blocks),
         width=width,
-        # A resizing layer has no tensor, so that the index after the last block is free.
-        upsample="transposed" if after in indices else "resize",
+        upsample=upsample,
+        antialias=antialias,
         # A dropout has no tensor either: with one, the second convolution comes later. At 6 is a norm without one.
         dropout=0.5 if blocks and any(_shape(tensors, f"model.{blocks[0]}.{block}.6.weight")) else 0.0,
         norm=_norm(tensors, "model.1", "model.2"),
@@ -96,18 +105,32 @@ def _resnet(tensors: Tensors) -> Recognised:
             f"holds a generator of PyTorch-GAN for images of {channels} channels, which pads its ends by as many "
             "pixels; here the ends are padded by 3: train it anew"
         )
-    return Recognised(config, (channels, out), layouts.resnet(config, block))
+    return Recognised(config, (channels, out), layouts.generator(config, block))
 
 
-def _discriminator(tensors: Tensors) -> Recognised:
-    indices = _indices(tensors)
-    if any(name.endswith(".filt") for name in tensors):
-        raise FormatError("holds a discriminator with anti-aliased layers (of CUT), which this version does not have")
+def _unet(tensors: Tensors) -> Recognised:
+    width, channels = _shape(tensors, "model.model.0.weight")[:2]
+    depth = 1
+    level = "model.model.1.model"
+    while f"{level}.1.weight" in tensors:
+        depth, level = depth + 1, f"{level}.3.model"
+    # Its dropout follows a norm, where it moves no index: it cannot be told.
+    norm = _norm(tensors, "model.model.1.model.1", "model.model.1.model.2")
+    config = GeneratorConfig(kind="unet", width=width, depth=depth, norm=norm)
+    out = _shape(tensors, "model.model.3.weight")[1]
+    return Recognised(config, (channels, out), layouts.generator(config))
+
+
+def _patch_gan(tensors: Tensors) -> Recognised:
     width, channels = _shape(tensors, "model.0.weight")[:2]
-    options: dict[str, Any] = {"width": width, "norm": _norm(tensors, "model.2", "model.3")}
-    head = max(indices)
+    antialias = "model.2.filt" in tensors
+    norm = _norm(tensors, f"model.{2 + antialias}", f"model.{3 + antialias}")
+    options: dict[str, Any] = {"width": width, "norm": norm}
+    head = max(_indices(tensors))
+    if antialias and (head - 2) % 4 == 0:
+        config = DiscriminatorConfig(kind="n_layers", n_layers=(head - 2) // 4, antialias=True, **options)
     # PyTorch-GAN has a padding before its head, the official code has none.
-    if (head - 2) % 3 == 0:
+    elif (head - 2) % 3 == 0:
         config = DiscriminatorConfig(kind="n_layers", n_layers=(head - 2) // 3, **options)
     elif head == 12:
         config = DiscriminatorConfig(kind="pytorch_gan", **options)
@@ -116,8 +139,14 @@ def _discriminator(tensors: Tensors) -> Recognised:
     return Recognised(config, (channels,), layouts.discriminator(config))
 
 
+def _pixel(tensors: Tensors) -> Recognised:
+    width, channels = _shape(tensors, "net.0.weight")[:2]
+    config = DiscriminatorConfig(kind="pixel", width=width, norm=_norm(tensors, "net.2", "net.3"))
+    return Recognised(config, (channels,), layouts.discriminator(config))
+
+
 def _norm(tensors: Tensors, convolution: str, norm: str) -> Norm:
-    """The norm of a network, from its first one. The official code gives a bias to convolutions before instance norm."""
+    """The norm of a network, from its first. Of the official code's, only instance norms follow a bias."""
     biased, affine = f"{convolution}.bias" in tensors, f"{norm}.weight" in tensors
     averaged = f"{norm}.running_mean" in tensors
     if biased and affine and averaged:

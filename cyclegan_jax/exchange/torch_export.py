@@ -6,7 +6,7 @@ import numpy as np
 
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.exchange import layouts, torch_names, torch_weights, torch_writer
-from cyclegan_jax.exchange.layouts import Layer
+from cyclegan_jax.exchange.layouts import Part
 from cyclegan_jax.exchange.torch_names import Slot
 from cyclegan_jax.networks.cyclegan import Params
 
@@ -27,7 +27,7 @@ def tensors(params: Params, config: TrainConfig, slot: Slot) -> dict[str, np.nda
         config: the experiment that trained it.
         slot: which of the four it is.
     """
-    return torch_weights.from_params(params, _layers(config, slot))
+    return torch_weights.from_params(params, _layout(config, slot))
 
 
 def file_name(config: TrainConfig, slot: Slot, step: int) -> str:
@@ -41,8 +41,8 @@ def _is_pytorch_gan(config: TrainConfig) -> bool:
     return config.generator.upsample == "resize"
 
 
-def _layers(config: TrainConfig, slot: Slot) -> Sequence[Layer]:
+def _layout(config: TrainConfig, slot: Slot) -> Sequence[Part]:
     if slot[0] == "discriminators":
         return layouts.discriminator(config.discriminator)
     block = layouts.SHORT_BLOCK if _is_pytorch_gan(config) else layouts.OFFICIAL_BLOCK
-    return layouts.resnet(config.generator, block)
+    return layouts.generator(config.generator, block)

@@ -154,6 +154,6 @@ def params(network: TorchNetwork, slot: Slot, config: TrainConfig) -> Params:
         return weights.params(cyclegan.make_discriminator(config, slot[1], key))
 
     try:
-        return torch_weights.to_params(network.tensors, network.recognised.layers, jax.eval_shape(fresh))
+        return torch_weights.to_params(network.tensors, network.recognised.layout, jax.eval_shape(fresh))
     except FormatError as error:
         raise UserError(f"{network.path} {error}") from error

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from cyclegan_jax.checkpoints.checksums import leaf_names
-from cyclegan_jax.exchange.layouts import Layer
+from cyclegan_jax.exchange.layouts import Blur, Layer, Part
 from cyclegan_jax.exchange.torch_tensor import FormatError, shown
 from cyclegan_jax.networks.cyclegan import Params
 
@@ -16,20 +16,23 @@ _IGNORED: Final = (".num_batches_tracked", ".running_mean", ".running_var")
 """The ends of the names of tensors that nothing here needs: a norm that uses its statistics has them in its layout."""
 
 
-def to_params(tensors: Mapping[str, np.ndarray], layers: Sequence[Layer], shapes: Params) -> Params:
+def to_params(tensors: Mapping[str, np.ndarray], layout: Sequence[Part], shapes: Params) -> Params:
     """The parameters of a network from its tensors in PyTorch's layout.
 
     Args:
         tensors: by name.
-        layers: where each layer is.
+        layout: where each layer is.
         shapes: the network's parameters as `jax.ShapeDtypeStruct`s; the result has their dtypes.
 
     Raises:
         FormatError: tensors are missing, are not known, have another shape, or hold values that are not finite.
     """
+    layers = [part for part in layout if isinstance(part, Layer)]
     wanted = dict(zip(leaf_names(shapes), jax.tree.leaves(shapes), strict=True))
     names = {leaf: _tensor_name(leaf, layers) for leaf in wanted}
-    _check_names(tensors, set(names.values()))
+    blurs = [part for part in layout if isinstance(part, Blur)]
+    _check_names(tensors, {*names.values(), *(blur.tensor for blur in blurs)})
+    _check_blurs(tensors, blurs)
     leaves = []
     for leaf, like in wanted.items():
         tensor = tensors[names[leaf]]
@@ -51,14 +54,17 @@ def to_params(tensors: Mapping[str, np.ndarray], layers: Sequence[Layer], shapes
     return params
 
 
-def from_params(params: Params, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
+def from_params(params: Params, layout: Sequence[Part]) -> dict[str, np.ndarray]:
     """The tensors of a network in PyTorch's layout, by name in PyTorch's order, float32 or as the parameters are."""
-    found: dict[str, dict[str, np.ndarray]] = {layer.place: {} for layer in layers}
+    found: dict[str, dict[str, np.ndarray]] = {part.place: {} for part in layout if isinstance(part, Layer)}
     for leaf, value in zip(leaf_names(params), jax.tree.leaves(params), strict=True):
         place, _, part = leaf.rpartition(".")
         found[place][part] = np.asarray(value)
     tensors = {}
-    for layer in layers:
+    for layer in layout:
+        if isinstance(layer, Blur):
+            tensors[layer.tensor] = layer.values
+            continue
         parts = found[layer.place]
         for part in ("kernel", "bias", "scale", "shift", "mean", "var"):
             if part in parts:
@@ -97,6 +103,14 @@ def _check_names(tensors: Mapping[str, np.ndarray], wanted: set[str]) -> None:
         parts = [f"lacks {_listed(missing)}"] if missing else []
         parts += [f"has {_listed(unknown)}, which no layer takes"] if unknown else []
         raise FormatError(f"is not the network that its other tensors make: it {' and '.join(parts)}")
+
+
+def _check_blurs(tensors: Mapping[str, np.ndarray], blurs: Sequence[Blur]) -> None:
+    for blur in blurs:
+        if tensors[blur.tensor].shape != blur.values.shape or not np.allclose(tensors[blur.tensor], blur.values):
+            raise FormatError(
+                f"has another filter in {shown(blur.tensor)} than CUT's anti-aliasing, which is the one that is known"
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -82,8 +82,9 @@ def margin(config: GeneratorConfig) -> int:
     stride.
     """
     if config.kind == "unet":
-        # Down and up again, a level of stride s reaches 3 s pixels, which is 3 (2^depth - 1) over all levels.
-        return 3 * config.size_multiple
+        # A pixel may see 3 (2^depth - 1) pixels far, but not in every direction. Tiles begin and end at multiples of
+        # 2^depth, and from there the network sees 2^(depth + 1) - 1 pixels outwards.
+        return 2 * config.size_multiple
     # The stem and the head reach 3 pixels; the convolutions on the way down 1 and 2, and a blur after each as far
     # again; the two at a quarter of the size in each block 8; those on the way up 4 and 2. A bilinear upsampling
     # reaches 4 and 2, and the convolutions after it 2 and 1.

@@ -9,8 +9,8 @@ from jaxtyping import Array, Float, Key
 
 Images = Float[Array, "N H W C"]
 Keys = Key[Array, " N"] | None
-Generate = Callable[[Any, Images, Keys], Images]
-"""A network: from parameters, images in [-1, 1] and dropout keys, or None, to images."""
+Generate = Callable[[Any, Images, Keys], Any]
+"""A network: from parameters, images in [-1, 1] and dropout keys, or None, to images, and arrays beside them."""
 
 
 class Recomputed:
@@ -27,27 +27,27 @@ class Recomputed:
         # and makes each wait for the one after it, so that only one call's activations exist at a time.
         self._turn = jnp.zeros(())
 
-    def __call__(self, generate: Generate, params: Any, images: Images, keys: Keys) -> Images:
+    def __call__(self, generate: Generate, params: Any, images: Images, keys: Keys) -> Any:
         """Return `generate(params, images, keys)`."""
         output, self._turn = _recomputed(generate)(params, images, keys, self._turn)
         return output
 
 
-def _recomputed(generate: Generate) -> Callable[..., tuple[Array, Array]]:
+def _recomputed(generate: Generate) -> Callable[..., tuple[Any, Array]]:
     """`generate` with the turn as a further argument and a further result."""
 
     @jax.custom_vjp
-    def once(params: Any, images: Images, keys: Keys, turn: Float[Array, ""]) -> tuple[Array, Array]:
+    def once(params: Any, images: Images, keys: Keys, turn: Float[Array, ""]) -> tuple[Any, Array]:
         return generate(params, images, keys), turn
 
     def forward(params: Any, images: Images, keys: Keys, turn: Float[Array, ""]) -> tuple[Any, Any]:
         # Only the inputs are kept.
         return once(params, images, keys, turn), (params, images, keys)
 
-    def backward(residuals: tuple[Any, ...], cotangents: tuple[Array, Array]) -> tuple[Any, ...]:
+    def backward(residuals: tuple[Any, ...], cotangents: tuple[Any, Array]) -> tuple[Any, ...]:
         params, images, keys = residuals
         cotangent, turn = cotangents
-        images = images + _zero_after([cotangent, turn]).astype(images.dtype)
+        images = images + _zero_after([*jax.tree.leaves(cotangent), turn]).astype(images.dtype)
         _, pull_back = jax.vjp(lambda p, x: generate(p, x, keys), params, images)
         params_cotangent, images_cotangent = pull_back(cotangent)
         turn = _zero_after(jax.tree.leaves(params_cotangent)).astype(turn.dtype)

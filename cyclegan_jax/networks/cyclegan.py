@@ -15,6 +15,7 @@ from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import weights
+from cyclegan_jax.networks.batch_norm import OverBatch, Statistics, statistics_of
 from cyclegan_jax.networks.discriminator import (
     NLayerDiscriminator,
     PatchGAN,
@@ -63,6 +64,25 @@ class Networks:
     ) -> Float[Array, "N h w 1"]:
         """Score the patches of images in [-1, 1] with the discriminator of `domain` in `params`."""
         return nnx.merge(self.discriminators[domain], params[domain])(images)
+
+    def generate_in_training(
+        self,
+        params: Params,
+        direction: Direction,
+        images: Float[Array, "N H W C"],
+        dropout_keys: Key[Array, " N"] | None,
+        batch: OverBatch,
+    ) -> tuple[Float[Array, "N H W _"], Statistics]:
+        """`generate` by the statistics of the batch, which are returned too, see `networks.batch_norm`."""
+        network = nnx.merge(self.generators[direction], params[direction])
+        return network(images, dropout_keys, batch), statistics_of(network)
+
+    def judge_in_training(
+        self, params: Params, domain: Domain, images: Float[Array, "N H W C"], batch: OverBatch
+    ) -> tuple[Float[Array, "N h w 1"], Statistics]:
+        """`judge` by the statistics of the batch, which are returned too."""
+        network = nnx.merge(self.discriminators[domain], params[domain])
+        return network(images, batch), statistics_of(network)
 
 
 def size_multiple(config: TrainConfig) -> int:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 from cyclegan_jax.config import Norm
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import antialias, weights
-from cyclegan_jax.networks.frame import WHOLE_ARRAY
+from cyclegan_jax.networks.frame import WHOLE_ARRAY, Frame
 from cyclegan_jax.networks.layers import Conv, biased, check_input
 from cyclegan_jax.networks.norms import normed
 from cyclegan_jax.networks.weights import PAPER, Init
@@ -35,11 +35,12 @@ class PatchGAN(nnx.Module):
     head: Conv
     kernels: Kernels
 
-    def __call__(self, x: Float[Array | np.ndarray, "..."]) -> Float[Array, "N h w 1"]:
+    def __call__(self, x: Float[Array | np.ndarray, "..."], frame: Frame = WHOLE_ARRAY) -> Float[Array, "N h w 1"]:
         """Judge images.
 
         Args:
             x: (N, H, W, channels) in [-1, 1]; H and W multiples of `size_multiple`, at least `min_size`.
+            frame: in training, where batch norm takes its statistics from.
 
         Returns:
             Unbounded scores, one per patch: towards 1 for real images and 0 for generated ones.
@@ -50,8 +51,8 @@ class PatchGAN(nnx.Module):
         check_input(x, "the discriminator", channels=self.channels, multiple=self.size_multiple, minimum=self.min_size)
         h = jnp.asarray(x, self.dtype)
         for index, layer in enumerate(self.convs):
-            h = jax.nn.leaky_relu(normed(layer, h, WHOLE_ARRAY), 0.2)
-            h = antialias.halve(WHOLE_ARRAY.reflect(h, 1)) if index < self.blurred else h
+            h = jax.nn.leaky_relu(normed(layer, h, frame), 0.2)
+            h = antialias.halve(frame.reflect(h, 1)) if index < self.blurred else h
         return self.head(h)
 
     def _convolutions(self, widths: list[int], strides: list[int], norm: Norm) -> list[Conv]:

@@ -150,6 +150,18 @@ class Host:
             yield
 
 
+def draw_untrained(run: PreparedRun, train_state: TrainState, files: RunFiles | None) -> None:
+    """Draw the samples of a new run's initial weights, to be seen while the step compiles, which can take minutes.
+
+    They show whether the data is the right one, and what each later grid is to be compared with.
+    """
+    if files is None or run.config.sample_minutes == 0 or int(train_state.step) > 0:
+        return
+    with live.showing("drawing samples of the untrained networks"):
+        path = files.write_samples(0, run.draw_samples(_weights(train_state)))
+    _LOG.info(f"{path} shows test images before training")
+
+
 def evaluate_missed(
     run: PreparedRun, train_state: TrainState, checkpoints: CheckpointWriter, files: RunFiles | None
 ) -> None:

@@ -16,7 +16,7 @@ from cyclegan_jax.console import duration
 from cyclegan_jax.devices import distributed, float64
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.training import schedule
-from cyclegan_jax.training.host import Finished, Host, evaluate_missed, log_skipped
+from cyclegan_jax.training.host import Finished, Host, draw_untrained, evaluate_missed, log_skipped
 from cyclegan_jax.training.interruption import Interruption, StoppedError
 from cyclegan_jax.training.preparation import PreparedRun, log_end_of_schedule, log_run, prepare
 from cyclegan_jax.training.run_files import RunFiles
@@ -146,6 +146,7 @@ def _run(
     step = int(train_state.step)
     if step >= run.last_step:
         return train_state
+    draw_untrained(run, train_state, files)
     maker = StepMaker(run, train_state, run.last_step)
     host, agreement = Host(run, checkpoints, files), Agreement()
     unseen: Finished | None = None

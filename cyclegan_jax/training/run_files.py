@@ -101,8 +101,8 @@ class RunFiles:
         self._log(step, {f"eval/{name}": value for name, value in scores.items()})
         self._writer.flush()
 
-    def write_samples(self, step: int, grid: UInt8[np.ndarray, "H W 3"]) -> None:
-        """Log a grid of sample images to TensorBoard, and write it to `samples/step_NNNNNNN.png`.
+    def write_samples(self, step: int, grid: UInt8[np.ndarray, "H W 3"]) -> Path:
+        """Log a grid of sample images to TensorBoard, write it to `samples/step_NNNNNNN.png`, and return its path.
 
         Raises:
             OSError: this or an earlier write failed, for example because the disk is full.
@@ -110,7 +110,9 @@ class RunFiles:
         self._event_files.raise_error()
         self._writer.add_image("samples", grid, step, dataformats="HWC")
         self._writer.flush()
-        images_lib.save_png(self._samples / f"step_{step:07d}.png", grid)
+        path = self._samples / f"step_{step:07d}.png"
+        images_lib.save_png(path, grid)
+        return path
 
 
 def _description(workdir: Path, config: TrainConfig) -> str:

@@ -1,12 +1,14 @@
 """Picture grids of a run: real, generated and reconstructed images side by side."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.config import OPPOSITE, Direction, TrainConfig
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import AnyImage, Uint8Image
 from cyclegan_jax.data.picture_grid import picture_grid
@@ -23,6 +25,9 @@ def make_sampler(
 ) -> Callable[[Params], Uint8Image]:
     """Make the function that draws the grid of fixed images with the generators' current parameters.
 
+    One image is translated at a time, so that a grid needs less memory than a step; and by one program for all four
+    columns where the definitions of the generators are equal, which takes a fourth of the time to compile.
+
     Args:
         config: the experiment.
         networks: its networks.
@@ -32,17 +37,20 @@ def make_sampler(
     Returns:
         A function of both generators' parameters. It returns a (H', W', 3) uint8 picture of N rows with `HEADINGS`.
     """
+    # The definition is an argument, not a constant of the program: equal ones share it.
+    translate = jax.jit(partial(apply.translate, precision=config.precision), static_argnums=0)
 
-    @jax.jit
-    def translate(generators: Params) -> list[jax.Array]:
-        dtype = image_dtype(config)
-        real_A, real_B = (images_lib.to_model_range(jnp.asarray(images), dtype) for images in (images_A, images_B))
-        fake_B, cycled_A = apply.there_and_back(networks, generators, "AtoB", real_A, config.precision)
-        fake_A, cycled_B = apply.there_and_back(networks, generators, "BtoA", real_B, config.precision)
-        return [real_A, fake_B, cycled_A, real_B, fake_A, cycled_B]
+    def there_and_back(generators: Params, direction: Direction, image: AnyImage) -> list[Uint8Image]:
+        shown = [images_lib.to_model_range(jnp.asarray(image[np.newaxis]), image_dtype(config))]
+        for way in (direction, OPPOSITE[direction]):
+            shown.append(translate(networks.generators[way], generators[way], shown[-1]))
+        return [images_lib.to_uint8(each)[0] for each in shown]
 
     def sample(generators: Params) -> Uint8Image:
-        columns = [images_lib.to_uint8(column) for column in translate(generators)]
-        return picture_grid(HEADINGS, list(zip(*columns, strict=True)))
+        rows = [
+            there_and_back(generators, "AtoB", image_A) + there_and_back(generators, "BtoA", image_B)
+            for image_A, image_B in zip(images_A, images_B, strict=True)
+        ]
+        return picture_grid(HEADINGS, rows)
 
     return sample

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import time
-from typing import Final
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -15,12 +15,10 @@ from cyclegan_jax.devices.step_program import CompiledStep, HostBatch
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Metrics
 from cyclegan_jax.training import schedule
+from cyclegan_jax.training.compile_time import CompileTime
 from cyclegan_jax.training.preparation import PreparedSteps
 
 _LOG = logging.getLogger(__name__)
-
-_COMPILED_PER_TRACED: Final = 7.0
-"""Seconds that XLA compiles a step on a CPU for each second of its tracing: 6.3 and 7.8 measured (JAX 0.10.2)."""
 
 
 class StepMaker:
@@ -52,24 +50,25 @@ class StepMaker:
     def _compile(self, train_state: TrainState, batch: HostBatch) -> dict[int, CompiledStep]:
         compiled: dict[int, CompiledStep] = {}
         for number in schedule.call_sizes(self._run.config, int(train_state.step), self._last_step):
-            begin = time.monotonic()
+            begin, used = time.monotonic(), time.thread_time()
             with live.showing("tracing the step"):
                 compile_now = self._run.program(number).trace(train_state, _stack([batch] * number))
-            words = _compiling(time.monotonic() - begin)
-            _LOG.info(words)
-            with live.showing(words):
+            with live.showing(_log_compiling(CompileTime(time.thread_time() - used, time.monotonic() - begin))):
                 compiled[number] = compile_now()
             if len(compiled) == 1:
                 memory.check(memory.step_bytes(compiled[number].executable), self._run.config)
         return compiled
 
 
-def _compiling(seconds: float) -> str:
-    """What is being done, and how long that may take, from the seconds that tracing took on this machine."""
+def _log_compiling(compilation: CompileTime) -> str | Callable[[], str]:
+    """Log what is being done, and how long that may take; return what the live line shows meanwhile."""
     if jax.default_backend() != "cpu":
+        # The estimate is one of XLA's compiler for CPUs; nothing has been measured with another.
+        _LOG.info("compiling the step")
         return "compiling the step"
-    about = duration(seconds * _COMPILED_PER_TRACED)
-    return f"compiling the step (about {about}; seconds if it was compiled before)"
+    about = duration(compilation.seconds_left())
+    _LOG.info(f"compiling the step (about {about}; seconds if it was compiled before)")
+    return compilation.line
 
 
 def _stack(batches: list[HostBatch]) -> HostBatch:

@@ -158,7 +158,7 @@ def test_all_official_flags_of_a_command_are_named() -> None:
         )
     assert str(refused.value) == (
         "4 of the flags are those of the official PyTorch code: --dataroot: here it is --data.dir; --netG unet_256: "
-        f"{official_flags.BY_VALUE['--netG']['']}; --no_flip: here it is --data.flip=False; "
+        f"{official_flags.BY_VALUE['--netG']['unet_256']}; --no_flip: here it is --data.flip=False; "
         "--n_epochs: here it is --optimizer.constant_epochs"
     )
     with pytest.raises(UserError, match=r"2 of the flags .*: --epoch: .*; --eval: "):

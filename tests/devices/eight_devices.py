@@ -119,7 +119,8 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     # The pool is smaller than the batch, so that it holds images of several devices within one step.
     base = {"batch_size": 8, "pool_size": 6, "dtype": "float64", "ema_decay": 0.9, "update_first": "discriminators"}
-    generator = GeneratorConfig(blocks=1, width=4, dropout=0.5)
+    # Batch norm is the one operation of a network that looks at other images of the batch.
+    generator = GeneratorConfig(blocks=1, width=4, dropout=0.5, norm="batch")
     transform = {"adam": optimizer_lib.adam(tiny_config().optimizer), "sgd": optax.identity()}[sys.argv[1]]
     results: dict[str, dict[str, float]] = {}
     config = tiny_config(**base, generator=generator, loss=LossConfig(identity_weight=0.5))

@@ -12,6 +12,7 @@ from PIL import Image
 from cyclegan_jax import load_generator, optimizer, state
 from cyclegan_jax.checkpoints import scores
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
+from cyclegan_jax.cli import export
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.errors import UserError
@@ -89,6 +90,11 @@ def test_the_folder_has_a_card(run: Path, tmp_path: Path, capsys: pytest.Capture
     for part in ("# zebras", "photos/trainB -> photos/trainA", "| fid_B | 12.5 |", "![samples](samples.png)"):
         assert part in card
     assert json.loads((out / "config.json").read_text())["direction"] == "BtoA"
+
+
+def test_the_card_of_a_trained_model_shows_no_untrained_samples(run: Path) -> None:
+    assert export._sample(run, 0) == {"samples.png": (run / "samples" / "step_0000000.png").read_bytes()}
+    assert export._sample(run, 3) == {}
 
 
 def test_export_of_a_file_and_existing_outputs(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

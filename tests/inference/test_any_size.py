@@ -160,7 +160,7 @@ def test_arrays_and_tiles_of_a_unet_fit_its_depth():
     translate, _ = make(GeneratorConfig(kind="unet", depth=8, width=1), "float32")
     (output,) = translate([noise(20, 30).astype(np.float32)])
     assert output.shape == (20, 30, 3)
-    with pytest.raises(UserError, match=r"tile is 1024, but this generator sees 768 .* 256, and at least 1792"):
+    with pytest.raises(UserError, match=r"tile is 1024, but this generator sees 512 .* 256, and at least 1280"):
         translate([], tile=1024)
     assert translate([]) == []
 

@@ -109,6 +109,16 @@ def test_an_old_page_is_kept_until_the_new_one_is_complete(tmp_path):
         write_gallery(tmp_path / "page.html" / "x", [], title="x")
 
 
+def test_the_input_does_not_shine_through_a_transparent_output(tmp_path):
+    """Under the slider each of the two images ends where the other begins."""
+    write_gallery(tmp_path / "page.html", [], title="x")
+    page = (tmp_path / "page.html").read_text()
+    clips = dict(re.findall(r"\.pair \.(before|after) { clip-path: inset\((.*)\); }", page))
+    assert clips == {"before": "0 calc(100% - var(--at)) 0 0", "after": "0 0 0 var(--at)"}
+    for name in clips:
+        assert f'<img id="{name}" class="{name}"' in page
+
+
 def test_the_page_says_what_is_seen_and_needs_no_script_for_it(tmp_path):
     item = GalleryItem("cats/one.png", smooth(20, 30), smooth(20, 30), smooth(20, 30))
     path = tmp_path / "page.html"

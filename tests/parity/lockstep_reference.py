@@ -25,8 +25,10 @@ def make_reference(recipe: str, config: TrainConfig, kind: str, scripts: dict[st
             step * config.batch_size // EPOCH_IMAGES, schedule.constant_epochs, schedule.decay_epochs
         ),
     }
-    G_AB, G_BA = (networks.Generator(3, 3, generator.width, generator.blocks, generator.upsample) for _ in range(2))
-    D_A, D_B = (discriminator(3, width) for _ in range(2))
+    arguments = 3, 3, generator.width, generator.blocks, generator.upsample, generator.norm
+    G_AB, G_BA = (networks.Generator(*arguments).train() for _ in range(2))
+    norm: dict[str, Any] = {"norm": config.discriminator.norm} if recipe == "paper" else {}
+    D_A, D_B = (discriminator(3, width, **norm).train() for _ in range(2))
     made = (G_AB.double(), G_BA.double()), (D_A.double(), D_B.double())
     if recipe == "simplified":
         return reference.SimplifiedTrainer(*made, **options)

@@ -13,19 +13,20 @@ from cyclegan_jax.cli import main as cli
 from cyclegan_jax.exchange import onnx_file, stablehlo
 from cyclegan_jax.exchange.agreement import Program
 from cyclegan_jax.inference.generator import Generator
+from tests.parity import reference_networks as reference
 from tests.parity.exchange import nchw, nhwc
-from tests.parity.official_networks import OfficialGenerator
+from tests.parity.official_names import load_official
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[OfficialGenerator, Generator]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[reference.Generator, Generator]:
     """The network in PyTorch, and imported."""
     folder = tmp_path_factory.mktemp("published")
     weights = fetch_weights(folder)
-    network = OfficialGenerator(width=64, blocks=9, norm="instance_affine", block="block")
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True), strict=True)
+    network = reference.Generator(3, 3, 64, 9, "transposed", "instance_affine")
+    load_official(network, torch.load(weights, map_location="cpu", weights_only=True), "block")
     assert cli.main(["import", str(weights), "--direction=AtoB", "--workdir", str(folder / "run")]) == 0
     return network, load_generator(folder / "run")
 
@@ -34,7 +35,7 @@ def photos() -> list[np.ndarray]:
     return [photo[None, :256, :400].astype(np.float32) / 127.5 - 1 for photo in (data.coffee(), data.chelsea())]
 
 
-def test_a_published_model_equals_pytorch(published: tuple[OfficialGenerator, Generator]) -> None:
+def test_a_published_model_equals_pytorch(published: tuple[reference.Generator, Generator]) -> None:
     network, generator = published
     for images in photos():
         with torch.no_grad():
@@ -43,7 +44,7 @@ def test_a_published_model_equals_pytorch(published: tuple[OfficialGenerator, Ge
         np.testing.assert_allclose(generator(images), expected, rtol=0, atol=1e-5)
 
 
-def test_its_exports_equal_pytorch(published: tuple[OfficialGenerator, Generator]) -> None:
+def test_its_exports_equal_pytorch(published: tuple[reference.Generator, Generator]) -> None:
     network, generator = published
     programs: dict[str, Program] = {
         "this package": generator,

@@ -22,6 +22,7 @@ from cyclegan_jax.config import OptimizerConfig, TrainConfig
 from cyclegan_jax.devices import cgroups
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
+from cyclegan_jax.state import TrainState
 from cyclegan_jax.training import divergence, memory_estimate
 from cyclegan_jax.training import loop as training
 from cyclegan_jax.training.divergence import DivergedError
@@ -79,7 +80,7 @@ def test_writes_pictures_logs_and_checkpoints(run: Run) -> None:
     for part in ("epoch 2", "pairs/s", "s left", "G ", "D ", "cycle "):
         assert part in last
     # The end says where everything is, and what to do with it.
-    assert re.fullmatch(rf"done: 6 steps in \d+s; pictures are in {workdir}/samples", lines[-4])
+    assert re.fullmatch(rf"done: 6 steps in [\dhm]+s; pictures are in {workdir}/samples", lines[-4])
     assert lines[-3] == f"curves:    tensorboard --logdir {workdir}"
     for line, command in ((lines[-2], "translate"), (lines[-1], "evaluate")):
         assert re.match(rf"\w+: +cyclegan-jax {command} --run {workdir}", line)
@@ -114,19 +115,43 @@ def test_load_generator_reports_what_is_missing(run: Run, tmp_path: Path) -> Non
         inference.load_generator(workdir)(np.zeros((1, 24, 24, 3), np.uint8))
 
 
-def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
-    """Weights, optimizer states, pools, average, and the order of the data."""
-    workdir, config, _ = run
-    training.train(dataclasses.replace(config, steps=3), tmp_path / "work")
-    resumed = training.train(config, tmp_path / "work")
-    assert f"continuing {tmp_path / 'work'} from step 3, with steps 3 -> 6" in log_lines
+@pytest.fixture(scope="module")
+def resumed(run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainState, list[str]]:
+    """The same run in two parts, with early samples, and without its first grid in the second part."""
+    _, config, _ = run
+    workdir = tmp_path_factory.mktemp("resumed") / "work"
+    config = dataclasses.replace(config, sample_minutes=1e-6)
+    with logged() as lines:
+        training.train(dataclasses.replace(config, steps=3), workdir)
+        (workdir / "samples" / "step_0000000.png").rename(workdir / "first.png")
+        return workdir, training.train(config, workdir), lines
+
+
+def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(
+    run: Run, resumed: tuple[Path, TrainState, list[str]]
+) -> None:
+    """Weights, optimizer states, pools, average, and the order of the data; early samples change none of them."""
+    (workdir, config, _), (again, train_state, lines) = run, resumed
+    assert f"continuing {again} from step 3, with steps 3 -> 6" in lines
     # Loading gives exactly what is on disk, so the uninterrupted run can be read from its checkpoint.
-    restored = restore_newest(workdir, config, resumed)
+    restored = restore_newest(workdir, config, train_state)
     assert restored is not None
     expected = restored.state
-    for (path, one), other in zip(jax.tree.leaves_with_path(resumed), jax.tree.leaves(expected), strict=True):
+    for (path, one), other in zip(jax.tree.leaves_with_path(train_state), jax.tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(one, other, err_msg=jax.tree_util.keystr(path))
-    assert int(resumed.step) == 6
+    assert int(train_state.step) == 6
+
+
+def test_the_first_samples_come_before_the_step_is_compiled(resumed: tuple[Path, TrainState, list[str]]) -> None:
+    workdir, _, lines = resumed
+    assert lines[1] == f"{workdir}/samples/step_0000000.png shows test images before training"
+    assert lines[2].startswith("compiling the step")
+    # Only a new run begins with samples of untrained networks.
+    drawn = [path.name for path in sorted((workdir / "samples").iterdir())]
+    assert drawn[:2] == ["step_0000001.png", "step_0000002.png"]
+    first, later = (np.asarray(Image.open(workdir / name)) for name in ("first.png", "samples/step_0000002.png"))
+    np.testing.assert_array_equal(first[24:, :144], later[24:, :144])
+    assert (first != later).any()
 
 
 def test_each_config_is_kept_and_another_experiment_refused(
@@ -149,16 +174,6 @@ def test_each_config_is_kept_and_another_experiment_refused(
     weights = {name: values["loss"]["cycle_weight_A"] for name, values in kept.items()}
     assert weights == {"from_step_0.json": 10.0, "from_step_1.json": 5.0, "from_step_2.json": 5.0}
     assert json.loads((tmp_path / "work" / "config.json").read_text()) == kept["from_step_2.json"]
-
-
-def test_samples_are_drawn_early_and_change_nothing(run: Run, tmp_path: Path) -> None:
-    workdir, config, _ = run
-    training.train(dataclasses.replace(config, sample_minutes=1e-6), tmp_path / "work")
-    drawn = [path.name for path in sorted((tmp_path / "work" / "samples").iterdir())]
-    assert drawn[:2] == ["step_0000001.png", "step_0000002.png"]
-    one, other = (open_checkpoint(path).state() for path in (workdir, tmp_path / "work"))
-    for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        np.testing.assert_array_equal(left, right)
 
 
 def test_several_steps_in_one_program(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
