@@ -139,8 +139,8 @@ class Graph:
             return x
         if kind == "batch":
             return self.node("BatchNormalization", x, *self._learned(place, kind), epsilon=EPS)
-        # The rounded mean of equal values is not their value, and without variance the norm multiplies what remains by
-        # 300, in each layer: a flat image would come out as noise. With the mean taken off twice nothing remains.
+        # The rounded mean of equal values is not their value, and without variance the norm enlarges the difference 300
+        # times, in each layer: a flat image would come out as noise. With the mean taken off twice, little remains.
         x = self.node("Sub", x, self.node("GlobalAveragePool", x))
         if kind == "instance":
             channels = self.channels(place)
