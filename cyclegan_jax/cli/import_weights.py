@@ -37,6 +37,7 @@ def import_weights(args: Sequence[str]) -> None:
     )
     parser.add_argument("--epoch", help="which networks of a folder; default: latest, or the highest number")
     parser.add_argument("--image_size", type=int, help="side of the training images, pixels; default: 256")
+    parser.add_argument("--labels", choices=("A", "B"), help="the domain of label maps, if any, for the scores")
     known = parser.parse_args(args)
     with live.drawn():
         _import([files.expand(path) for path in known.paths], files.expand(known.workdir), known)
@@ -75,7 +76,7 @@ def _import(paths: list[Path], workdir: Path, known: argparse.Namespace) -> None
             found = torch_names.swap(found)
     with shown_log(), live.showing("reading the networks"):
         networks = torch_networks.read(found)
-        config = torch_networks.config_of(networks, options, known.image_size)
+        config = torch_networks.config_of(networks, options, known.image_size, known.labels)
     with shown_log(), live.showing("writing the run"):
         drawn = imported_run.write(networks, config, workdir)
     for slot, network in networks.items():

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from cyclegan_jax import recipes
-from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
+from cyclegan_jax.config import DiscriminatorConfig, Domain, GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import recognise, torch_file, torch_weights
 from cyclegan_jax.exchange.official_options import OfficialOptions
@@ -102,7 +102,10 @@ def _domains(slot: Slot) -> str:
 
 
 def config_of(
-    networks: Mapping[Slot, TorchNetwork], options: OfficialOptions | None, image_size: int | None
+    networks: Mapping[Slot, TorchNetwork],
+    options: OfficialOptions | None = None,
+    image_size: int | None = None,
+    labels: Domain | None = None,
 ) -> TrainConfig:
     """The config of a run that continues with these networks; of the data it knows channels and sizes alone.
 
@@ -110,6 +113,7 @@ def config_of(
         networks: at least one.
         options: what the official code wrote of the training.
         image_size: height and width of the training crops; default: as in the options, or else 256.
+        labels: the domain of label maps, if any.
 
     Raises:
         UserError: a network or an option is not one that a config may have.
@@ -122,10 +126,11 @@ def config_of(
     for slot, network in networks.items():
         for domain, number in zip(_domains(slot), network.recognised.channels, strict=True):
             channels[f"channels_{domain}"] = number
-    if len(set(channels.values())) > 1:
-        base = dataclasses.replace(base, loss=dataclasses.replace(base.loss, identity_weight=0.0))
+    # The default of both programs; the identity loss needs domains of equal channels.
+    identity_weight = 0.5 if len(set(channels.values())) == 1 else 0.0
+    base = dataclasses.replace(base, loss=dataclasses.replace(base.loss, identity_weight=identity_weight))
     try:
-        data = dataclasses.replace(base.data, source="folder", **channels)
+        data = dataclasses.replace(base.data, source="folder", labels=labels, **channels)
     except UserError as error:
         path = next(iter(networks.values())).path
         raise UserError(f"{path} holds a network that no config may have: {error}") from error

@@ -178,7 +178,7 @@ def test_the_options_of_the_training_come_along(tmp_path: Path, capsys: pytest.C
     lines |= {"no_flip": "True", "gan_mode": "vanilla"}
     text = "".join(f"{name:>25}: {value:<30}\t[default: x]\n" for name, value in lines.items())
     (tmp_path / "train_opt.txt").write_text(f"----- Options -----\n{text}----- End -----\n")
-    assert cli.main(["import", str(tmp_path), "--workdir", str(tmp_path / "run")]) == 0
+    assert cli.main(["import", str(tmp_path), "--workdir", str(tmp_path / "run"), "--labels=A"]) == 0
     assert "gan_mode was vanilla; here a training goes on with lsgan" in capsys.readouterr().out
     config = open_checkpoint(tmp_path / "run").config
     assert (config.data.channels_A, config.data.channels_B) == (3, 1)
@@ -186,7 +186,7 @@ def test_the_options_of_the_training_come_along(tmp_path: Path, capsys: pytest.C
     assert (config.loss.cycle_weight_A, config.loss.cycle_weight_B, config.loss.identity_weight) == (7, 5, 0)
     optimizer = dataclasses.astuple(config.optimizer)
     assert optimizer[:1] == (1e-4,) and optimizer[4:6] == (3, 4)
-    assert config.pool_size == 9
+    assert (config.pool_size, config.data.labels) == (9, "A")
     # G_A of that training translates its domain A, which is the folder B.
     generator = load_generator(tmp_path / "run", "BtoA")
     images = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 1)).astype(np.float32)
