@@ -1,6 +1,5 @@
 """A trained CycleGAN that others published, through the import and the exports, and against PyTorch."""
 
-
 import numpy as np
 import pytest
 import torch
