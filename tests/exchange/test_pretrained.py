@@ -166,7 +166,7 @@ def test_weights_of_pytorch_have_a_sentence(tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"PK")
     for path in (file, file.parent):
-        with pytest.raises(UserError, match=r"latest_net_G_A.pth holds weights of PyTorch, which this version cannot"):
+        with pytest.raises(UserError, match=r"latest_net_G_A.pth holds weights of PyTorch: make a run of them with"):
             load_generator(path)
     with pytest.raises(UserError, match="none has no checkpoints: give the work directory of a run"):
         load_generator(tmp_path / "none")
