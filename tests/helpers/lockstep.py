@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from jaxtyping import Array, Float64, Key
 
 from cyclegan_jax import recipes
@@ -18,6 +19,13 @@ from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import Batch, Metrics, make_train_step
 
 RECIPES: Final = {"paper": recipes.paper, "pytorch_gan": recipes.pytorch_gan, "simplified": recipes.simplified}
+RUNS: Final = (
+    ("paper", "adam"),
+    *((recipe, "sgd") for recipe in RECIPES),
+    # Adam is one function for all recipes, and its arithmetic is part of the first.
+    *(pytest.param(recipe, "adam", marks=pytest.mark.slow) for recipe in RECIPES if recipe != "paper"),
+)
+"""The recipes and optimizers of the comparisons."""
 WIDTH: Final = 2
 STEPS: Final = 10
 EPOCH_IMAGES: Final = 2

@@ -15,6 +15,7 @@ from cyclegan_jax.state import TrainState
 from tests.helpers.kernels import AS_WIDE, ON_GPU
 from tests.helpers.lockstep import (
     RECIPES,
+    RUNS,
     STEPS,
     as_draws,
     draws_of_step,
@@ -57,8 +58,7 @@ def test_pool_with_a_scripted_sequence() -> None:
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kind", ["adam", "sgd"])
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(("recipe", "kind"), RUNS)
 def test_ten_steps_in_lockstep(recipe: str, kind: str) -> None:
     """Compare losses, weights and pools after each of ten steps, with a learning rate that decays on the way."""
     config = lockstep_config(recipe)
