@@ -27,6 +27,10 @@ _ATTEMPTS = 20
 """How often the newest checkpoint is read again because the training deletes it meanwhile."""
 
 
+class UntrainedError(UserError):
+    """A network of an imported run has random weights, since no file of it was imported."""
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A checkpoint whose metadata has been read and verified; arrays are read when a method is called.
@@ -100,7 +104,7 @@ class Checkpoint:
         if direction not in ("AtoB", "BtoA"):
             raise UserError(f"direction is {direction!r}, but it must be AtoB or BtoA")
         if f"generators.{direction}" in self.metadata.get("untrained", ()):
-            raise UserError(
+            raise UntrainedError(
                 f"{self.run} has no trained generator {direction}: the files that were imported had none. Use "
                 f"{OPPOSITE[direction]}, import its file too, or train the run"
             )
@@ -116,6 +120,11 @@ class Checkpoint:
         """Read the parameters of the discriminator of one domain, and nothing else; see `generator`."""
         if domain not in ("A", "B"):
             raise UserError(f"domain is {domain!r}, but it must be A or B")
+        if f"discriminators.{domain}" in self.metadata.get("untrained", ()):
+            raise UntrainedError(
+                f"{self.run} has no trained discriminator of domain {domain}: the files that were imported had none. "
+                "Import its file too, or train the run"
+            )
         return self._network("discriminators", domain)
 
     def state(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`cyclegan-jax export`: write one generator of a run as a file or folder of its own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cyclegan_jax import files, live
 from cyclegan_jax.errors import UserError
@@ -116,26 +116,32 @@ def _torch(output: Path, generator: "Generator", run: Path | None) -> list[str]:
         generator: the generator.
         run: where a folder should hold the other networks too, the run or exported generator that was given.
     """
+    from cyclegan_jax.checkpoints.opened import UntrainedError
     from cyclegan_jax.exchange import hub, pretrained, torch_export, torch_names
     from cyclegan_jax.inference.discriminator import load_discriminator
     from cyclegan_jax.inference.generator import load_generator
 
     config, step = generator.config, generator.step
+    lone: torch_names.Slot = ("generators", generator.direction)
     if output.suffix == ".pth":
-        _write(output, torch_export.encode(generator.params, config, ("generators", generator.direction)))
+        _write(output, torch_export.encode(generator.params, config, lone))
         return []
     if run is None or hub.local(run) != run or pretrained.is_one(run):
-        lone = output / "latest_net_G.pth"  # which the official code tests by --model test
-        _write(lone, torch_export.encode(generator.params, config, ("generators", generator.direction)))
-        return [f"{lone}: {torch_names.told(('generators', generator.direction))}"]
-    lines = []
+        path = output / "latest_net_G.pth"  # which the official code tests by --model test
+        _write(path, torch_export.encode(generator.params, config, lone))
+        return [f"{path}: {torch_names.told(lone)}"]
+    contents, lines = {}, []
     for slot in torch_names.OFFICIAL.values():
-        network = (
-            load_generator(run, slot[1], step) if slot[0] == "generators" else load_discriminator(run, slot[1], step)
-        )
+        load: Any = load_generator if slot[0] == "generators" else load_discriminator
         path = output / torch_export.file_name(config, slot, step)
-        _write(path, torch_export.encode(network.params, config, slot))
-        lines.append(f"{path}: {torch_names.told(slot)}")
+        try:
+            contents[path] = torch_export.encode(load(run, slot[1], step).params, config, slot)
+            lines.append(f"{path}: {torch_names.told(slot)}")
+        except UntrainedError:
+            lines.append(f"left out, since it was never trained: {torch_names.told(slot)}")
+    # Written when all are ready: a network that cannot be exported leaves nothing behind.
+    for path, content in contents.items():
+        _write(path, content)
     return lines
 
 

@@ -10,7 +10,7 @@ from cyclegan_jax.cli.flags import Parser
 from cyclegan_jax.config import Direction
 from cyclegan_jax.errors import UserError
 
-DESCRIPTION = """Make a run of networks that were trained by pytorch-CycleGAN-and-pix2pix, PyTorch-GAN or a program that
+DESCRIPTION = """Create a run from networks trained with pytorch-CycleGAN-and-pix2pix, PyTorch-GAN or a program that
 lays out its files like them. Nothing in the files is run, and PyTorch need not be installed. The run is at step 0: the
 commands translate, evaluate and export take it, --init_from too, and train goes on from its weights."""
 
@@ -33,7 +33,7 @@ def import_weights(args: Sequence[str]) -> None:
     )
     parser.add_argument("--workdir", type=Path, required=True, metavar="RUN", help="work directory of the new run")
     parser.add_argument(
-        "--direction", choices=("AtoB", "BtoA"), help="what a file whose name does not say it translates"
+        "--direction", choices=("AtoB", "BtoA"), help="translation direction of files whose names do not state it"
     )
     parser.add_argument("--epoch", help="which networks of a folder; default: latest, or the highest number")
     parser.add_argument("--image_size", type=int, help="side of the training images, pixels; default: 256")
@@ -48,15 +48,18 @@ def _is_name(path: Path) -> bool:
     return len(path.parts) == 1 and not path.suffix and not files.exists(path)
 
 
-def _fetched(name: str, direction: Direction | None) -> tuple[list[Path], Direction]:
+def _fetched(name: str, direction: Direction | None) -> tuple[Path, Direction]:
     """The file of the pretrained weights of that name, and what it translates."""
     from cyclegan_jax.devices import backend
     from cyclegan_jax.exchange import official_weights
 
-    model = official_weights.find(name)
+    try:
+        model = official_weights.find(name)
+    except UserError as error:
+        raise UserError(f"there is no file or folder {name}, and {error}") from error
     if direction not in (None, model.direction):
         raise UserError(f"{name} is a generator of direction {model.direction}: leave out --direction {direction}")
-    return [official_weights.fetch(name, backend.cache_folder() / "pretrained")], model.direction
+    return official_weights.fetch(name, backend.cache_folder() / "pretrained"), model.direction
 
 
 def _import(paths: list[Path], workdir: Path, known: argparse.Namespace) -> None:
@@ -67,13 +70,13 @@ def _import(paths: list[Path], workdir: Path, known: argparse.Namespace) -> None
         from cyclegan_jax.training import imported_run
 
         imported_run.check_free(workdir)
-        direction = known.direction
-        if len(paths) == 1 and _is_name(paths[0]):
-            paths, direction = _fetched(str(paths[0]), direction)
-        found = torch_names.collect(paths, known.epoch, direction)
-        options = official_options.find(next(iter(found.values())).parent)
-        if options is not None and options.swapped:
-            found = torch_names.swap(found)
+        directions = {}
+        for index, path in enumerate(paths):
+            if _is_name(path):
+                paths[index], directions[paths[index]] = _fetched(str(path), known.direction)
+        options = official_options.find(paths[0] if files.is_dir(paths[0]) else paths[0].parent)
+        swapped = options is not None and options.swapped
+        found = torch_names.collect(paths, known.epoch, known.direction, directions, swapped=swapped)
     with shown_log(), live.showing("reading the networks"):
         networks = torch_networks.read(found)
         config = torch_networks.config_of(networks, options, known.image_size, known.labels)
@@ -81,8 +84,10 @@ def _import(paths: list[Path], workdir: Path, known: argparse.Namespace) -> None
         drawn = imported_run.write(networks, config, workdir)
     for slot, network in networks.items():
         print(f"{torch_names.told(slot)}: {network.path}")
+    if options is not None:
+        print(f"settings: {options.path}" + (", whose direction is BtoA: A and B are exchanged" if swapped else ""))
     if drawn:
-        print(f"not there, so drawn fresh: {', '.join(map(torch_names.told, drawn))}")
+        print(f"not found, so randomly initialized: {', '.join(map(torch_names.told, drawn))}")
     folder = shlex.quote(str(workdir))
     direction = next(name for kind, name in networks if kind == "generators")
     flag = "" if direction == "AtoB" else " --direction=BtoA"

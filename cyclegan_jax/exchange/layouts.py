@@ -1,7 +1,7 @@
 """The names of the tensors in files of PyTorch: which layer of a network each belongs to.
 
 The official code, CUT and PyTorch-GAN build their networks as one `torch.nn.Sequential`, in which padding, norms and
-activations count as layers too. docs/exchange.md has the indices that follow as a table.
+activations count as layers too. docs/import.md has the indices that follow as a table.
 """
 
 from collections.abc import Iterator

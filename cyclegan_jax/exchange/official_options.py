@@ -58,7 +58,7 @@ class OfficialOptions:
         data = self._fields("crop_size load_size preprocess", "image_size load_size preprocess", DataConfig)
         if "no_flip" in self.values:
             data["flip"] = not self._value("no_flip", bool)
-        if data.get("preprocess", base.data.preprocess) not in ("resize_and_crop", "scale_width_and_crop"):
+        if data.get("preprocess", base.data.preprocess) in ("crop", "none"):
             data.pop("load_size", None)
         weights = ["lambda_A", "lambda_B"]
         loss = self._fields(
@@ -67,23 +67,29 @@ class OfficialOptions:
             LossConfig,
         )
         optimizer = self._fields(
-            "lr beta1 n_epochs n_epochs_decay", "learning_rate beta1 constant_epochs decay_epochs", OptimizerConfig
+            "lr beta1 beta2 n_epochs n_epochs_decay",
+            "learning_rate beta1 beta2 constant_epochs decay_epochs",
+            OptimizerConfig,
         )
+        generator = base.generator
+        if generator.kind == "unet" and self.values.get("no_dropout") == "False":  # no tensor of the file tells it
+            generator = dataclasses.replace(generator, dropout=0.5)
         whole = self._fields("batch_size pool_size", "batch_size pool_size", TrainConfig)
         try:
             return dataclasses.replace(
                 base,
                 data=dataclasses.replace(base.data, **data),
                 loss=dataclasses.replace(base.loss, **loss),
+                generator=generator,
                 optimizer=dataclasses.replace(base.optimizer, **optimizer),
                 **whole,
             )
         except UserError as error:
-            raise UserError(f"{self.path} has an option that no config may have: {error}") from error
+            raise UserError(f"{self.path} has an unsupported value: {error}") from error
 
     def _warn(self) -> None:
         """Log what the training had that a run here has not."""
-        for name, ours in (("gan_mode", "lsgan"), ("lr_policy", "linear")):
+        for name, ours in (("model", "cycle_gan"), ("gan_mode", "lsgan"), ("lr_policy", "linear")):
             if self.values.get(name, ours) != ours:
                 _LOG.warning(f"{self.path}: {name} was {self.values[name]}; here a training goes on with {ours}")
 
@@ -125,8 +131,12 @@ def _read(path: Path) -> OfficialOptions:
     for line in content.decode(errors="replace").splitlines():
         if match := _LINE.fullmatch(line):
             found[_OLD_NAMES.get(match[1], match[1])] = match[2]
+    if found.get("no_lsgan") == "True":
+        found["gan_mode"] = "vanilla"
+    if path.name == "test_opt.txt":  # says how somebody tested: without random crops, and one by one
+        found = {name: value for name, value in found.items() if name in ("model", "crop_size")}
     options = OfficialOptions(path, found)
-    model = found.get("model", "cycle_gan")
+    model = found.get("model")
     if model in ("pix2pix", "colorization"):
         raise UserError(
             f"{path} says that the weights beside it are those of {model}, which trains on pairs: give the networks of "

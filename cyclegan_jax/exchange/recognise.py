@@ -10,15 +10,15 @@ import numpy as np
 from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, Norm
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import layouts
-from cyclegan_jax.exchange.layouts import Part
+from cyclegan_jax.exchange.layouts import Layer, Part
 from cyclegan_jax.exchange.torch_tensor import FormatError, shown
 
 Tensors = Mapping[str, np.ndarray]
 
 Upsample = Literal["resize", "transposed", "antialiased"]
 
-_BLOCK: Final = re.compile(rf"model\.(\d+)\.({layouts.OFFICIAL_BLOCK}|{layouts.SHORT_BLOCK})\.")
-_INDEX: Final = re.compile(r"model\.(\d+)\.weight")
+_BLOCK: Final = re.compile(rf"model\.([0-9]{{1,6}})\.({layouts.OFFICIAL_BLOCK}|{layouts.SHORT_BLOCK})\.")
+_INDEX: Final = re.compile(r"model\.([0-9]{1,6})\.weight")
 _OTHER_PROGRAMS: Final = (
     (r"(synthesis|mapping|style|g_ema|G_synthesis)\b", "a StyleGAN"),
     (r"(down_blocks|time_embed|model\.diffusion_model)\b", "a diffusion model"),
@@ -99,13 +99,13 @@ def _resnet(tensors: Tensors) -> Recognised:
         dropout=0.5 if blocks and any(_shape(tensors, f"model.{blocks[0]}.{block}.6.weight")) else 0.0,
         norm=_norm(tensors, "model.1", "model.2"),
     )
-    out = _shape(tensors, f"model.{max(indices)}.weight")[0]
     if config.upsample == "resize" and block == layouts.SHORT_BLOCK and channels != 3:
         raise FormatError(
             f"holds a generator of PyTorch-GAN for images of {channels} channels, which pads its ends by as many "
-            "pixels; here the ends are padded by 3: train it anew"
+            "pixels; here the ends are padded by 3: retrain it"
         )
-    return Recognised(config, (channels, out), layouts.generator(config, block))
+    layout = layouts.generator(config, block)
+    return Recognised(config, (channels, _shape_of_head(tensors, layout)[0]), layout)
 
 
 def _unet(tensors: Tensors) -> Recognised:
@@ -115,10 +115,12 @@ def _unet(tensors: Tensors) -> Recognised:
     while f"{level}.1.weight" in tensors:
         depth, level = depth + 1, f"{level}.3.model"
     # Its dropout follows a norm, where it moves no index: it cannot be told.
-    norm = _norm(tensors, "model.model.1.model.1", "model.model.1.model.2")
+    doubling = "model.model.1.model"
+    index = 5 if depth > 2 else 3
+    norm = _norm(tensors, f"{doubling}.{index}", f"{doubling}.{index + 1}")
     config = GeneratorConfig(kind="unet", width=width, depth=depth, norm=norm)
-    out = _shape(tensors, "model.model.3.weight")[1]
-    return Recognised(config, (channels, out), layouts.generator(config))
+    layout = layouts.generator(config)
+    return Recognised(config, (channels, _shape_of_head(tensors, layout)[1]), layout)
 
 
 def _patch_gan(tensors: Tensors) -> Recognised:
@@ -164,6 +166,14 @@ def _indices(tensors: Tensors) -> set[int]:
     """The indices of the layers of the sequence `model` that have a kernel of their own, not a norm's scale."""
     found = {int(match[1]): tensors[name].ndim for name in tensors if (match := _INDEX.fullmatch(name))}
     return {index for index, axes in found.items() if axes == 4}
+
+
+def _shape_of_head(tensors: Tensors, layout: tuple[Part, ...]) -> tuple[int, ...]:
+    head = layout[-1]
+    name = head.tensor("kernel") if isinstance(head, Layer) else ""
+    if not any(_shape(tensors, name)):
+        raise FormatError(f"does not match the architecture inferred from its tensors: {shown(name)} missing")
+    return _shape(tensors, name)
 
 
 def _shape(tensors: Tensors, name: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import layouts, torch_names, torch_weights, torch_writer
 from cyclegan_jax.exchange.layouts import Part
 from cyclegan_jax.exchange.torch_names import Slot
@@ -12,7 +13,7 @@ from cyclegan_jax.networks.cyclegan import Params
 
 
 def encode(params: Params, config: TrainConfig, slot: Slot) -> bytes:
-    """The content of a file with one network, which loads strictly into that of the official code or PyTorch-GAN.
+    """The content of a file with one network, which loads strictly into that of the program, where the program has it.
 
     The arguments are those of `tensors`.
     """
@@ -26,7 +27,17 @@ def tensors(params: Params, config: TrainConfig, slot: Slot) -> dict[str, np.nda
         params: the network's parameters.
         config: the experiment that trained it.
         slot: which of the four it is.
+
+    Raises:
+        UserError: the program's network would compute something else.
     """
+    channels = config.data.channels_A, config.data.channels_B
+    if slot[0] == "generators" and _is_pytorch_gan(config) and channels != (3, 3):
+        raise UserError(
+            f"generator.upsample is resize for images of {channels[0]} and {channels[1]} channels: PyTorch-GAN, whose "
+            "network that is, pads its ends by the number of channels and would compute something else; choose another "
+            "--format"
+        )
     return torch_weights.from_params(params, _layout(config, slot))
 
 

@@ -107,7 +107,7 @@ def config_of(
     image_size: int | None = None,
     labels: Domain | None = None,
 ) -> TrainConfig:
-    """The config of a run that continues with these networks; of the data it knows channels and sizes alone.
+    """The config of a run that continues with these networks; of the data, only channels and sizes are known.
 
     Args:
         networks: at least one.
@@ -130,10 +130,11 @@ def config_of(
     identity_weight = 0.5 if len(set(channels.values())) == 1 else 0.0
     base = dataclasses.replace(base, loss=dataclasses.replace(base.loss, identity_weight=identity_weight))
     try:
-        data = dataclasses.replace(base.data, source="folder", labels=labels, **channels)
+        data = dataclasses.replace(base.data, source="folder", **channels)
     except UserError as error:
         path = next(iter(networks.values())).path
-        raise UserError(f"{path} holds a network that no config may have: {error}") from error
+        raise UserError(f"{path} holds an unsupported network: {error}") from error
+    data = dataclasses.replace(data, labels=labels)
     config = dataclasses.replace(base, data=data, generator=generator, discriminator=discriminator)
     if options is not None:
         config = options.apply(config)

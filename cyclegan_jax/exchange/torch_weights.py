@@ -36,20 +36,21 @@ def to_params(tensors: Mapping[str, np.ndarray], layout: Sequence[Part], shapes:
     leaves = []
     for leaf, like in wanted.items():
         tensor = tensors[names[leaf]]
-        value = _kernel_from(tensor, _layer(leaf, layers)) if leaf.endswith(".kernel") else tensor
+        layer = _layer(leaf, layers)
+        value = _kernel_from(tensor, layer) if leaf.endswith(".kernel") else tensor
         if value.shape != like.shape:
-            expected = _kernel_to(np.empty(like.shape), _layer(leaf, layers)).shape if value.ndim == 4 else like.shape
+            expected = _kernel_to(np.empty(like.shape), layer).shape if len(like.shape) == 4 else like.shape
             raise FormatError(
-                f"has the tensor {shown(names[leaf])} of shape {tensor.shape}, but the network that its other tensors "
-                f"make has {expected} there"
+                f"has the tensor {shown(names[leaf])} of shape {tensor.shape}, but the architecture "
+                f"inferred from its tensors has {expected} there"
             )
         if not np.issubdtype(value.dtype, np.floating):
             raise FormatError(f"has the tensor {shown(names[leaf])} of type {value.dtype}: save the weights as float32")
+        with np.errstate(over="ignore"):
+            value = np.ascontiguousarray(value, like.dtype)
         if not np.isfinite(value).all():
-            raise FormatError(
-                f"has values in the tensor {shown(names[leaf])} that are not finite: the training diverged"
-            )
-        leaves.append(np.ascontiguousarray(value, like.dtype))
+            raise FormatError(f"has values in the tensor {shown(names[leaf])} that are not finite in {like.dtype}")
+        leaves.append(value)
     params: Params = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
     return params
 
@@ -100,9 +101,9 @@ def _check_names(tensors: Mapping[str, np.ndarray], wanted: set[str]) -> None:
     missing = sorted(wanted - set(tensors))
     unknown = [name for name in tensors if name not in wanted and not name.endswith(_IGNORED)]
     if missing or unknown:
-        parts = [f"lacks {_listed(missing)}"] if missing else []
-        parts += [f"has {_listed(unknown)}, which no layer takes"] if unknown else []
-        raise FormatError(f"is not the network that its other tensors make: it {' and '.join(parts)}")
+        parts = [f"{_listed(missing)} missing"] if missing else []
+        parts += [f"{_listed(unknown)} unexpected"] if unknown else []
+        raise FormatError(f"does not match the architecture inferred from its tensors: {'; '.join(parts)}")
 
 
 def _check_blurs(tensors: Mapping[str, np.ndarray], blurs: Sequence[Blur]) -> None:

@@ -23,7 +23,7 @@ def encode(tensors: Mapping[str, np.ndarray]) -> bytes:
     Equal tensors make equal bytes.
 
     Args:
-        tensors: by name; of a dtype that PyTorch has.
+        tensors: by name; float32, float64 or integers.
     """
     buffer = io.BytesIO()
     arrays = [np.ascontiguousarray(tensor) for tensor in tensors.values()]
@@ -50,7 +50,7 @@ def _pickle(tensors: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _tensor(key: str, tensor: np.ndarray) -> bytes:
-    """The call that rebuilds a contiguous tensor at the begin of its storage, which is a persistent object."""
+    """The call that rebuilds a contiguous tensor at the beginning of its storage, which is a persistent object."""
     kind = _global("torch", f"{_KINDS[tensor.dtype.str[1:]]}Storage")
     storage = _tuple(_push("storage"), kind, _push(key), _push("cpu"), _push(tensor.size)) + b"Q"
     strides = tuple(math.prod(tensor.shape[axis + 1 :]) for axis in range(tensor.ndim))
@@ -72,5 +72,5 @@ def _tuple(*parts: bytes) -> bytes:
 
 
 def _push(value: Any) -> bytes:
-    """The operations that push a plain value: its pickle without begin and end."""
+    """The operations that push a plain value: its pickle without the header and the stop."""
     return pickle.dumps(value, 2)[2:-1]

@@ -33,7 +33,7 @@ def normed(layer: Conv, x: Images, frame: Frame) -> Outputs:
 def _batch_norm(layer: Conv, h: Outputs, frame: Frame) -> Outputs:
     """Batch norm by running statistics, and in training by those of the batch, which then replace the layer's own.
 
-    As `torch.nn.BatchNorm2d`; float32 inside at least.
+    As `torch.nn.BatchNorm2d`; computed in float32 at least.
     """
     wide = jnp.promote_types(h.dtype, jnp.float32)
     values = h.astype(wide)

@@ -51,6 +51,8 @@ def write(networks: Mapping[Slot, TorchNetwork], config: TrainConfig, workdir: P
     begin = jax.jit(lambda: state.create(config, optimizer_lib.adam(config.optimizer)))()
     for (kind, name), values in loaded.items():
         getattr(begin, kind)[name] = jax.tree.map(jax.numpy.asarray, values)
+    if begin.ema is not None:
+        begin = begin._replace(ema=jax.tree.map(jax.numpy.copy, begin.generators))
     with WorkdirLock(workdir), reporting_unwritable(workdir):
         check_free(workdir)
         with CheckpointWriter(workdir, config) as checkpoints:

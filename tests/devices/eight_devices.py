@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax import state
-from cyclegan_jax.config import GeneratorConfig, LossConfig, TrainConfig
+from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.devices.collectives import Collectives, PerDevice
 from cyclegan_jax.devices.mesh import AXIS, make_mesh, replicated
 from cyclegan_jax.devices.step_program import HostBatch, MakeStep, StepProgram
@@ -118,17 +118,19 @@ def largest(one: Any, other: Any, keep: Any) -> float:
 def main() -> None:
     jax.config.update("jax_enable_x64", True)
     # The pool is smaller than the batch, so that it holds images of several devices within one step.
-    base = {"batch_size": 8, "pool_size": 6, "dtype": "float64", "ema_decay": 0.9, "update_first": "discriminators"}
+    # Few layers and passes: the time of this comparison is compilation.
+    base: dict[str, Any] = {"discriminator": DiscriminatorConfig(n_layers=1, width=4)}
+    base |= {"batch_size": 8, "pool_size": 6, "dtype": "float64", "ema_decay": 0.9, "update_first": "discriminators"}
     # Batch norm is the one operation of a network that looks at other images of the batch.
     generator = GeneratorConfig(blocks=1, width=4, dropout=0.5, norm="batch")
     transform = {"adam": optimizer_lib.adam(tiny_config().optimizer), "sgd": optax.identity()}[sys.argv[1]]
     results: dict[str, dict[str, float]] = {}
-    config = tiny_config(**base, generator=generator, loss=LossConfig(identity_weight=0.5))
+    config = tiny_config(**base, generator=generator)
     one, metrics, _ = run(config, 1, transform)
     for parallel in ("jit", "pmap"):
         # Over the two optimizers, both forms run with and without recomputed activations.
         changes = {"parallel": parallel, "remat": (parallel == "pmap") == (sys.argv[1] == "sgd")}
-        config = tiny_config(**base, **changes, generator=generator, loss=LossConfig(identity_weight=0.5))
+        config = tiny_config(**base, **changes, generator=generator)
         eight, metrics_eight, operations = run(config, 8, transform)
         feeds = lambda path: bool(path) and bias_feeds_norm(tuple(path))  # noqa: E731
         results[parallel] = {

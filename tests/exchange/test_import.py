@@ -1,6 +1,7 @@
 """`cyclegan-jax import`: what it refuses, with one sentence and nothing written, and how it finds its files."""
 
 import dataclasses
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,12 @@ import jax
 import numpy as np
 import pytest
 
+from cyclegan_jax import recipes
 from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.exchange import torch_export, torch_names, torch_writer
+from cyclegan_jax.exchange import official_options, torch_export, torch_names, torch_writer
 from cyclegan_jax.exchange.torch_names import OFFICIAL
 from cyclegan_jax.networks import cyclegan, weights
 from tests.conftest import tiny_config
@@ -94,7 +96,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "values that are not finite": (
         {"G_A": lambda: changed(tensors(), "model.1.bias", lambda v: v + np.nan)},
-        "latest_net_G_A.pth has values in the tensor 'model.1.bias' that are not finite: the training diverged",
+        "latest_net_G_A.pth has values in the tensor 'model.1.bias' that are not finite in float32",
     ),
     "integers": (
         {"G_A": lambda: changed(tensors(), "model.4.weight", lambda v: v.astype(np.int8))},
@@ -102,15 +104,31 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a tensor that lacks": (
         {"G_A": lambda: {name: value for name, value in tensors().items() if name != "model.7.bias"}},
-        "is not the network that its other tensors make: it lacks 'model.7.bias'",
+        "does not match the architecture inferred from its tensors: 'model.7.bias' missing",
     ),
     "a tensor too many": (
         {"G_A": lambda: tensors() | {"model.99.bias": np.ones(3, np.float32)}},
-        "it has 'model.99.bias', which no layer takes",
+        "does not match the architecture inferred from its tensors: 'model.99.bias' unexpected",
     ),
     "a tensor of another shape": (
         {"G_A": lambda: changed(tensors(), "model.4.weight", lambda v: v[:, :3])},
-        "has the tensor 'model.4.weight' of shape (8, 3, 3, 3), but the network that its other tensors make has (8, 4,",
+        "has the tensor 'model.4.weight' of shape (8, 3, 3, 3), but the architecture inferred from its tensors has (8",
+    ),
+    "a bias of four axes": (
+        {"G_A": lambda: changed(tensors(), "model.1.bias", lambda v: v[None, :, None, None])},
+        "has the tensor 'model.1.bias' of shape (1, 4, 1, 1), but the architecture inferred from its tensors has (4,)",
+    ),
+    "values too large for float32": (
+        {"G_A": lambda: changed(tensors(), "model.1.bias", lambda v: v.astype(np.float64) + 1e39)},
+        "has values in the tensor 'model.1.bias' that are not finite in float32",
+    ),
+    "a head that lacks": (
+        {"G_A": lambda: {name: value for name, value in tensors().items() if name != "model.18.weight"}},
+        "does not match the architecture inferred from its tensors: 'model.18.weight' missing",
+    ),
+    "an index of thousands of digits": (
+        {"G_A": lambda: tensors() | {f"model.{'1' * 5000}.weight": np.ones((1, 1, 1, 1), np.float32)}},
+        " unexpected",
     ),
     "a network too wide": (
         {"G_A": lambda: {"model.1.weight": np.ones((100_000, 3, 7, 7), np.int8)}},
@@ -142,12 +160,34 @@ def test_files_that_hold_no_weights_are_refused(tmp_path: Path, capsys: pytest.C
     assert "half.pth is damaged" in refused("half.pth", whole[: len(whole) // 2])
 
 
+def test_what_the_options_say_of_sizes(tmp_path: Path) -> None:
+    def data(name: str, **lines: str) -> DataConfig:
+        (tmp_path / name).write_text(
+            "".join(f"  {option}: {value}  \t[default: x]\n" for option, value in lines.items())
+        )
+        found = official_options.find(tmp_path)
+        assert found is not None
+        return found.apply(recipes.paper()).data
+
+    # Somebody who tests does not crop: that says nothing about the training.
+    tested = data("test_opt.txt", crop_size="64", load_size="64", direction="BtoA")
+    assert (tested.image_size, tested.load_size) == (64, None)
+    widened = data("train_opt.txt", crop_size="64", load_size="512", preprocess="scale_width")
+    assert (widened.image_size, widened.load_size) == (64, 512)
+    assert data("train_opt.txt", crop_size="64", load_size="512", preprocess="crop").load_size is None
+
+
 def test_a_training_on_pairs_is_refused_by_its_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(tmp_path / "nets", G=tensors())
     options = folder / "test_opt.txt"
     options.write_text("  model: pix2pix         \t[default: cycle_gan]\n")
     sentence = refusal(capsys, tmp_path / "run", folder, "--direction=AtoB")
     assert sentence.startswith(f"{options} says that the weights beside it are those of pix2pix")
+
+
+def test_options_that_no_config_may_have_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "nets", G=tensors())
+    options = folder / "train_opt.txt"
     options.write_text("  lr: fast\n")
     assert refusal(capsys, tmp_path / "run", folder, "--direction=AtoB").startswith(f"{options} has lr: 'fast'")
     options.write_text("  lr: -1\n")
@@ -163,7 +203,12 @@ def test_paths_and_flags_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureF
     assert "are the same network, the generator AtoB: give one of them" in twice
     assert "data.image_size is 250" in refusal(capsys, run, nets, "--image_size=250")
     assert "cannot be read (No such file or directory)" in refusal(capsys, run, tmp_path / "absent.pth")
-    assert "no official weights named 'horse2zebras': did you mean horse2zebra?" in refusal(capsys, run, "horse2zebras")
+    misspelt = refusal(capsys, run, "horse2zebras")
+    assert "no file or folder horse2zebras, and there are no official weights named 'horse2zebras': did you" in misspelt
+    assert "leave out --direction BtoA" in refusal(capsys, run, nets, "--direction=BtoA")
+    assert "leave --epoch out" in refusal(capsys, run, nets / "latest_net_G_A.pth", "--epoch=7")
+    os.mkfifo(tmp_path / "fifo.pth")
+    assert "it is a FIFO, not a regular file" in refusal(capsys, run, tmp_path / "fifo.pth", "--direction=AtoB")
     assert "horse2zebra is a generator of direction AtoB" in refusal(capsys, run, "horse2zebra", "--direction=BtoA")
 
 
@@ -199,6 +244,11 @@ def test_the_networks_of_a_folder(tmp_path: Path) -> None:
     assert found("3") == {("generators", "AtoB"): "G_AB_3", ("discriminators", "A"): "D_A_3"}
     (tmp_path / "latest_net_G_B.pth").unlink()
     assert found(None)["generators", "AtoB"] == "10_net_G_A"
+    for name in ("iter_9000_net_G_A", "iter_10000_net_G_A", "10_net_D_B", "D_B_10"):
+        (tmp_path / f"{name}.pth").touch()
+    assert found(None) == {("generators", "AtoB"): "iter_10000_net_G_A"}
+    with pytest.raises(UserError, match="by the names of the official code and of PyTorch-GAN"):
+        found("10")
 
 
 def test_a_config_of_a_run_is_an_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from cyclegan_jax import load_discriminator, load_generator, optimizer, state
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.cli import main as cli
+from cyclegan_jax.config import DataConfig, GeneratorConfig
 from tests.conftest import tiny_config
 
 
@@ -32,6 +33,21 @@ def test_all_networks_of_a_run_go_out_and_come_back(run: Path, tmp_path: Path) -
     judges: list[Any] = [(load_discriminator(run, name), load_discriminator(back, name)) for name in ("A", "B")]
     for before, after in [*pairs, *judges]:
         jax.tree.map(np.testing.assert_array_equal, before.params, after.params)
+
+
+def test_what_the_program_would_compute_otherwise_stays_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # PyTorch-GAN pads the ends of its generator by the number of channels.
+    generator = GeneratorConfig(blocks=1, width=4, upsample="resize")
+    data = DataConfig(image_size=24, load_size=26, channels_A=1, channels_B=1)
+    run, config = tmp_path / "run", tiny_config(data=data, generator=generator)
+    with CheckpointWriter(run, config) as writer:
+        writer.save(state.create(config, optimizer.adam(config.optimizer)), {"pairs": 0})
+    for output in ("a.pth", "folder"):
+        assert cli.main(["export", "--run", str(run), "--format=torch", "--output", str(tmp_path / output)]) == 2
+        assert "generator.upsample is resize for images of 1 and 1 channels" in capsys.readouterr().err
+        assert not (tmp_path / output).exists()
 
 
 def test_one_generator(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

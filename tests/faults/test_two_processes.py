@@ -68,6 +68,7 @@ def kill_and_go_on(experiment: Experiment, workdir: Path, victim: str) -> None:
     assert "from step 4" in pair.first.said
 
 
+@pytest.mark.slow
 def test_two_processes_resumed_after_a_kill_equal_one(experiment: Experiment, tmp_path: Path) -> None:
     kill_and_go_on(experiment, tmp_path / "two", "second")
     training = experiment.start(tmp_path / "one", *FLAGS)

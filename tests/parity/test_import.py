@@ -15,6 +15,7 @@ from torch import nn
 from cyclegan_jax import load_discriminator, load_generator
 from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.cli import main as cli
+from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import torch_export
 from cyclegan_jax.exchange.torch_names import OFFICIAL
 from tests.parity import reference_networks as reference
@@ -63,6 +64,7 @@ VARIANTS = {
         resnet(upsample="antialiased"), lambda channels: reference.pixel_discriminator(channels, 4, "batch")
     ),
     "U-Net": Variant(lambda taken, made: reference.unet(taken, made, 4, 4, "batch"), n_layers(norm="batch")),
+    "U-Net of two levels": Variant(lambda taken, made: reference.unet(taken, made, 4, 2, "batch"), n_layers(1)),
     "U-Net, instance norm": Variant(lambda taken, made: reference.unet(taken, made, 4, 3, "instance"), n_layers()),
 }
 
@@ -159,7 +161,7 @@ def test_a_lone_generator_translates_one_way(tmp_path: Path, capsys: pytest.Capt
     assert "add --direction AtoB or BtoA" in capsys.readouterr().err
     assert not run.exists()
     assert cli.main(["import", str(tmp_path), "--workdir", str(run), "--direction=BtoA"]) == 0
-    assert "drawn fresh: the generator AtoB, the discriminator of domain B" in capsys.readouterr().out
+    assert "randomly initialized: the generator AtoB, the discriminator of domain B" in capsys.readouterr().out
     images = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
     with torch.no_grad():
         expected = nhwc(network(nchw(images)))
@@ -167,6 +169,13 @@ def test_a_lone_generator_translates_one_way(tmp_path: Path, capsys: pytest.Capt
     assert cli.main(["translate", "--run", str(run), "--input", str(tmp_path), "--output", str(tmp_path / "o")]) == 2
     assert f"{run} has no trained generator AtoB" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+    # What was never trained does not go out as if it were.
+    with pytest.raises(UserError, match="has no trained discriminator of domain A"):
+        load_discriminator(run, "A")
+    assert (
+        cli.main(["export", "--run", str(run), "--direction=BtoA", "--format=torch", "--output", str(run / "G")]) == 0
+    )
+    assert [path.name for path in (run / "G").iterdir()] == ["latest_net_G.pth"]
 
 
 def test_the_options_of_the_training_come_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,8 +193,8 @@ def test_the_options_of_the_training_come_along(tmp_path: Path, capsys: pytest.C
     assert (config.data.channels_A, config.data.channels_B) == (3, 1)
     assert (config.data.image_size, config.data.load_size, config.data.flip) == (64, 72, False)
     assert (config.loss.cycle_weight_A, config.loss.cycle_weight_B, config.loss.identity_weight) == (7, 5, 0)
-    optimizer = dataclasses.astuple(config.optimizer)
-    assert optimizer[:1] == (1e-4,) and optimizer[4:6] == (3, 4)
+    optimizer = config.optimizer
+    assert (optimizer.learning_rate, optimizer.constant_epochs, optimizer.decay_epochs) == (1e-4, 3, 4)
     assert (config.pool_size, config.data.labels) == (9, "A")
     # G_A of that training translates its domain A, which is the folder B.
     generator = load_generator(tmp_path / "run", "BtoA")
