@@ -18,10 +18,13 @@ from cyclegan_jax.errors import UserError
 Domain = Literal["A", "B"]
 Direction = Literal["AtoB", "BtoA"]
 
+Upsample = Literal["resize", "transposed", "antialiased"]
 Norm = Literal["instance", "instance_affine", "batch", "none"]
 Initializer = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 OTHER_DOMAIN: Final[Mapping[Domain, Domain]] = {"A": "B", "B": "A"}
+DOMAINS: Final[Mapping[Direction, tuple[Domain, Domain]]] = {"AtoB": ("A", "B"), "BtoA": ("B", "A")}
+"""The domain that a generator of a direction takes images of, and that of the images it makes."""
 OPPOSITE: Final[Mapping[Direction, Direction]] = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
 # The official code resizes to 286 pixels and crops 256; other sizes keep this ratio (143 for 128, as in the paper).
@@ -157,7 +160,7 @@ class GeneratorConfig:
     """Residual blocks; the paper has 6 at 128 pixels, and 9 at 256 pixels and more."""
     width: int = 64
     """Channels after the first convolution; the two downsampling layers double them."""
-    upsample: Literal["resize", "transposed", "antialiased"] = "transposed"
+    upsample: Upsample = "transposed"
     """`transposed`: stride-2 transposed convolutions, as in the official code; `resize`: nearest upsampling, then a
     convolution, as in PyTorch-GAN; `antialiased`: bilinear upsampling, then a convolution, as in CUT."""
     dropout: float = 0.0

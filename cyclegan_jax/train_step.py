@@ -73,7 +73,10 @@ def make_train_step(
 
 
 class _Updated(NamedTuple):
-    """Both generators, or both discriminators, after their update, with the loss that they descended."""
+    """Both generators, or both discriminators, after their update, with the loss that they descended.
+
+    `passes` are those of the discriminators, which either loss needs.
+    """
 
     params: Params
     optimizer_state: Any
@@ -114,10 +117,10 @@ class _Phases:
         # Both updates start from the same images and the same discriminators. The order decides only whether the
         # discriminators that judge the generators are the old or the updated ones.
         judges = discriminators.params if config.update_first == "discriminators" else state.discriminators
-        generators, judged = self.update_generators(state, judges, generated, pull_back, (real_A, real_B), rate)
-        in_order = _joined(judged, discriminators.passes)
+        generators = self.update_generators(state, judges, generated, pull_back, (real_A, real_B), rate)
+        in_order = _joined(generators.passes, discriminators.passes)
         if config.update_first == "discriminators":
-            in_order = _joined(discriminators.passes, judged)
+            in_order = _joined(discriminators.passes, generators.passes)
 
         new_params = _folded(generators.params, made)
         new_state = state._replace(
@@ -220,8 +223,8 @@ class _Phases:
         pull_back: Callable[[Generated], tuple[Params]],
         reals: tuple[Images, Images],
         rate: jax.Array,
-    ) -> tuple[_Updated, Passes]:
-        """Descend the generators' loss against the discriminators `judges`; their passes are the second result."""
+    ) -> _Updated:
+        """Descend the generators' loss against the discriminators `judges`."""
 
         def objective(generated: Generated) -> tuple[jax.Array, tuple[Terms, Passes]]:
             judge = partial(self.networks.judge_in_training, judges, batch=self.batch)
@@ -230,10 +233,10 @@ class _Phases:
             total, terms = generator_objective(generated, *reals, scores_A, scores_B, self.config.loss)
             return total, (terms, {"A": [seen_A], "B": [seen_B]})
 
-        (total, (terms, judged)), image_grads = jax.value_and_grad(objective, has_aux=True)(generated)
+        (total, (terms, passes)), image_grads = jax.value_and_grad(objective, has_aux=True)(generated)
         (grads,) = pull_back(image_grads)
         params, optimizer_state = self.descend(grads, state.generator_optimizer, state.generators, rate)
-        return _Updated(params, optimizer_state, total, terms, {}), judged
+        return _Updated(params, optimizer_state, total, terms, passes)
 
     def descend(self, grads: Params, optimizer_state: Any, params: Params, rate: jax.Array) -> tuple[Params, Any]:
         """Average the gradients over the devices and take an optimizer step at the learning rate `rate`."""

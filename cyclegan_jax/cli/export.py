@@ -1,5 +1,6 @@
 """`cyclegan-jax export`: write one generator of a run as a file or folder of its own."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -72,19 +73,17 @@ def export(
     with files.naming("--run"):
         generator = load_generator(run, direction, step, metric=metric)
         agreement.check_finite(generator.pretrained)
-    workdir = run.absolute().parent.parent if folders.is_in_run(run) else run
-    scores, pictures = _scores(workdir, generator.step), _sample(workdir, generator.step)
+    scores: dict[str, float] = {}
+    pictures: dict[str, bytes] = {}
+    if kind == "folder" or push is not None:  # which have a model card
+        workdir = run.absolute().parent.parent if folders.is_in_run(run) else run
+        scores, pictures = _scores(workdir, generator.step), _sample(workdir, generator.step)
     lines: list[str] = []
     if kind == "folder":
         generator.save_pretrained(output, scores=scores, pictures=pictures, overwrite=overwrite)
-    elif kind == "safetensors":
-        _write(output, pretrained.encode(generator.pretrained))
-    elif kind == "torch":
-        lines = _torch(output, generator, run if direction is None else None)
     else:
-        with live.drawn():
-            content, lines = _program(kind, generator.pretrained, uint8)
-        _write(output, content)
+        contents, lines = _contents(kind, output, generator, run if direction is None else None, uint8)
+        _write(contents)
     size = sum(path.stat().st_size for path in (output.iterdir() if output.is_dir() else [output]))
     print(f"{output}: {generator.direction} of step {generator.step:,}, {size / 1e6:.1f} MB")
     for line in lines:
@@ -108,8 +107,23 @@ def _format(output: Path, format: Format | None, uint8: bool) -> Format:
     return kind
 
 
-def _torch(output: Path, generator: "Generator", run: Path | None) -> list[str]:
-    """Write PyTorch's files, and return what to print.
+def _contents(
+    kind: Format, output: Path, generator: "Generator", run: Path | None, uint8: bool
+) -> tuple[dict[Path, bytes], list[str]]:
+    """The content of the files of a format by path, and what to print; `run` is that of `_torch`."""
+    from cyclegan_jax.exchange import pretrained
+
+    if kind == "torch":
+        return _torch(output, generator, run)
+    if kind == "onnx" or kind == "stablehlo":
+        with live.drawn():
+            content, lines = _program(kind, generator.pretrained, uint8)
+        return {output: content}, lines
+    return {output: pretrained.encode(generator.pretrained)}, []
+
+
+def _torch(output: Path, generator: "Generator", run: Path | None) -> tuple[dict[Path, bytes], list[str]]:
+    """The content of PyTorch's files by path, and what to print.
 
     Args:
         output: one file, or a folder for files of their official names.
@@ -123,26 +137,23 @@ def _torch(output: Path, generator: "Generator", run: Path | None) -> list[str]:
 
     config, step = generator.config, generator.step
     lone: torch_names.Slot = ("generators", generator.direction)
+    own = torch_export.encode(generator.params, config, lone)
     if output.suffix == ".pth":
-        _write(output, torch_export.encode(generator.params, config, lone))
-        return []
+        return {output: own}, []
     if run is None or hub.local(run) != run or pretrained.is_one(run):
         path = output / "latest_net_G.pth"  # which the official code tests by --model test
-        _write(path, torch_export.encode(generator.params, config, lone))
-        return [f"{path}: {torch_names.told(lone)}"]
+        return {path: own}, [f"{path}: {torch_names.told(lone)}"]
     contents, lines = {}, []
     for slot in torch_names.OFFICIAL.values():
         load: Any = load_generator if slot[0] == "generators" else load_discriminator
         path = output / torch_export.file_name(config, slot, step)
         try:
-            contents[path] = torch_export.encode(load(run, slot[1], step).params, config, slot)
-            lines.append(f"{path}: {torch_names.told(slot)}")
+            contents[path] = own if slot == lone else torch_export.encode(load(run, slot[1], step).params, config, slot)
         except UntrainedError:
             lines.append(f"left out, since it was never trained: {torch_names.told(slot)}")
-    # Written when all are ready: a network that cannot be exported leaves nothing behind.
-    for path, content in contents.items():
-        _write(path, content)
-    return lines
+            continue
+        lines.append(f"{path}: {torch_names.told(slot)}")
+    return contents, lines
 
 
 def _check_installed(kind: Format) -> None:
@@ -178,10 +189,13 @@ def _program(kind: Literal["onnx", "stablehlo"], model: "Pretrained", uint8: boo
     ]
 
 
-def _write(output: Path, content: bytes) -> None:
+def _write(contents: Mapping[Path, bytes]) -> None:
+    output = next(iter(contents))
     try:
         files.make_folder(output.absolute().parent)
-        files.write_atomically(output, content)
+        with files.writing_together() as write:
+            for path, content in contents.items():
+                write(path, content)
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror or error}): give another --output") from error
 

@@ -26,7 +26,7 @@ PARTS: Final = {
     "mean": ("norm", "running_mean"),
     "var": ("norm", "running_var"),
 }
-"""For each parameter of a layer here, the module that has it in PyTorch, and its name there."""
+"""For each parameter of a layer here, the module that has it in PyTorch and its name there, in PyTorch's order."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from flax import nnx
 import cyclegan_jax
 from cyclegan_jax import config_dict, config_paths, files
 from cyclegan_jax.checkpoints import checksums
-from cyclegan_jax.config import Direction, Domain, TrainConfig
+from cyclegan_jax.config import DOMAINS, Direction, Domain, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan, weights
 from cyclegan_jax.networks.cyclegan import Params
@@ -52,7 +52,7 @@ class Pretrained:
     @property
     def domains(self) -> tuple[Domain, Domain]:
         """The domain of its inputs and that of its outputs."""
-        return ("A", "B") if self.direction == "AtoB" else ("B", "A")
+        return DOMAINS[self.direction]
 
     @property
     def sides(self) -> tuple[int, int]:

@@ -3,19 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
-from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, Norm
+from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, Norm, Upsample
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import layouts
 from cyclegan_jax.exchange.layouts import Layer, Part
 from cyclegan_jax.exchange.torch_tensor import FormatError, shown
 
 Tensors = Mapping[str, np.ndarray]
-
-Upsample = Literal["resize", "transposed", "antialiased"]
 
 _BLOCK: Final = re.compile(rf"model\.([0-9]{{1,6}})\.({layouts.OFFICIAL_BLOCK}|{layouts.SHORT_BLOCK})\.")
 _INDEX: Final = re.compile(r"model\.([0-9]{1,6})\.weight")
@@ -110,14 +108,13 @@ def _resnet(tensors: Tensors) -> Recognised:
 
 def _unet(tensors: Tensors) -> Recognised:
     width, channels = _shape(tensors, "model.model.0.weight")[:2]
+    second = "model.model.1.model"
     depth = 1
-    level = "model.model.1.model"
-    while f"{level}.1.weight" in tensors:
-        depth, level = depth + 1, f"{level}.3.model"
-    # Its dropout follows a norm, where it moves no index: it cannot be told.
-    doubling = "model.model.1.model"
+    while f"{second}{'.3.model' * (depth - 1)}.1.weight" in tensors:
+        depth += 1
+    # Its dropout follows a norm, where it moves no index: it cannot be told. The norm is that of the second doubling.
     index = 5 if depth > 2 else 3
-    norm = _norm(tensors, f"{doubling}.{index}", f"{doubling}.{index + 1}")
+    norm = _norm(tensors, f"{second}.{index}", f"{second}.{index + 1}")
     config = GeneratorConfig(kind="unet", width=width, depth=depth, norm=norm)
     layout = layouts.generator(config)
     return Recognised(config, (channels, _shape_of_head(tensors, layout)[1]), layout)

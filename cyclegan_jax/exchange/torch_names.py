@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from cyclegan_jax import files
-from cyclegan_jax.config import OPPOSITE, Direction, Domain
+from cyclegan_jax.config import DOMAINS, OPPOSITE, OTHER_DOMAIN, Direction, Domain
 from cyclegan_jax.errors import UserError
 
 Slot = tuple[Literal["generators"], Direction] | tuple[Literal["discriminators"], Domain]
@@ -143,14 +143,14 @@ def _lone(path: Path, direction: Direction | None) -> Slot:
     if direction is None:
         raise UserError(f"the name of {path} does not say what it translates: add --direction AtoB or BtoA")
     if (match := _LONE.fullmatch(path.stem)) and match["name"] == "D":
-        return ("discriminators", "B" if direction == "AtoB" else "A")
+        return ("discriminators", DOMAINS[direction][1])
     return ("generators", direction)
 
 
 def _swapped(slot: Slot) -> Slot:
     if slot[0] == "generators":
         return ("generators", OPPOSITE[slot[1]])
-    return ("discriminators", "B" if slot[1] == "A" else "A")
+    return ("discriminators", OTHER_DOMAIN[slot[1]])
 
 
 def told(slot: Slot) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from cyclegan_jax import recipes
-from cyclegan_jax.config import DiscriminatorConfig, Domain, GeneratorConfig, TrainConfig
+from cyclegan_jax.config import DOMAINS, DiscriminatorConfig, Domain, GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import recognise, torch_file, torch_weights
 from cyclegan_jax.exchange.official_options import OfficialOptions
@@ -80,8 +80,7 @@ def _check_equal(several: list[TorchNetwork], both: str) -> None:
 def _check_channels(networks: Mapping[Slot, TorchNetwork]) -> None:
     claims: dict[str, tuple[int, Path]] = {}
     for slot, network in networks.items():
-        domains = _domains(slot)
-        for domain, channels in zip(domains, network.recognised.channels, strict=True):
+        for domain, channels in zip(_domains(slot), network.recognised.channels, strict=True):
             known, path = claims.setdefault(domain, (channels, network.path))
             if known != channels:
                 raise UserError(
@@ -95,10 +94,9 @@ def _paired(slot: Slot, known: int, channels: int) -> str:
     return "; a discriminator of a training on pairs (pix2pix) sees two images at once" if paired else ""
 
 
-def _domains(slot: Slot) -> str:
-    if slot[0] == "discriminators":
-        return slot[1]
-    return "AB" if slot[1] == "AtoB" else "BA"
+def _domains(slot: Slot) -> tuple[Domain, ...]:
+    """The domains of the images that a network sees, in the order of `Recognised.channels`."""
+    return (slot[1],) if slot[0] == "discriminators" else DOMAINS[slot[1]]
 
 
 def config_of(

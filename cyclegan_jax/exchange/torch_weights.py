@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from cyclegan_jax.checkpoints.checksums import leaf_names
-from cyclegan_jax.exchange.layouts import Blur, Layer, Part
+from cyclegan_jax.exchange.layouts import PARTS, Blur, Layer, Part
 from cyclegan_jax.exchange.torch_tensor import FormatError, shown
 from cyclegan_jax.networks.cyclegan import Params
 
@@ -27,29 +27,30 @@ def to_params(tensors: Mapping[str, np.ndarray], layout: Sequence[Part], shapes:
     Raises:
         FormatError: tensors are missing, are not known, have another shape, or hold values that are not finite.
     """
-    layers = [part for part in layout if isinstance(part, Layer)]
-    wanted = dict(zip(leaf_names(shapes), jax.tree.leaves(shapes), strict=True))
-    names = {leaf: _tensor_name(leaf, layers) for leaf in wanted}
-    blurs = [part for part in layout if isinstance(part, Blur)]
-    _check_names(tensors, {*names.values(), *(blur.tensor for blur in blurs)})
+    layers = {layer.place: layer for layer in layout if isinstance(layer, Layer)}
+    blurs = [blur for blur in layout if isinstance(blur, Blur)]
+    wanted = []
+    for leaf, like in zip(leaf_names(shapes), jax.tree.leaves(shapes), strict=True):
+        place, _, part = leaf.rpartition(".")
+        wanted.append((layers[place], part, layers[place].tensor(part), like))
+    _check_names(tensors, {*(name for _, _, name, _ in wanted), *(blur.tensor for blur in blurs)})
     _check_blurs(tensors, blurs)
     leaves = []
-    for leaf, like in wanted.items():
-        tensor = tensors[names[leaf]]
-        layer = _layer(leaf, layers)
-        value = _kernel_from(tensor, layer) if leaf.endswith(".kernel") else tensor
+    for layer, part, name, like in wanted:
+        tensor = tensors[name]
+        value = _kernel_from(tensor, layer) if part == "kernel" else tensor
         if value.shape != like.shape:
             expected = _kernel_to(np.empty(like.shape), layer).shape if len(like.shape) == 4 else like.shape
             raise FormatError(
-                f"has the tensor {shown(names[leaf])} of shape {tensor.shape}, but the architecture "
+                f"has the tensor {shown(name)} of shape {tensor.shape}, but the architecture "
                 f"inferred from its tensors has {expected} there"
             )
         if not np.issubdtype(value.dtype, np.floating):
-            raise FormatError(f"has the tensor {shown(names[leaf])} of type {value.dtype}: save the weights as float32")
+            raise FormatError(f"has the tensor {shown(name)} of type {value.dtype}: save the weights as float32")
         with np.errstate(over="ignore"):
             value = np.ascontiguousarray(value, like.dtype)
         if not np.isfinite(value).all():
-            raise FormatError(f"has values in the tensor {shown(names[leaf])} that are not finite in {like.dtype}")
+            raise FormatError(f"has values in the tensor {shown(name)} that are not finite in {like.dtype}")
         leaves.append(value)
     params: Params = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
     return params
@@ -67,24 +68,14 @@ def from_params(params: Params, layout: Sequence[Part]) -> dict[str, np.ndarray]
             tensors[layer.tensor] = layer.values
             continue
         parts = found[layer.place]
-        for part in ("kernel", "bias", "scale", "shift", "mean", "var"):
+        for part in PARTS:
             if part in parts:
                 value = _kernel_to(parts[part], layer) if part == "kernel" else parts[part]
                 tensors[layer.tensor(part)] = np.ascontiguousarray(value)
-        if (
-            "mean" in parts
-        ):  # PyTorch's batch norm counts the batches it has seen, and loads strictly only with the count
+        # PyTorch's batch norm counts the batches it has seen, and loads strictly only with the count.
+        if "mean" in parts:
             tensors[f"{layer.norm}.num_batches_tracked"] = np.zeros((), np.int64)
     return tensors
-
-
-def _tensor_name(leaf: str, layers: Sequence[Layer]) -> str:
-    return _layer(leaf, layers).tensor(leaf.rpartition(".")[2])
-
-
-def _layer(leaf: str, layers: Sequence[Layer]) -> Layer:
-    place = leaf.rpartition(".")[0]
-    return next(layer for layer in layers if layer.place == place)
 
 
 def _kernel_from(tensor: np.ndarray, layer: Layer) -> Any:

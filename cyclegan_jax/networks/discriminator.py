@@ -35,6 +35,13 @@ class PatchGAN(nnx.Module):
     head: Conv
     kernels: Kernels
 
+    def __init__(self, channels: int, min_size: int, dtype: jnp.dtype | None, kernels: Kernels | None):
+        """Set what all discriminators have; the layers are the subclasses'."""
+        self.channels = channels
+        self.min_size = min_size
+        self.dtype = jnp.dtype(dtype or jnp.float32)
+        self.kernels = kernels or Kernels.for_platform()
+
     def __call__(self, x: Float[Array | np.ndarray, "..."], frame: Frame = WHOLE_ARRAY) -> Float[Array, "N h w 1"]:
         """Judge images.
 
@@ -100,11 +107,8 @@ class NLayerDiscriminator(PatchGAN):
             kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
             init: the distribution of the weights.
         """
-        self.dtype = jnp.dtype(dtype or jnp.float32)
-        self.kernels = kernels or Kernels.for_platform()
-        self.channels = channels
         # The last norm sees a map of H / 2^n_layers - 1 pixels per side, and a norm needs more than one value.
-        self.min_size = 3 * 2**n_layers
+        super().__init__(channels, 3 * 2**n_layers, dtype, kernels)
         widths = [channels, *(width * min(2**k, 8) for k in range(n_layers + 1))]
         self.blurred = n_layers if antialiased else 0
         strides = [1 if antialiased else 2] * n_layers + [1]
@@ -133,11 +137,8 @@ class PixelDiscriminator(PatchGAN):
         init: Init = PAPER,
     ):
         """Create the network with fresh weights; the arguments are those of `NLayerDiscriminator`."""
-        self.dtype = jnp.dtype(dtype or jnp.float32)
-        self.kernels = kernels or Kernels.for_platform()
-        self.channels = channels
         # A norm needs more than one value.
-        self.min_size = 2
+        super().__init__(channels, 2, dtype, kernels)
         conv = partial(Conv, side=1, dtype=self.dtype, kernels=self.kernels)
         self.convs = nnx.List([conv(channels, width), conv(width, 2 * width, norm=norm, bias=biased(norm))])
         self.head = conv(2 * width, 1, bias=biased(norm))
@@ -165,11 +166,8 @@ class PyTorchGANDiscriminator(PatchGAN):
         init: Init = PAPER,
     ):
         """Create the network with fresh weights; the arguments are those of `NLayerDiscriminator`."""
-        self.dtype = jnp.dtype(dtype or jnp.float32)
-        self.kernels = kernels or Kernels.for_platform()
-        self.channels = channels
         # The last norm sees a map of a sixteenth the size, and a norm needs more than one value.
-        self.min_size = 32
+        super().__init__(channels, 32, dtype, kernels)
         widths = [channels, *(width * 2**k for k in range(4))]
         self.convs = nnx.List(self._convolutions(widths, [2] * 4, norm))
         # One more zero at the top and left than at the bottom and right keeps H/16 x W/16 under the 4x4 kernel.

@@ -34,6 +34,21 @@ class GeneratorNetwork(nnx.Module):
     """Type of the arithmetic."""
     kernels: Kernels
 
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        in_channels: int,
+        min_size: int,
+        dtype: jnp.dtype | None,
+        kernels: Kernels | None,
+    ):
+        """Set what all generators have; the layers are the subclasses'."""
+        self.in_channels = in_channels
+        self.size_multiple = config.size_multiple
+        self.min_size = min_size
+        self.dtype = jnp.dtype(dtype or jnp.float32)
+        self.kernels = kernels or Kernels.for_platform()
+
     def __call__(
         self,
         x: Float[Array | np.ndarray, "..."],
@@ -108,16 +123,10 @@ class ResNetGenerator(GeneratorNetwork):
             kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
             init: the distribution of the weights.
         """
-        dtype = jnp.dtype(dtype or jnp.float32)
-        kernels = kernels or Kernels.for_platform()
-        width = config.width
-        self.in_channels = in_channels
-        self.size_multiple = config.size_multiple
         # The residual blocks mirror a pixel of an image of a quarter the size, which needs two of them.
-        self.min_size = 8
-        self.dtype = dtype
-        self.kernels = kernels
-        options: dict[str, Any] = {"dtype": dtype, "kernels": kernels}
+        super().__init__(config, in_channels, 8, dtype, kernels)
+        width = config.width
+        options: dict[str, Any] = {"dtype": self.dtype, "kernels": self.kernels}
         hidden = options | {"norm": config.norm, "bias": biased(config.norm)}
         self.stem = Conv(in_channels, width, 7, **hidden)
         self.antialias, self.upsample = config.antialias, config.upsample

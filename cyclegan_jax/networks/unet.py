@@ -37,12 +37,8 @@ class UNetGenerator(GeneratorNetwork):
         init: Init = PAPER,
     ):
         """Create the network with fresh weights; the arguments are those of `ResNetGenerator`."""
-        self.in_channels = in_channels
-        self.size_multiple = config.size_multiple
         # The innermost norms see maps of at least 2x2 pixels then.
-        self.min_size = config.size_multiple
-        self.dtype = jnp.dtype(dtype or jnp.float32)
-        self.kernels = kernels or Kernels.for_platform()
+        super().__init__(config, in_channels, config.size_multiple, dtype, kernels)
         self.dropout_rate = config.dropout
         options: dict[str, Any] = {"dtype": self.dtype, "kernels": self.kernels}
         hidden = options | {"bias": biased(config.norm)}

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from cyclegan_jax import image_pool, optimizer, state
+from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.state import TrainState
 from tests.helpers.kernels import AS_WIDE, ON_GPU
 from tests.helpers.lockstep import (
@@ -62,12 +64,37 @@ def test_pool_with_a_scripted_sequence() -> None:
 def test_ten_steps_in_lockstep(recipe: str, kind: str) -> None:
     """Compare losses, weights and pools after each of ten steps, with a learning rate that decays on the way."""
     config = lockstep_config(recipe)
+    ours = state_after(STEPS, recipe, kind, config, KERNELS[recipe] if kind == "sgd" else None)
+    if ours.pool_A is not None:
+        # The comparison covers the swaps, which begin once the pools are full.
+        assert int(ours.pool_A.filled) == config.pool_size < STEPS * config.batch_size
+
+
+@pytest.mark.usefixtures("x64")
+def test_batch_norm_in_lockstep() -> None:
+    """Compare weights and running statistics after each of three steps with batch norm in all networks.
+
+    With statistics of the wrong batches or in another order the running ones differ by 1e-3 and more.
+    """
+    plain = lockstep_config("paper")
+    config = dataclasses.replace(
+        plain,
+        generator=dataclasses.replace(plain.generator, norm="batch"),
+        discriminator=dataclasses.replace(plain.discriminator, norm="batch"),
+        remat=True,
+    )
+    ours = state_after(3, "paper", "sgd", config, None)
+    assert not np.allclose(ours.generators["AtoB"]["stem"]["mean"], 0, atol=1e-3)
+
+
+def state_after(steps: int, recipe: str, kind: str, config: TrainConfig, kernels: Kernels | None) -> TrainState:
+    """Our state after some steps, in each of which losses, weights and pools are compared with PyTorch's."""
     batches, scripts = make_batches(config), make_scripts(config)
     theirs = make_reference(recipe, config, kind, scripts)
     transform = optimizer.adam(config.optimizer) if kind == "adam" else optax.identity()
     ours = with_weights_of(theirs, jax.jit(lambda: state.create(config, transform))())
-    one_step = scripted_step(config, transform, KERNELS[recipe] if kind == "sgd" else None)
-    for step in range(STEPS):
+    one_step = scripted_step(config, transform, kernels)
+    for step in range(steps):
         real_A, real_B = batches[step]
         expected = theirs.step(nchw(real_A), nchw(real_B))
         draws = draws_of_step(scripts, step, config.batch_size)
@@ -76,36 +103,7 @@ def test_ten_steps_in_lockstep(recipe: str, kind: str) -> None:
             assert float(metrics[name]) == pytest.approx(value, rel=1e-8), (step, name)
         assert_same(weights(ours), weights(with_weights_of(theirs, ours)), relative=1e-8, absolute=1e-8, what=f"{step}")
         assert_same_pools(ours, theirs)
-    if ours.pool_A is not None:
-        # The comparison covers the swaps, which begin once the pools are full.
-        assert int(ours.pool_A.filled) == config.pool_size < STEPS * config.batch_size
-
-
-@pytest.mark.usefixtures("x64")
-def test_batch_norm_in_lockstep() -> None:
-    """Compare weights and running statistics after each of three steps with batch norm in all networks."""
-    plain = lockstep_config("paper")
-    config = dataclasses.replace(
-        plain,
-        generator=dataclasses.replace(plain.generator, norm="batch"),
-        discriminator=dataclasses.replace(plain.discriminator, norm="batch"),
-        remat=True,
-    )
-    batches, scripts = make_batches(config), make_scripts(config)
-    theirs = make_reference("paper", config, "sgd", scripts)
-    transform = optax.identity()
-    ours = with_weights_of(theirs, jax.jit(lambda: state.create(config, transform))())
-    one_step = scripted_step(config, transform, None)
-    for step in range(3):
-        real_A, real_B = batches[step]
-        expected = theirs.step(nchw(real_A), nchw(real_B))
-        draws = draws_of_step(scripts, step, config.batch_size)
-        ours, metrics = one_step(ours, {"A": jnp.asarray(real_A), "B": jnp.asarray(real_B)}, draws)
-        for name, value in expected.items():
-            assert float(metrics[name]) == pytest.approx(value, rel=1e-8), (step, name)
-        # With statistics of the wrong batches or in another order the running ones differ by 1e-3 and more.
-        assert_same(weights(ours), weights(with_weights_of(theirs, ours)), relative=1e-8, absolute=1e-8, what=f"{step}")
-    assert not np.allclose(ours.generators["AtoB"]["stem"]["mean"], 0, atol=1e-3)
+    return ours
 
 
 def weights(ours: TrainState) -> dict[str, Any]:
