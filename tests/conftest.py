@@ -5,6 +5,7 @@ import importlib.util
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -34,6 +35,16 @@ for _name, _value in {
 # Where PyTorch is not installed, `tests/recorded` compares with the numbers that it computed elsewhere.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 collect_ignore = [] if HAS_TORCH else ["parity", "evaluation/test_fid_kid.py", "evaluation/test_inception.py"]
+
+
+# Each file runs in one of the processes that share the tests. The longest come first: otherwise one process ends with
+# minutes of work, while the others have none.
+LONGEST = ("devices/test_step_program", "faults", "inference/test_any_size", "parity", "test_notebooks", "training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: not item.path.relative_to(tests).as_posix().startswith(LONGEST))
 
 
 def pytest_report_header() -> str:
