@@ -4,13 +4,24 @@ import math
 import pathlib
 import typing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from cyclegan_jax import image_size
 from cyclegan_jax.config_checks import check_limits, check_types, require
 from cyclegan_jax.config_limits import LIMITS
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.image_size import ImageSize, Size
 
 Domain = Literal["A", "B"]
+Preprocess = Literal[
+    "resize_and_crop",
+    "crop",
+    "scale_width",
+    "scale_width_and_crop",
+    "scale_shorter",
+    "scale_shorter_and_crop",
+    "none",
+]
 
 # The official code resizes to 286 pixels and crops 256; other sizes keep this ratio (143 for 128, as in the paper).
 LOAD_RATIO = 286 / 256
@@ -40,17 +51,19 @@ class DataConfig:
     """For `tfds`, instead of `data.name`: a labelled data set as domain A, or one class of it, such as cifar10:cat."""
     name_B: str | None = None
     """For `tfds`, instead of `data.name`: the same for domain B."""
-    preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
-    """How training images get their size. `resize_and_crop`: resize to a square of `data.load_size`, then crop; `crop`:
-    crop only; `scale_width_and_crop`: scale the width to `data.load_size`, then crop; `scale_width`: scale the width to
-    `data.load_size` (default: `data.image_size`); `none`: keep the size. Both scale_width modes stretch images that
-    would be lower than `data.image_size` to that height. `scale_width` and `none` round height and width to a size that
-    the networks accept, and need images of equal size."""
-    image_size: int = 256
-    """Height and width in pixels of the square training crop, and of test images if training images are resized to a
-    square."""
-    load_size: int | None = None
-    """Size in pixels to which training images are resized before the random crop; default: image_size * 286 / 256."""
+    preprocess: Preprocess = "resize_and_crop"
+    """How training images get their size. `resize_and_crop`: resize to `data.load_size`, whatever the proportions, then
+    crop; `crop`: crop only; `scale_width_and_crop`: scale the width to `data.load_size`, then crop; `scale_width`:
+    scale the width to `data.load_size` (default: `data.image_size`); `none`: keep the size. Both scale_width modes
+    stretch images that would be lower than `data.image_size` to that height. `scale_shorter_and_crop` and
+    `scale_shorter`: the same with the shorter side, and without stretching. `scale_width`, `scale_shorter` and `none`
+    round height and width to a size that the networks accept, and need images of equal size."""
+    image_size: ImageSize = 256
+    """Height and width in pixels of the training crop: one number for a square, or height x width, such as 256x512.
+    With `resize_and_crop`, test images are resized to it."""
+    load_size: ImageSize | None = None
+    """Size in pixels to which training images are resized before the random crop, written like `data.image_size`; one
+    number in the scale modes; default: image_size * 286 / 256."""
     flip: bool = True
     """Flip each training image left to right with probability 1/2."""
     labels: Domain | None = None
@@ -75,11 +88,10 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Check every field, and the fields that depend on each other."""
+        self._check_sizes()
         check_types(self, "data")
         check_limits(self, "data", LIMITS)
-        if self.load_size is not None:
-            need = f"at least data.image_size ({self.image_size}), since crops are taken from it"
-            require(self.load_size >= self.image_size, "data.load_size", self.load_size, need)
+        self._check_load_size()
         if self.labels is not None and self.channels(self.labels) != 3:
             raise UserError(
                 f"data.labels is {self.labels!r}, but label maps have palette colours in 3 channels and "
@@ -87,6 +99,31 @@ class DataConfig:
             )
         for domain in typing.get_args(Domain):
             self._check_range(domain)
+
+    def _check_sizes(self) -> None:
+        """Check both sizes, and write each in the one way in which equal sizes are equal."""
+        for name in ("image_size", "load_size"):
+            written: Any = getattr(self, name)
+            if written is None and name == "load_size":
+                continue
+            size = image_size.parse(written, f"data.{name}")
+            limits = LIMITS[f"data.{name}"]
+            for side in size:
+                require(limits.hold(side), f"data.{name}", written, limits.need(side))
+            object.__setattr__(self, name, image_size.write(size))
+
+    def _check_load_size(self) -> None:
+        if self.load_size is None:
+            return
+        load, crop = self.resolved_load_size, self.crop_size
+        fits = image_size.holds(load, crop)
+        if self.preprocess.startswith("scale_"):
+            need = f"one number if data.preprocess is {self.preprocess}, which keeps the proportions, or None"
+            require(isinstance(self.load_size, int), "data.load_size", self.load_size, need)
+            # One side is scaled to it; the other follows from the image.
+            fits = load[1] >= crop[1] if "width" in self.preprocess else min(load) >= min(crop)
+        need = f"at least data.image_size ({self.image_size}), since crops are taken from it"
+        require(fits, "data.load_size", self.load_size, need)
 
     def _check_range(self, domain: Domain) -> None:
         limits = self.value_range(domain)
@@ -101,16 +138,21 @@ class DataConfig:
             )
 
     @property
-    def resolved_load_size(self) -> int:
-        """`load_size` in pixels, or its default for the preprocess mode."""
+    def crop_size(self) -> Size:
+        """Height and width of `image_size`."""
+        return image_size.parse(self.image_size, "data.image_size")
+
+    @property
+    def resolved_load_size(self) -> Size:
+        """Height and width of `load_size`, or its default for the preprocess mode."""
         if self.load_size is not None:
-            return self.load_size
-        return self.image_size if self.preprocess == "scale_width" else round(self.image_size * LOAD_RATIO)
+            return image_size.parse(self.load_size, "data.load_size")
+        return image_size.scaled(self.crop_size, LOAD_RATIO) if self.crops else self.crop_size
 
     @property
     def crops(self) -> bool:
         """Whether training images are crops of `image_size`; if not, their size depends on the data."""
-        return self.preprocess not in ("scale_width", "none")
+        return self.preprocess not in ("scale_width", "scale_shorter", "none")
 
     def channels(self, domain: Domain) -> int:
         """Number of channels of a domain's images: 1, 3 or 4."""

@@ -15,6 +15,7 @@ ORDER = (
         "console",
         "config_checks",
         "config_limits",
+        "image_size",
         "data_config",
         "config",
         "config_dict",

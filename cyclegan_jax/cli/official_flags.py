@@ -17,8 +17,7 @@ TRAINING: Final[Mapping[str, str]] = {
     "--name": "here it is --workdir",
     "--checkpoints_dir": "here it is --workdir",
     "--load_size": "here it is --data.load_size",
-    "--crop_size": "here it is --data.image_size",
-    "--preprocess": "here it is --data.preprocess",
+    "--crop_size": "here it is --data.image_size, which may be a rectangle such as 256x512",
     "--no_flip": "here it is --data.flip=False",
     "--input_nc": "here it is --data.channels_A",
     "--output_nc": "here it is --data.channels_B",
@@ -77,6 +76,12 @@ BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
         "unet_256": "here it is --generator.kind=unet",
         "unet_128": "here it is --generator.kind=unet with --generator.depth=7",
         "": "this is not here: see --generator.kind for the generators that are",
+    },
+    "--preprocess": {
+        # Of CUT, which leaves larger images as they are.
+        "scale_shortside": "here it is --data.preprocess=scale_shorter",
+        "scale_shortside_and_crop": "here it is --data.preprocess=scale_shorter_and_crop",
+        "": "here it is --data.preprocess",
     },
     "--netD": {
         "basic": _DEFAULT,

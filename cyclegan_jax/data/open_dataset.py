@@ -69,12 +69,14 @@ def _cityscapes_size(config: DataConfig) -> tuple[int, int] | None:
 
     At least 256x256, as the official preparation stores it; larger if training loads larger images.
     """
-    least = max(256, config.resolved_load_size)
+    height, width = (max(256, side) for side in config.resolved_load_size)
     if config.preprocess == "resize_and_crop":
-        return least, least
+        return height, width
+    # The original proportions are 1:2, but the scale_width modes stretch images that would be lower than the crop.
     if config.preprocess in ("scale_width", "scale_width_and_crop"):
-        # The original aspect ratio is 1:2, but these modes stretch images that would be lower than the crop.
-        return max(least // 2, config.image_size), least // 2 * 2
+        return max(width // 2, config.crop_size[0]), width // 2 * 2
+    if config.preprocess in ("scale_shorter", "scale_shorter_and_crop"):
+        return min(height, width), 2 * min(height, width)
     return None
 
 

@@ -16,8 +16,9 @@ from cyclegan_jax.data.decode import decode_example
 from cyclegan_jax.data.image_cache import ImageCache
 from cyclegan_jax.data.images import height_width
 from cyclegan_jax.data.palette import color_array, snap_to_palette
-from cyclegan_jax.data.resize import Size, resize_example, train_size
+from cyclegan_jax.data.resize import resize_example, train_size
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.image_size import Size
 from cyclegan_jax.networks import cyclegan
 
 _LOG = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class TrainImages:
             UserError: without a crop, the first image cannot be read (or none, if `data.on_error` is "skip").
         """
         if self._config.crops:
-            return self._config.image_size, self._config.image_size
+            return self._config.crop_size
         for index in range(len(self._split)):
             try:
                 image = decode_example(self._split[index], self._config, self._domain)
@@ -158,7 +159,7 @@ class TrainImages:
             raise UserError(
                 f"the image {example.name} is {size[1]}x{size[0]} pixels once it is resized (data.preprocess is "
                 f"{config.preprocess}), but the first of domain {self._domain} is {self.size[1]}x{self.size[0]}: "
-                "without a crop all images need one size; use --data.preprocess=scale_width_and_crop, crop or "
+                "without a crop all images need one size; use --data.preprocess=scale_shorter_and_crop, crop or "
                 "resize_and_crop"
             )
         return resize_example(image, size, config, self._domain)
