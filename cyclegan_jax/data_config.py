@@ -3,7 +3,7 @@
 import math
 import pathlib
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cyclegan_jax import image_size
@@ -25,6 +25,25 @@ Preprocess = Literal[
 
 # The official code resizes to 286 pixels and crops 256; other sizes keep this ratio (143 for 128, as in the paper).
 LOAD_RATIO = 286 / 256
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of one domain's training images, besides crops and left-right flips; `DataConfig` checks them."""
+
+    vertical_flip: bool = False
+    """Flip each training image upside down with probability 1/2."""
+    quarter_turns: bool = False
+    """Turn each training image by 0, 90, 180 or 270 degrees; needs square crops."""
+    brightness: float = 0.0
+    """Multiply each training image by a factor between 1 - this and 1 + this; 0 is off. The four changes of colour are
+    those of torchvision's ColorJitter, in a random order; a colour that leaves the range is clipped."""
+    contrast: float = 0.0
+    """Blend each training image with its mean gray, by a factor between 1 - this and 1 + this; 0 is off."""
+    saturation: float = 0.0
+    """Blend each training image with its gray version, by a factor between 1 - this and 1 + this; 0 is off."""
+    hue: float = 0.0
+    """Turn the hues of each training image by up to this part of the colour circle; 0 is off."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,10 @@ class DataConfig:
     number in the scale modes; default: image_size * 286 / 256."""
     flip: bool = True
     """Flip each training image left to right with probability 1/2."""
+    augment_A: AugmentConfig = field(default_factory=AugmentConfig)
+    """Random changes of the training images of domain A."""
+    augment_B: AugmentConfig = field(default_factory=AugmentConfig)
+    """The same for domain B."""
     labels: Domain | None = None
     """The domain of label maps, if any: they are resized by nearest neighbour, snapped to the palette,
     and scored by palette colour."""
@@ -99,6 +122,7 @@ class DataConfig:
             )
         for domain in typing.get_args(Domain):
             self._check_range(domain)
+            self._check_augment(domain)
 
     def _check_sizes(self) -> None:
         """Check both sizes, and write each in the one way in which equal sizes are equal."""
@@ -137,6 +161,27 @@ class DataConfig:
                 "set one of the two to None"
             )
 
+    def _check_augment(self, domain: Domain) -> None:
+        name, augment = f"data.augment_{domain}", self.augment(domain)
+        check_types(augment, name)
+        check_limits(augment, name, LIMITS)
+        if augment.quarter_turns and not (self.crops and self.crop_size[0] == self.crop_size[1]):
+            shape = f"data.image_size is {self.image_size}" if self.crops else f"data.preprocess is {self.preprocess}"
+            raise UserError(f"{name}.quarter_turns needs square crops, but {shape}: turn it off, or crop squares")
+        strengths = {part: getattr(augment, part) for part in ("brightness", "contrast", "saturation", "hue")}
+        changes = [part for part, strength in strengths.items() if strength > 0]
+        if changes and self.labels == domain:
+            raise UserError(
+                f"{name}.{changes[0]} is {strengths[changes[0]]}, but data.labels is {domain!r} and a label map's "
+                "colours are its classes: set it to 0; vertical_flip and quarter_turns change no colour"
+            )
+        of_colors = [part for part in changes if part in ("saturation", "hue")]
+        if of_colors and self.channels(domain) not in (3, 4):
+            raise UserError(
+                f"{name}.{of_colors[0]} is {strengths[of_colors[0]]}, but data.channels_{domain} is "
+                f"{self.channels(domain)}, which has no colours: set it to 0"
+            )
+
     @property
     def crop_size(self) -> Size:
         """Height and width of `image_size`."""
@@ -157,6 +202,10 @@ class DataConfig:
     def channels(self, domain: Domain) -> int:
         """Number of channels of a domain's images: 1, 3 or 4."""
         return self.channels_A if domain == "A" else self.channels_B
+
+    def augment(self, domain: Domain) -> AugmentConfig:
+        """The random changes of a domain's training images."""
+        return self.augment_A if domain == "A" else self.augment_B
 
     def subject(self, domain: Domain) -> str:
         """What a domain's images are, as far as the config says, such as `label maps`, `horse` or `photos/trainA`."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from jaxtyping import Int64, Num
 
 from cyclegan_jax.config import Domain, TrainConfig
+from cyclegan_jax.data.augment import draw_augmentation
 from cyclegan_jax.data.crop_and_flip import check_crop_fits, draw_crop
 from cyclegan_jax.data.dataset import Dataset, Split
 from cyclegan_jax.data.decode import decode_example
@@ -64,7 +65,7 @@ class TrainImages:
         return len(self._split)
 
     def write(self, position: int, out: Num[np.ndarray, "H W C"]) -> None:
-        """Write the image at a position of the sequence, randomly cropped and flipped, to `out`.
+        """Write the image at a position of the sequence, randomly cropped, flipped and changed, to `out`.
 
         Each pixel of a label map is replaced by the nearest colour of the Cityscapes palette, since a JPEG changes
         colours.
@@ -99,6 +100,9 @@ class TrainImages:
                 image = self._cache.get((index, "mirrored"), functools.partial(_mirrored, image), warn_if_full=False)
                 crop = crop.of_mirrored(image.shape[1])
             crop.write(image, out)
+            augmentation = draw_augmentation(self._config.augment(self._domain), rng)
+            if augmentation is not None:
+                augmentation.apply(out)
             if self._is_labels and self._cache is None:
                 out[:] = snap_to_palette(out, self._palette)
             return
