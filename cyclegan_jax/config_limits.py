@@ -23,6 +23,7 @@ LIMITS: Final[Mapping[str, Limits]] = {
     },
     "data.range_A": Limits(-1e20, 1e20),
     "data.range_B": Limits(-1e20, 1e20),
+    "data.max_images": Limits(1, 10**12),
     "data.cache_gib": Limits(0, 10**6),
     "data.threads": Limits(1, 1024),
     "generator.blocks": Limits(0, 1000),

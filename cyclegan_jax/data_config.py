@@ -102,6 +102,11 @@ class DataConfig:
     range of its dtype instead. None: 8-bit images."""
     range_B: tuple[float, float] | None = None
     """The same for domain B."""
+    max_images: int | None = None
+    """Train on the first images of each domain only, by name, and at most this many; default: all."""
+    shuffle: bool = True
+    """Shuffle the training images of each domain anew in every epoch; False keeps the order of their names, so that
+    images of A and B come side by side."""
     on_error: Literal["stop", "skip"] = "stop"
     """At an unreadable training image, `stop` the training, or `skip` to the next image and count it."""
     cache_gib: float = 0.0

@@ -72,6 +72,8 @@ FIXED: Final = {
     "data.name_A",
     "data.name_B",
     "data.preprocess",
+    "data.max_images",
+    "data.shuffle",
     "generator.blocks",
     "generator.width",
     "generator.upsample",

@@ -64,8 +64,8 @@ TRAINING: Final[Mapping[str, str]] = {
     # Of CUT, by the same authors.
     "--no_antialias": "leave it out: --generator.antialias and --discriminator.antialias are off",
     "--no_antialias_up": "leave it out: only --generator.upsample=antialiased turns it on",
-    "--serial_batches": _NOT_HERE,
-    "--max_dataset_size": "this is not here: put the images that you want into folders of their own",
+    "--serial_batches": "here it is --data.shuffle=False",
+    "--max_dataset_size": "here it is --data.max_images",
 }
 """Flag of the official training command -> what to use here."""
 

@@ -79,6 +79,29 @@ class MemorySplit:
         return [example.name for example in self.examples]
 
 
+@dataclass(frozen=True)
+class FirstImages:
+    """The first images of a split.
+
+    Attributes:
+        split: all images.
+        number: how many of them, at most.
+    """
+
+    split: Split
+    number: int
+
+    def __len__(self) -> int:
+        return min(self.number, len(self.split))
+
+    def __getitem__(self, index: int, /) -> Example:
+        return self.split[index]
+
+    def names(self) -> Sequence[str]:
+        """Return the name of every example."""
+        return self.split.names()[: self.number]
+
+
 EMPTY: Final = MemorySplit()
 """A test split that a data set does not have."""
 

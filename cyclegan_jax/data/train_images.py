@@ -31,7 +31,7 @@ _LOGGED: Final = 5
 class TrainImages:
     """The endless sequence of a domain's augmented images: a pure function of the seed and the position.
 
-    Each epoch is a new random permutation of all images. Grain has a shuffle too, but it takes milliseconds per image
+    Each epoch is a new random permutation of all images, or with `data.shuffle` off their own order. Grain has a shuffle too, but it takes milliseconds per image
     in a data set of a few dozen images.
 
     Attributes:
@@ -140,7 +140,10 @@ class TrainImages:
         raise UserError(f"none of the training images of domain {self._domain} can be read")
 
     def _draw_order(self, epoch: int) -> Int64[np.ndarray, " images"]:
-        return np.random.default_rng([self._order_seed, epoch]).permutation(len(self._split))
+        number = len(self._split)
+        if not self._config.shuffle:
+            return np.arange(number)
+        return np.random.default_rng([self._order_seed, epoch]).permutation(number)
 
     def _prepared(self, index: int) -> Num[np.ndarray, "H W C"]:
         """Return an image decoded and resized, before crop and flip; from the cache if it is there."""

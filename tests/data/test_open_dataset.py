@@ -46,6 +46,14 @@ def test_folder_holds_the_four_splits_sorted_by_path(tmp_path: Path) -> None:
     assert opened.train_A[1].name == str(tmp_path / "trainA/b.png")
 
 
+def test_the_first_training_images_by_name(tmp_path: Path) -> None:
+    write(tmp_path, "trainA/c.png", "trainA/a.png", "trainA/b.png", "trainB/d.png", "testA/e.png", "testA/f.png")
+    data = open_dataset(DataConfig(dir=str(tmp_path), max_images=2))
+    assert [Path(name).name for name in data.train_A.names()] == ["a.png", "b.png"]
+    assert (len(data.train_A), len(data.train_B), len(data.test_A)) == (2, 1, 2)
+    assert data.train_A[1].name == str(tmp_path / "trainA" / "b.png")
+
+
 def test_folder_leaves_out_hidden_and_other_files(tmp_path: Path) -> None:
     write(tmp_path, "trainA/a.png", "trainA/._a.png", "trainA/.cache/b.png", "trainA/notes.txt", "trainA/png")
     write(tmp_path, "trainB/b.png")
