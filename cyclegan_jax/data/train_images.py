@@ -14,6 +14,7 @@ from cyclegan_jax.data.augment import draw_augmentation
 from cyclegan_jax.data.crop_and_flip import check_crop_fits, draw_crop
 from cyclegan_jax.data.dataset import Dataset, Split
 from cyclegan_jax.data.decode import decode_example
+from cyclegan_jax.data.fingerprint import fingerprint
 from cyclegan_jax.data.image_cache import ImageCache
 from cyclegan_jax.data.images import height_width
 from cyclegan_jax.data.palette import color_array, snap_to_palette
@@ -31,8 +32,8 @@ _LOGGED: Final = 5
 class TrainImages:
     """The endless sequence of a domain's augmented images: a pure function of the seed and the position.
 
-    Each epoch is a new random permutation of all images, or with `data.shuffle` off their own order. Grain has a shuffle too, but it takes milliseconds per image
-    in a data set of a few dozen images.
+    Each epoch is a new random permutation of all images, or with `data.shuffle` off their own order. Grain has a
+    shuffle too, but it takes milliseconds per image in a data set of a few dozen images.
 
     Attributes:
         unreadable: error messages of the images skipped so far, by their index in the split.
@@ -63,6 +64,10 @@ class TrainImages:
     def __len__(self) -> int:
         """Return the number of images in the domain."""
         return len(self._split)
+
+    def fingerprint(self) -> dict[str, int]:
+        """Hashes of the images' names and sizes in bytes, see `data.fingerprint`."""
+        return fingerprint(self._split)
 
     def write(self, position: int, out: Num[np.ndarray, "H W C"]) -> None:
         """Write the image at a position of the sequence, randomly cropped, flipped and changed, to `out`.

@@ -192,7 +192,7 @@ def test_a_fifo_is_reported_and_not_waited_for(tmp_path: Path) -> None:
 from pathlib import Path
 from cyclegan_jax.data.folders import FolderSplit
 try:
-    FolderSplit((Path({str(tmp_path / "pipe.png")!r}),))[0]
+    FolderSplit(Path(), (Path({str(tmp_path / "pipe.png")!r}),))[0]
 except Exception as error:
     print(f"{{type(error).__name__}}: {{error}}")
 """

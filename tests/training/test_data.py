@@ -67,6 +67,20 @@ def test_a_rectangle_is_trained_on_drawn_resumed_and_scored(tmp_path: Path) -> N
     assert (tmp_path / "run/scores.json").exists()
 
 
+def test_other_images_of_the_same_number_are_noticed(tmp_path: Path, log_lines: list[str]) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+    folder = folder_with(tmp_path / "data", {"trainA": photo, "trainB": photo})
+    config = config_for(folder)
+    training.train(config, tmp_path / "run")
+    Image.fromarray(photo[:29]).save(folder / "trainB" / "1.png")
+    longer = dataclasses.replace(config, steps=3)
+    said = r"as many images of B as the run was trained on, but others: the size of a file differs: .* --allow_changes"
+    with pytest.raises(UserError, match=said):
+        training.train(longer, tmp_path / "run")
+    assert int(training.train(longer, tmp_path / "run", allow_changes=True).step) == 3
+    assert any(line.endswith("the size of a file differs: continuing with these") for line in log_lines)
+
+
 def test_an_image_size_too_small_for_the_networks(tmp_path: Path) -> None:
     small = np.zeros((9, 9, 3), np.uint8)
     folder = folder_with(tmp_path / "data", {"trainA": small, "trainB": small})
