@@ -16,8 +16,14 @@ _EVERY: Final = Limits(1, 10**12)
 LIMITS: Final[Mapping[str, Limits]] = {
     "data.image_size": Limits(8, 16_384),
     "data.load_size": Limits(8, 32_768),
+    **{
+        f"data.augment_{domain}.{name}": Limits(0, highest)
+        for domain in "AB"
+        for name, highest in (("brightness", 1), ("contrast", 1), ("saturation", 1), ("hue", 0.5))
+    },
     "data.range_A": Limits(-1e20, 1e20),
     "data.range_B": Limits(-1e20, 1e20),
+    "data.max_images": Limits(1, 10**12),
     "data.cache_gib": Limits(0, 10**6),
     "data.threads": Limits(1, 1024),
     "generator.blocks": Limits(0, 1000),

@@ -59,13 +59,13 @@ def create(
     Args:
         config: the experiment.
         optimizer: the same as for `make_train_step`.
-        sizes: height and width of each domain's training images; by default, squares of `data.image_size`.
+        sizes: height and width of each domain's training images; by default, those of `data.image_size`.
     """
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     params = cyclegan.initialize(config, init_key)
     dtype = image_dtype(config)
-    square = (config.data.image_size, config.data.image_size)
-    size_A, size_B = (sizes["A"], sizes["B"]) if sizes is not None else (square, square)
+    crop = config.data.crop_size
+    size_A, size_B = (sizes["A"], sizes["B"]) if sizes is not None else (crop, crop)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key_data(step_key),

@@ -26,14 +26,36 @@ from cyclegan_jax.training import loop
     [
         (DataConfig, {"labels": "C"}, "data.labels is 'C', but it must be one of A, B or None"),
         (DataConfig, {"source": "zip"}, "data.source is 'zip', but it must be one of streets, folder"),
-        (DataConfig, {"image_size": "64"}, "data.image_size is '64', but it must be an integer"),
+        (
+            DataConfig,
+            {"image_size": "64 px"},
+            "data.image_size is '64 px', but it must be an integer, or height x width",
+        ),
+        (DataConfig, {"image_size": "64x"}, "data.image_size is '64x', but it must be an integer, or height x width"),
+        (DataConfig, {"image_size": True}, "data.image_size is True, but it must be an integer, or height x width"),
+        (DataConfig, {"image_size": "64x4"}, "data.image_size is '64x4', but it must be at least 8"),
         (DataConfig, {"image_size": 4}, "data.image_size is 4, but it must be at least 8"),
         (
             DataConfig,
             {"image_size": 64, "load_size": 60},
             "data.load_size is 60, but it must be at least data.image_size",
         ),
-        (DataConfig, {"load_size": 7.5}, "data.load_size is 7.5, but it must be an integer or None"),
+        (
+            DataConfig,
+            {"image_size": "64x96", "load_size": "80x90"},
+            "data.load_size is '80x90', but it must be at least data.image_size (64x96)",
+        ),
+        (
+            DataConfig,
+            {"image_size": "64x96", "load_size": "80x99", "preprocess": "scale_width_and_crop"},
+            "data.load_size is '80x99', but it must be one number if data.preprocess is scale_width_and_crop",
+        ),
+        (
+            DataConfig,
+            {"image_size": "64x96", "load_size": 80, "preprocess": "scale_width"},
+            "data.load_size is 80, but it must be at least data.image_size (64x96)",
+        ),
+        (DataConfig, {"load_size": 7.5}, "data.load_size is 7.5, but it must be an integer, or height x width"),
         (DataConfig, {"channels_A": 2}, "data.channels_A is 2, but it must be one of 1, 3, 4"),
         (DataConfig, {"channels_A": True}, "data.channels_A is True"),
         (DataConfig, {"labels": "B", "channels_B": 1}, "data.channels_B is 1: set it to 3, or data.labels to None"),
@@ -68,13 +90,25 @@ def test_identity_loss_needs_equal_channels() -> None:
 
 
 def test_default_load_size_keeps_the_official_ratio() -> None:
-    assert [DataConfig(image_size=size).resolved_load_size for size in (64, 128, 256)] == [72, 143, 286]
-    assert DataConfig(image_size=64, load_size=64).resolved_load_size == 64
+    assert [DataConfig(image_size=size).resolved_load_size for size in (64, 128, 256)] == [
+        (n, n) for n in (72, 143, 286)
+    ]
+    assert DataConfig(image_size=64, load_size=64).resolved_load_size == (64, 64)
+    assert DataConfig(image_size="64x128").resolved_load_size == (72, 143)
+    assert DataConfig(image_size="64x128", load_size=150).resolved_load_size == (150, 150)
+
+
+def test_equal_sizes_are_equal_however_they_are_written() -> None:
+    square = DataConfig(image_size=64, load_size=72)
+    assert DataConfig(image_size="64x64", load_size="72") == square
+    assert (square.image_size, square.crop_size) == (64, (64, 64))
+    wide = DataConfig(image_size="64x128")
+    assert (wide.image_size, wide.crop_size) == ("64x128", (64, 128))
 
 
 @pytest.mark.parametrize("recipe", [recipes.paper, recipes.pytorch_gan, recipes.simplified])
 def test_a_config_survives_its_dictionary(recipe: Callable[[], TrainConfig]) -> None:
-    data = DataConfig(dir="somewhere", labels="B", range_A=(0.0, 4095.0))
+    data = DataConfig(dir="somewhere", labels="B", range_A=(0.0, 4095.0), image_size="64x128")
     config = dataclasses.replace(recipe(), data=data, steps=7)
     assert config_dict.from_dict(config_dict.to_dict(config)) == config
 

@@ -15,6 +15,8 @@ ORDER = (
         "console",
         "config_checks",
         "config_limits",
+        "image_size",
+        "data_config",
         "config",
         "config_dict",
         "config_paths",

@@ -1,10 +1,12 @@
 """Which config fields a resumed run may change: freely, when its user allows it, or never."""
 
+import dataclasses
 from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
 from cyclegan_jax import config_dict
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data_config import AugmentConfig
 from cyclegan_jax.errors import UserError
 
 FREE: Final = {
@@ -40,6 +42,7 @@ WHEN_ALLOWED: Final = {
     "data.source",
     "data.load_size",
     "data.flip",
+    *(f"data.augment_{domain}.{item.name}" for domain in "AB" for item in dataclasses.fields(AugmentConfig)),
     "generator.dropout",
     "loss.cycle_weight_A",
     "loss.cycle_weight_B",
@@ -69,6 +72,8 @@ FIXED: Final = {
     "data.name_A",
     "data.name_B",
     "data.preprocess",
+    "data.max_images",
+    "data.shuffle",
     "generator.blocks",
     "generator.width",
     "generator.upsample",

@@ -43,8 +43,7 @@ TRAINING: Final[Mapping[str, Answer]] = {
     "--name": Here("--workdir={}"),
     "--checkpoints_dir": Here("--workdir={}"),
     "--load_size": Here("--data.load_size={}"),
-    "--crop_size": Here("--data.image_size={}"),
-    "--preprocess": Here("--data.preprocess={}"),
+    "--crop_size": Here("--data.image_size={}", "which may be a rectangle such as 256x512"),
     "--no_flip": Here("--data.flip=False"),
     "--input_nc": Here("--data.channels_A={}"),
     "--output_nc": Here("--data.channels_B={}"),
@@ -91,12 +90,18 @@ TRAINING: Final[Mapping[str, Answer]] = {
     # Of CUT, by the same authors.
     "--no_antialias": "leave it out: --generator.antialias and --discriminator.antialias are off",
     "--no_antialias_up": "leave it out: only --generator.upsample=antialiased turns it on",
-    "--serial_batches": _NOT_HERE,
-    "--max_dataset_size": "this is not here: put the images that you want into folders of their own",
+    "--serial_batches": Here("--data.shuffle=False"),
+    "--max_dataset_size": Here("--data.max_images={}"),
 }
 """Flag of the official training command -> what to use here."""
 
 BY_VALUE: Final[Mapping[str, Mapping[str, Answer]]] = {
+    "--preprocess": {
+        # Of CUT, which leaves larger images as they are.
+        "scale_shortside": Here("--data.preprocess=scale_shorter"),
+        "scale_shortside_and_crop": Here("--data.preprocess=scale_shorter_and_crop"),
+        "": Here("--data.preprocess={}"),
+    },
     "--netG": {
         "resnet_9blocks": Here("--generator.blocks=9"),
         "resnet_6blocks": Here("--generator.blocks=6"),

@@ -68,7 +68,7 @@ def sample_images(
     sizes = [image.shape[:2] for images_ in chosen.values() for image in images_[:number]]
     height, width = (min(sides) for sides in zip(*sizes, strict=True))
     if config.crops:
-        height, width = min(height, config.image_size), min(width, config.image_size)
+        height, width = min(height, config.crop_size[0]), min(width, config.crop_size[1])
     return {
         domain: np.stack([center_crop(image, (height, width)) for image in images_[:number]])
         for domain, images_ in chosen.items()

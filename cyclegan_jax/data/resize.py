@@ -10,9 +10,7 @@ from PIL import Image
 
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data.images import height_width, to_array, to_pillow
-
-Size = tuple[int, int]
-"""Height and width in pixels."""
+from cyclegan_jax.image_size import Size, scaled
 
 
 def resize(
@@ -74,21 +72,23 @@ def train_size(size: Size, config: DataConfig, multiple: int) -> Size:
         multiple: without a crop, height and width are rounded to multiples of this.
     """
     if config.preprocess == "resize_and_crop":
-        return config.resolved_load_size, config.resolved_load_size
+        return config.resolved_load_size
     if config.preprocess in ("scale_width", "scale_width_and_crop"):
-        size = _scaled_to_width(size, config.resolved_load_size, config.image_size)
+        size = _scaled_to_width(size, config.resolved_load_size[1], config.crop_size[0])
+    elif config.preprocess in ("scale_shorter", "scale_shorter_and_crop"):
+        size = scaled(size, min(config.resolved_load_size) / min(size))
     return size if config.crops else rounded(size, multiple)
 
 
 def eval_size(size: Size, config: DataConfig, multiple: int) -> Size:
     """Return the size to which a test image is resized; test images are never cropped.
 
-    In `resize_and_crop`, training sees crops of `image_size` from squares of `load_size`; the official code then tests
+    In `resize_and_crop`, training sees crops of `image_size` from images of `load_size`; the official code then tests
     on the whole image, resized to `image_size`. In the other modes a test image keeps the scale of training, and height
     and width are rounded to multiples of `multiple`.
     """
     if config.preprocess == "resize_and_crop":
-        return config.image_size, config.image_size
+        return config.crop_size
     return rounded(train_size(size, config, multiple), multiple)
 
 

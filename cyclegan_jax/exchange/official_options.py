@@ -58,6 +58,8 @@ class OfficialOptions:
         data = self._fields("crop_size load_size preprocess", "image_size load_size preprocess", DataConfig)
         if "no_flip" in self.values:
             data["flip"] = not self._value("no_flip", bool)
+        if "preprocess" in data:  # CUT's name of the modes
+            data["preprocess"] = data["preprocess"].replace("scale_shortside", "scale_shorter")
         if data.get("preprocess", base.data.preprocess) in ("crop", "none"):
             data.pop("load_size", None)
         weights = ["lambda_A", "lambda_B"]

@@ -47,7 +47,7 @@ def train(
         config: the experiment.
         workdir: the run's folder; if it holds checkpoints, the run resumes from the newest undamaged one.
         interruption: handles signals instead, as the command line does.
-        allow_changes: resume even if losses, optimizer or the like are not those of the run; see
+        allow_changes: resume even if losses, optimizer, training images or the like are not those of the run; see
             `checkpoints.config_changes`.
 
     Returns:
@@ -117,7 +117,7 @@ def _restore_or_begin(run: PreparedRun, allow_changes: bool) -> TrainState:
         changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
         _LOG.info(f"continuing {run.workdir} from step {int(restored.state.step):,}{changes}")
         if restored.data_position is not None:
-            run.batches.set_state(restored.data_position)
+            run.batches.set_state(restored.data_position, allow_changes=allow_changes)
         return restored.state
     if run.config.init_from is not None:
         train_state = fine_tuning.start_from(run.config.init_from, train_state)

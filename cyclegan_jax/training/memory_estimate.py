@@ -96,5 +96,5 @@ def _batch_bytes(config: TrainConfig, sizes: Sizes | None, itemsize: int) -> int
 
 
 def _sizes(config: TrainConfig, sizes: Sizes | None) -> Sizes:
-    square = (config.data.image_size, config.data.image_size)
-    return {"A": square, "B": square} if sizes is None else sizes
+    crop = config.data.crop_size
+    return {"A": crop, "B": crop} if sizes is None else sizes

@@ -152,14 +152,9 @@ def _prepare(config: TrainConfig) -> PreparedSteps:
 def _restore(prepared: PreparedSteps, earlier: Checkpoint) -> tuple[TrainState, list[str]]:
     """Load the earlier checkpoint, set the position in the data, and return the state and the changed config fields."""
     restored = _reading(earlier, lambda: restore(earlier, prepared.config, prepared.new_state(), allow_changes=True))
-    now = prepared.batches.get_state()
-    for name in ("images_A", "images_B"):
-        before = restored.data_position.get(name, now[name])
-        if before != now[name]:
-            raise UserError(
-                f"the run was trained on {before:,} images of {name[-1]}, but the data now holds {now[name]:,}: give "
-                "the folder of the run's own data by --data_dir"
-            )
+    batches, position = prepared.batches, restored.data_position
+    if changed := batches.changed_number(position) or batches.changed_images(position):
+        raise UserError(f"{changed}: give the folder of the run's own data by --data_dir")
     prepared.batches.set_state(restored.data_position)
     return restored.state, restored.changed
 

@@ -117,6 +117,8 @@ def test_every_official_training_flag_is_known(flag: str) -> None:
         ("netD", "n_layers", "here it is --discriminator.kind=n_layers"),
         ("netD", "pixel", "here it is --discriminator.kind=pixel"),
         ("netD", "stylegan2", "this is not here"),
+        ("preprocess", "scale_width", "here it is --data.preprocess"),
+        ("preprocess", "scale_shortside_and_crop", "here it is --data.preprocess=scale_shorter_and_crop"),
         ("norm", "batch", "here it is --generator.norm=batch with --discriminator.norm=batch"),
         ("norm", "group", "this is not here"),
         ("norm", "instance", "leave it out"),

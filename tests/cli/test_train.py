@@ -21,7 +21,7 @@ def test_every_named_flag_reaches_its_field() -> None:
     flags = {
         "data.dir": "photos",
         "data.image_size": 96,
-        "data.load_size": 100,
+        "data.load_size": "100x120",
         "data.labels": "B",
         "batch_size": 2,
         "steps": 5,
@@ -66,11 +66,12 @@ def test_hyphens_none_booleans_and_workdir() -> None:
             "--workdir=elsewhere",
             "--data.image-size=32",
             "--data.labels=None",
+            "--data.load_size=None",
             "--data.flip=False",
         ]
     )
     data = command.config.data
-    assert (data.image_size, data.labels, data.flip) == (32, None, False)
+    assert (data.image_size, data.load_size, data.labels, data.flip) == (32, None, None, False)
     assert command.workdir == Path("elsewhere")
 
 
@@ -101,6 +102,9 @@ def test_a_wrong_value_is_reported_with_its_field(capsys: pytest.CaptureFixture[
     status, printed = stopped(capsys, "--config", STREETS, "--batch_size=0")
     assert status == 2
     assert "batch_size is 0, but it must be at least 1" in printed
+    status, printed = stopped(capsys, "--config", STREETS, "--data.image_size=32*64")
+    assert (status, printed.count("\n")) == (2, 1)
+    assert "data.image_size is '32*64', but it must be an integer, or height x width such as 256x512" in printed
 
 
 def test_no_config_and_no_data(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,4 +126,4 @@ def test_help_documents_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_.value.code == 0
     printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "--data.image-size" in printed or "--data.image_size" in printed
-    assert "Height and width in pixels of the square training crop" in printed
+    assert "Height and width in pixels of the training crop" in printed

@@ -175,6 +175,7 @@ def test_what_the_options_say_of_sizes(tmp_path: Path) -> None:
     widened = data("train_opt.txt", crop_size="64", load_size="512", preprocess="scale_width")
     assert (widened.image_size, widened.load_size) == (64, 512)
     assert data("train_opt.txt", crop_size="64", load_size="512", preprocess="crop").load_size is None
+    assert data("train_opt.txt", crop_size="64", preprocess="scale_shortside").preprocess == "scale_shorter"
 
 
 def test_a_training_on_pairs_is_refused_by_its_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,6 +203,10 @@ def test_paths_and_flags_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureF
     twice = refusal(capsys, run, nets, nets / "latest_net_G_A.pth")
     assert "are the same network, the generator AtoB: give one of them" in twice
     assert "data.image_size is 250" in refusal(capsys, run, nets, "--image_size=250")
+    assert "data.image_size is 250x256" in refusal(capsys, run, nets, "--image_size=250x256")
+    assert "--image_size is 'wide', but it must be an integer, or height" in refusal(
+        capsys, run, nets, "--image_size=wide"
+    )
     assert "cannot be read (No such file or directory)" in refusal(capsys, run, tmp_path / "absent.pth")
     misspelt = refusal(capsys, run, "horse2zebras")
     assert "no file or folder horse2zebras, and there are no official weights named 'horse2zebras': did you" in misspelt

@@ -39,8 +39,8 @@ Script = list[tuple[bool, int]]
 
 def make_batches(config: TrainConfig) -> Float64[np.ndarray, "steps 2 N H W 3"]:
     """Random images of A and of B for each step."""
-    size = config.data.image_size
-    return np.random.default_rng(0).uniform(-1, 1, (STEPS, 2, config.batch_size, size, size, 3))
+    height, width = config.data.crop_size
+    return np.random.default_rng(0).uniform(-1, 1, (STEPS, 2, config.batch_size, height, width, 3))
 
 
 def make_scripts(config: TrainConfig) -> dict[str, Script]:

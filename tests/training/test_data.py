@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data.dataset import SPLITS
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
 from cyclegan_jax.training import loop as training
@@ -50,6 +51,34 @@ def test_whole_images_and_float_arrays(tmp_path: Path, log_lines: list[str]) -> 
     generator = inference.load_generator(tmp_path / "run", "BtoA", 2)
     assert generator.config == config
     assert generator.translate_uint8(tall[None, :32]).shape == (1, 32, 28, 1)
+
+
+def test_a_rectangle_is_trained_on_drawn_resumed_and_scored(tmp_path: Path) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    folder = folder_with(tmp_path / "data", dict.fromkeys(SPLITS, photo))
+    config = config_for(folder, image_size="24x40", load_size=None)
+    state = training.train(config, tmp_path / "run")
+    assert state.pool_A is not None and state.pool_A.images.shape[1:] == (24, 40, 3)
+    with Image.open(tmp_path / "run/samples/step_0000002.png") as grid:
+        assert grid.width == 6 * (40 * 6 + 4) - 4  # six columns, enlarged sixfold to at least 128 pixels of height
+    training.train(dataclasses.replace(config, steps=3, eval_every=3), tmp_path / "run")
+    generator = inference.load_generator(tmp_path / "run", "AtoB")
+    assert generator.config.data.image_size == "24x40"
+    assert (tmp_path / "run/scores.json").exists()
+
+
+def test_other_images_of_the_same_number_are_noticed(tmp_path: Path, log_lines: list[str]) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+    folder = folder_with(tmp_path / "data", {"trainA": photo, "trainB": photo})
+    config = config_for(folder)
+    training.train(config, tmp_path / "run")
+    Image.fromarray(photo[:29]).save(folder / "trainB" / "1.png")
+    longer = dataclasses.replace(config, steps=3)
+    said = r"as many images of B as the run was trained on, but others: the size of a file differs: .* --allow_changes"
+    with pytest.raises(UserError, match=said):
+        training.train(longer, tmp_path / "run")
+    assert int(training.train(longer, tmp_path / "run", allow_changes=True).step) == 3
+    assert any(line.endswith("the size of a file differs: continuing with these") for line in log_lines)
 
 
 def test_an_image_size_too_small_for_the_networks(tmp_path: Path) -> None:
