@@ -15,6 +15,7 @@ ORDER = (
         "console",
         "config_checks",
         "config_limits",
+        "network_config",
         "config",
         "config_dict",
         "config_paths",
