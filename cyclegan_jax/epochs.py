@@ -44,7 +44,7 @@ class EpochLength:
 
     def current(self, step: int) -> int:
         """The epoch in which a step is, counted from 1; 0 before the first step."""
-        return (step - 1) * self.pairs_per_step // self.images + 1
+        return (step - 1) * self.pairs_per_step // self.images + 1 if step else 0
 
     def done(self, step: int) -> str:
         """The epochs done after a step: whole, such as `20`, after a step that ends one, otherwise as in `20.4`."""

@@ -12,7 +12,7 @@ from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
 from cyclegan_jax.checkpoints.opened import Checkpoint, open_checkpoint, read_from
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import float64
-from cyclegan_jax.epochs import end_of_epoch
+from cyclegan_jax.epochs import EpochLength, end_of_epoch
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import result_files
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
@@ -49,10 +49,10 @@ def evaluate_run(
     with files.naming("--run"):
         if steps is None:
             newest = read_from(run, None, None, _Loaded.read)
-            chosen, config = [newest.step], newest.config
+            chosen, config, epoch = [newest.step], newest.config, newest.epoch
         else:
             chosen = _steps(run, steps)
-            config = _newest_config(run, chosen)
+            config, epoch = _newest_config(run, chosen), run_epochs.of_run(run)
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     # A float64 run is evaluated in float64, as it was trained.
@@ -72,7 +72,7 @@ def evaluate_run(
     if not found:
         raise UserError(f"none of the checkpoints of {run} can be loaded: see the warnings above")
     curves = result_files.write_curves(run, found) if len(chosen) > 1 else None
-    return RunResults(Path(run), found, curves)
+    return RunResults(Path(run), found, curves, epoch)
 
 
 class _Loaded(NamedTuple):
@@ -81,13 +81,14 @@ class _Loaded(NamedTuple):
     step: int
     config: TrainConfig
     generators: Params
+    epoch: EpochLength | None
 
     @classmethod
     def read(cls, checkpoint: Checkpoint) -> Self:
         """Read both generators, in float64 if the run was trained in it."""
         with float64.allowed(checkpoint.config):
             generators = {"AtoB": checkpoint.generator("AtoB"), "BtoA": checkpoint.generator("BtoA")}
-        return cls(checkpoint.step, checkpoint.config, generators)
+        return cls(checkpoint.step, checkpoint.config, generators, checkpoint.epoch)
 
 
 def _newest_config(run: str | Path, steps: list[int]) -> TrainConfig:

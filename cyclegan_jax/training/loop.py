@@ -38,8 +38,8 @@ def train(
     """Train a new run in `workdir`, or resume the one there, until `config.steps`, or as `config.stop_after` says.
 
     Writes `checkpoints/`, `samples/*.png`, `tensorboard/`, `config.json` and `configs/` there, with
-    `config.snapshot_every` `snapshots/`, and with `config.eval_every` `evaluation/` and `scores.json`. Relative paths in
-    the config are stored as absolute ones.
+    `config.snapshot_every` `snapshots/`, and with `config.eval_every` `evaluation/` and `scores.json`. Relative paths
+    in the config are stored as absolute ones.
 
     In the main thread the first Ctrl-C (SIGINT, the interrupt button of a notebook) or SIGTERM saves the state after
     the current step and raises StoppedError; calling `train` again resumes there. A second Ctrl-C raises
