@@ -42,8 +42,8 @@ TRAINING: Final[Mapping[str, str]] = {
     "--save_by_iter": _DEFAULT,
     "--continue_train": _RESUMES,
     "--epoch_count": _RESUMES,
-    "--epoch": "leave it out: a run resumes from its newest checkpoint; a new run starts from another one by --init_from "
-    "with --init_step=epoch:20",
+    "--epoch": "leave it out: a run resumes from its newest checkpoint; a new run starts from any by --init_from with "
+    "--init_step=epoch:20",
     "--load_iter": "leave it out: a run resumes from its newest checkpoint",
     "--gpu_ids": "set CUDA_VISIBLE_DEVICES=0 before the command, or train on all GPUs: --batch_size must be a multiple "
     "of their number",

@@ -78,7 +78,7 @@ def test_a_snapshot_is_much_smaller(run: Path) -> None:
     assert {name.split(".")[0] for name in arrays} == {"generators", "ema"}
     whole = open_checkpoint(run, 12).metadata["arrays"]
     numbers = [sum(int(np.prod(entry["shape"])) for entry in found.values()) for found in (arrays, whole)]
-    assert numbers[0] < numbers[1] / 3
+    assert numbers[0] < numbers[1] / 2
 
 
 def test_snapshots_are_never_deleted(run: Path) -> None:
@@ -154,5 +154,5 @@ def test_damage_to_a_snapshot_is_found(
     flip_array(run / "snapshots" / "8")
     assert cli.main(["checkpoints", "--run", str(run)]) == DAMAGED
     with pytest.raises(UserError, match=r"snapshots/8 is damaged .* name another step \(4, 12\)"):
-        load_generator(run, step=8)
+        open_checkpoint(run, 8).state()
     assert [entry.damage is None for entry in health.examine(run)] == [True, False, True, True]

@@ -252,24 +252,24 @@ def test_a_new_run_starts_from_another_runs_weights(run: Run, tmp_path: Path, lo
 
 
 def test_a_run_in_epochs(run: Run, tmp_path: Path) -> None:
-    """Three images and two of them in a step: an epoch is 1.5 steps."""
+    """Of three images, so that one and a half epochs end in the middle of step 5."""
     _, config, _ = run
-    every: dict[str, Any] = dict.fromkeys(("log_every", "sample_every", "checkpoint_every"), "1epoch")
-    config = dataclasses.replace(config, **every, batch_size=2, steps="3epochs", snapshot_every="2epochs")
+    every = {"log_every": "1epoch", "sample_every": "1epoch", "checkpoint_every": "1.5epochs"}
+    config = dataclasses.replace(config, **every, steps="2epochs", snapshot_every="2epochs")
+    workdir = tmp_path / "work"
     with logged() as lines:
-        training.train(config, tmp_path / "work")
-    assert lines[0].endswith(", 5 steps (3 epochs)")
-    assert folders.steps(tmp_path / "work") == [2, 3, 5]
-    assert folders.snapshot_steps(tmp_path / "work") == [3]
-    drawn = sorted(path.name for path in (tmp_path / "work" / "samples").iterdir())
-    assert drawn == ["step_0000002_epoch_1.png", "step_0000003_epoch_2.png", "step_0000005_epoch_3.png"]
-    whole, alone = (open_checkpoint(tmp_path / "work" / name / "3") for name in ("checkpoints", "snapshots"))
-    assert open_checkpoint(tmp_path / "work", "epoch:2").path == whole.path
+        training.train(config, workdir)
+    assert lines[0].endswith(", 6 steps (2 epochs)")
+    assert (folders.steps(workdir), folders.snapshot_steps(workdir)) == ([5, 6], [6])
+    drawn = sorted(path.name for path in (workdir / "samples").iterdir())
+    assert drawn == ["step_0000003_epoch_1.png", "step_0000006_epoch_2.png"]
+    whole, alone = (open_checkpoint(workdir / name / "6") for name in ("checkpoints", "snapshots"))
+    assert (open_checkpoint(workdir, "epoch:2").path, alone.is_snapshot) == (whole.path, True)
     pairs = zip(jax.tree.leaves(whole.generator("AtoB")), jax.tree.leaves(alone.generator("AtoB")), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)
     # The step decides, not the text: a resumed run may count in steps, and go on.
-    again = dataclasses.replace(config, checkpoint_every=3, steps=6)
-    assert int(training.train(again, tmp_path / "work").step) == 6
+    again = dataclasses.replace(config, checkpoint_every=3, steps=7)
+    assert int(training.train(again, workdir).step) == 7
 
 
 def test_an_infinite_moment_is_not_saved(run: Run) -> None:
