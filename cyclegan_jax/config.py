@@ -12,79 +12,19 @@ from cyclegan_jax.config_checks import check_limits, check_types, require
 from cyclegan_jax.config_limits import LIMITS
 from cyclegan_jax.data_config import DataConfig as DataConfig
 from cyclegan_jax.data_config import Domain as Domain
+from cyclegan_jax.epochs import Steps, check_steps
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.network_config import DiscriminatorConfig as DiscriminatorConfig
+from cyclegan_jax.network_config import GeneratorConfig as GeneratorConfig
 
 Direction = Literal["AtoB", "BtoA"]
 
-Upsample = Literal["resize", "transposed", "antialiased"]
-Norm = Literal["instance", "instance_affine", "batch", "none"]
 Initializer = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 OTHER_DOMAIN: Final[Mapping[Domain, Domain]] = {"A": "B", "B": "A"}
 DOMAINS: Final[Mapping[Direction, tuple[Domain, Domain]]] = {"AtoB": ("A", "B"), "BtoA": ("B", "A")}
 """The domain that a generator of a direction takes images of, and that of the images it makes."""
 OPPOSITE: Final[Mapping[Direction, Direction]] = {"AtoB": "BtoA", "BtoA": "AtoB"}
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """The generators: ResNets (paper, appendix 7.2) or U-Nets."""
-
-    blocks: int = 9
-    """Residual blocks; the paper has 6 at 128 pixels, and 9 at 256 pixels and more."""
-    width: int = 64
-    """Channels after the first convolution; the two downsampling layers double them."""
-    upsample: Upsample = "transposed"
-    """`transposed`: stride-2 transposed convolutions, as in the official code; `resize`: nearest upsampling, then a
-    convolution, as in PyTorch-GAN; `antialiased`: bilinear upsampling, then a convolution, as in CUT."""
-    dropout: float = 0.0
-    """Dropout rate in the residual blocks during training (0.5 in the official code's option); 0 is off."""
-    norm: Norm = "instance"
-    """The norm after the convolutions. `instance`: without parameters; `instance_affine`: with a learned scale and
-    shift of each channel; `batch`: over the batch in training, by running statistics at test time; `none`. With `batch`
-    and `none` those convolutions have no bias, as in the official code."""
-    kind: Literal["resnet", "unet"] = "resnet"
-    """`resnet`: the paper's; `unet`: the U-Net of pix2pix and of the official code, which takes `width`, `depth`,
-    `dropout` (in its middle) and `norm`."""
-    depth: int = 8
-    """How often the `unet` kind halves height and width, which must be multiples of 2^depth: 8 is the official
-    `unet_256`, 7 is `unet_128`."""
-    antialias: bool = False
-    """Downsampling of the `resnet` kind by convolutions of stride 1 and a blur with the filter [1 2 1], as in CUT,
-    instead of stride-2 convolutions."""
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        check_types(self, "generator")
-        check_limits(self, "generator", LIMITS)
-
-    @property
-    def size_multiple(self) -> int:
-        """The number that image height and width must be divisible by: halved and doubled, others come back changed."""
-        return 2**self.depth if self.kind == "unet" else 4
-
-
-@dataclass(frozen=True)
-class DiscriminatorConfig:
-    """The PatchGAN discriminators (paper, section 4 and appendix 7.2)."""
-
-    kind: Literal["n_layers", "pytorch_gan", "pixel"] = "n_layers"
-    """`n_layers`: the official PatchGAN, 70x70 with 3 layers; `pytorch_gan`: PyTorch-GAN's, four stride-2 blocks and an
-    asymmetric zero pad, which scores H/16 x W/16 patches of 94x94; `pixel`: the official one that scores each pixel by
-    itself."""
-    n_layers: int = 3
-    """Stride-2 convolutions of the `n_layers` kind; 3 gives patches of 70x70 pixels."""
-    width: int = 64
-    """Channels after the first convolution."""
-    norm: Norm = "instance"
-    """The norm after all convolutions but the first and the last; the choices are those of `generator.norm`."""
-    antialias: bool = False
-    """Downsampling of the `n_layers` kind as with `generator.antialias`."""
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        check_types(self, "discriminator")
-        check_limits(self, "discriminator", LIMITS)
 
 
 @dataclass(frozen=True)
@@ -151,8 +91,9 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     batch_size: int = 1
     """Image pairs per step, over all devices together."""
-    steps: int | None = None
-    """Stop after this step; default: the end of the learning-rate schedule. The schedule does not depend on it."""
+    steps: Steps | None = None
+    """Stop after this step; default: the end of the learning-rate schedule. The schedule does not depend on it. Here
+    and in the fields that end in `_every`, epochs are written as 200epochs or 0.5epochs."""
     seed: int = 0
     """Seed of the initial weights, the data order, the augmentation, dropout and the image pools."""
     update_first: Literal["generators", "discriminators"] = "generators"
@@ -172,23 +113,29 @@ class TrainConfig:
     much slower on CPU."""
     parallel: Literal["jit", "pmap"] = "jit"
     """How a step runs on several devices: `jit`, one program over a mesh of them, or `pmap`, one program per device."""
-    log_every: int = 100
+    log_every: Steps = 100
     """Steps between progress lines and logged losses."""
-    sample_every: int = 1000
+    sample_every: Steps = 1000
     """Steps between grids of sample images."""
     sample_minutes: float = 0.5
     """Draw a grid before the first step, another after this many minutes of training, and more at twice the time each,
     until those of `sample_every` come sooner. 0 is off."""
-    checkpoint_every: int = 1000
+    checkpoint_every: Steps = 1000
     """Steps between checkpoints."""
     checkpoint_minutes: float = 10.0
     """Save at least this often, in minutes, even if `checkpoint_every` steps take longer; such an extra checkpoint is
     deleted when the next one is on disk. 0 is off."""
     keep_checkpoints: int = 3
     """Number of the newest checkpoints to keep, besides the best by each score."""
-    eval_every: int = 0
+    snapshot_every: Steps = 0
+    """Steps between snapshots: the generators alone, in `snapshots/` of the run, where they are never deleted. 0 is
+    off."""
+    eval_every: Steps = 0
     """Steps between evaluations on the test images, like those of `cyclegan-jax evaluate`; each saves a checkpoint, and
     the best by each score is kept. 0 is off."""
+    stop_after: int = 0
+    """Stop after this many evaluations in a row without a better score; 0 is off. It needs `eval_every`, and label maps
+    or `eval_features`: the score is the one that `--step best` chooses by."""
     eval_images: int | None = None
     """Largest number of test images per domain in these evaluations; default: all."""
     eval_features: str | None = None
@@ -196,6 +143,9 @@ class TrainConfig:
     function as module:function, from uint8 images (N, H, W, 3) to (N, D)."""
     init_from: str | None = None
     """Work directory of a run whose weights a new run in another work directory starts from (fine-tuning)."""
+    init_step: int | str | None = None
+    """The checkpoint or snapshot of `init_from` to start from: a step, epoch:120 or best; default: the newest
+    checkpoint."""
     init: Initializer = "normal"
     """The distribution of the initial weights, as the official code's `--init_type`; biases are 0. `normal` is the
     paper's."""
@@ -205,6 +155,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check every field, and the fields that depend on each other."""
+        for name in ("log_every", "sample_every", "checkpoint_every", "snapshot_every", "eval_every"):
+            check_steps(name, getattr(self, name), LIMITS[name])
+        if self.steps is not None:
+            check_steps("steps", self.steps, LIMITS["steps"])
         check_types(self, "")
         check_limits(self, "", LIMITS)
         if self.loss.identity_weight > 0 and self.data.channels_A != self.data.channels_B:
@@ -213,7 +167,13 @@ class TrainConfig:
                 f"channels and data.channels_A is {self.data.channels_A}, data.channels_B {self.data.channels_B}: "
                 "set loss.identity_weight to 0, or the channels to the same number"
             )
-
-    def evaluates(self, step: int) -> bool:
-        """Whether a run evaluates its checkpoint of `step`, whichever step is the last; the last is another one."""
-        return self.eval_every > 0 and step % self.eval_every == 0
+        if self.stop_after and self.eval_every == 0:
+            raise UserError(
+                f"stop_after is {self.stop_after} evaluations, but eval_every is 0 and there are none: set eval_every, "
+                "such as 1epoch, or stop_after to 0"
+            )
+        if self.init_step is not None and self.init_from is None:
+            raise UserError(
+                f"init_step is {self.init_step!r}, but init_from is None: give the run to start from, or leave "
+                "init_step out"
+            )

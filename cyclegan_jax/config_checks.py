@@ -48,7 +48,7 @@ def _digits(number: float) -> str:
 
 
 def check_limits(config: Any, prefix: str, limits: Mapping[str, Limits]) -> None:
-    """Check that each number of a config dataclass is within its limits; None and texts have none.
+    """Check that each number of a config dataclass is within its limits; None, text and other types have none.
 
     Args:
         config: an instance of a config dataclass, whose fields have the right types.
@@ -62,7 +62,7 @@ def check_limits(config: Any, prefix: str, limits: Mapping[str, Limits]) -> None
         name = f"{prefix}.{item.name}" if prefix else item.name
         value = getattr(config, item.name)
         for number in value if isinstance(value, tuple) else (value,):
-            if name in limits and number is not None and not isinstance(number, str):
+            if name in limits and isinstance(number, int | float):
                 require(limits[name].hold(number), name, value, limits[name].need(number))
 
 

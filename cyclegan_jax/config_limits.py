@@ -54,7 +54,11 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "checkpoint_every": _EVERY,
     "checkpoint_minutes": Limits(0, 10**6),
     "keep_checkpoints": _EVERY,
+    "snapshot_every": Limits(0, 10**12),
     "eval_every": Limits(0, 10**12),
+    "stop_after": Limits(0, 10**9),
     "eval_images": Limits(2, 10**9),
+    "init_step": Limits(0, MOST_STEPS),
 }
-"""By the field's name as the user writes it; of a tuple, the limits of each of its values."""
+"""By the field's name as the user writes it; of a tuple, the limits of each of its values; of a number of steps or
+epochs, those of steps."""

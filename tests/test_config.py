@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,9 @@ from cyclegan_jax.training import loop
         (TrainConfig, {"batch_size": 0}, "batch_size is 0, but it must be at least 1"),
         (TrainConfig, {"seed": -1}, "seed is -1"),
         (TrainConfig, {"steps": 0}, "steps is 0"),
+        (TrainConfig, {"steps": "200"}, "steps is '200', but it must be a number of steps, such as 5000, or of epochs"),
+        (TrainConfig, {"eval_every": "0epochs"}, "eval_every is '0epochs', but it must be above 0 epochs"),
+        (TrainConfig, {"stop_after": 2}, "stop_after is 2 evaluations, but eval_every is 0"),
         (TrainConfig, {"data": 3}, "data is 3, but it must be a DataConfig"),
         (TrainConfig, {"dtype": "float16"}, "dtype is 'float16', but it must be one of float32, bfloat16, float64"),
     ],
@@ -111,6 +115,11 @@ def test_a_config_survives_its_dictionary(recipe: Callable[[], TrainConfig]) -> 
     data = DataConfig(dir="somewhere", labels="B", range_A=(0.0, 4095.0), image_size="64x128")
     config = dataclasses.replace(recipe(), data=data, steps=7)
     assert config_dict.from_dict(config_dict.to_dict(config)) == config
+
+
+def test_epochs_survive_json() -> None:
+    config = TrainConfig(steps="200epochs", checkpoint_every="0.5epochs", snapshot_every="10epochs", eval_every=500)
+    assert config_dict.from_dict(json.loads(json.dumps(config_dict.to_dict(config)))) == config
 
 
 def test_a_dictionary_from_before_a_field_is_the_same_recipe() -> None:

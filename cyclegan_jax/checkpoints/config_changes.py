@@ -22,7 +22,9 @@ FREE: Final = {
     "checkpoint_every",
     "checkpoint_minutes",
     "keep_checkpoints",
+    "snapshot_every",
     "eval_every",
+    "stop_after",
     "eval_images",
     "eval_features",
     # Where the data is, and how it is read.
@@ -34,8 +36,9 @@ FREE: Final = {
     "data.on_error",
     "data.cache_gib",
     "data.threads",
-    # Has a rule of its own.
+    # Have a rule of their own.
     "init_from",
+    "init_step",
 }
 """Fields that leave the experiment as it is."""
 WHEN_ALLOWED: Final = {
@@ -124,7 +127,7 @@ def check(before: TrainConfig, after: TrainConfig, workdir: str | Path, *, allow
             f"{workdir} holds a run that was started with another config ({listed}): give its own values to resume it"
             f"{allow}, or start a new run by another --workdir, from its weights with --init_from={workdir}"
         )
-    return config_dict.shown(changed, changed.keys() - {"init_from"})
+    return config_dict.shown(changed, changed.keys() - {"init_from", "init_step"})
 
 
 def _kind(name: str, old: Any, new: Any) -> Literal["free", "when allowed", "fixed"]:
@@ -134,6 +137,8 @@ def _kind(name: str, old: Any, new: Any) -> Literal["free", "when allowed", "fix
     # It matters at step 0 only: the command that resumes may leave it out, but not name another run.
     if name == "init_from":
         return "free" if new is None or _same_run(old, new) else "fixed"
+    if name == "init_step":
+        return "free" if new is None else "fixed"
     if name in FREE:
         return "free"
     return "when allowed" if name in WHEN_ALLOWED else "fixed"

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cyclegan_jax.checkpoints import folders, scores_file
 from cyclegan_jax.checkpoints.scores_file import Scores, is_finite_number, read
@@ -15,7 +15,7 @@ _DEFAULTS: Final = ("photo_to_labels_class_iou", "labels_to_photo_class_iou", "f
 """The beginnings of the names of the scores that decide which checkpoint is the best, the first that a run has."""
 _RECONSTRUCTION: Final = "cycle_l1_"
 
-__all__ = ["best_of", "best_step", "best_steps", "read", "record_score", "record_scores", "scored_steps"]
+__all__ = ["best_of", "best_step", "best_steps", "deciding", "read", "record_score", "record_scores", "scored_steps"]
 
 
 def record_score(workdir: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
@@ -107,17 +107,34 @@ def best_step(workdir: str | Path, among: list[int], metric: str | None = None) 
     return step
 
 
-def _by_default(found: Scores, among: list[int], best: dict[str, int], workdir: str | Path) -> dict[str, int]:
-    """The best step by the first default metric, or by each of the user's own."""
+def deciding(found: Scores, among: list[int]) -> tuple[str, dict[str, Any]] | None:
+    """Return the score that decides which checkpoint is the best where no metric is named.
+
+    Args:
+        found: scores that have been read.
+        among: the steps to choose from.
+
+    Returns:
+        Its name and its entry of the form of `Scores`, with steps as integers: the first default metric that the steps
+        have, for FID and KID the mean over both directions. None where they have none.
+    """
+    scored = best_of(found, among)
     for prefix in _DEFAULTS:
-        names = sorted(name for name in best if name.startswith(prefix))
+        names = sorted(name for name in scored if name.startswith(prefix))
         if names:
             entries = [found[name] for name in names]
             shared = [step for step in among if all(str(step) in entry["values"] for entry in entries)]
             mean = {step: sum(entry["values"][str(step)] for entry in entries) / len(entries) for step in shared}
-            together = {"better": entries[0]["better"], "values": mean}
             if mean:
-                return best_of({" + ".join(names): together}, among)
+                return " + ".join(names), {"better": entries[0]["better"], "values": mean}
+    return None
+
+
+def _by_default(found: Scores, among: list[int], best: dict[str, int], workdir: str | Path) -> dict[str, int]:
+    """The best step by the score that decides, or by each of the user's own."""
+    decided = deciding(found, among)
+    if decided is not None:
+        return best_of(dict([decided]), among)
     own = {name: step for name, step in best.items() if not name.startswith(_RECONSTRUCTION)}
     if not own:
         raise UserError(

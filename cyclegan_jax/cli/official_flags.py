@@ -32,7 +32,7 @@ Answer = Here | str
 """What corresponds to a flag of the official code: flags of this package, or a sentence that says what to do."""
 
 _DEFAULT: Final = "leave it out: that is what this package does"
-_IMAGES: Final = "which counts steps; there it counts images"
+_IMAGES: Final = "which counts steps or epochs; there it counts images"
 _RESUMES: Final = "leave it out: the same command again continues the run in --workdir"
 _TENSORBOARD: Final = "leave it out: tensorboard --logdir RUN shows the curves, and RUN/samples holds the grids"
 _SAVED: Final = "leave it out: the checkpoint holds the config of the network"
@@ -63,11 +63,12 @@ TRAINING: Final[Mapping[str, Answer]] = {
     "--display_freq": Here("--sample_every={steps}", _IMAGES),
     "--update_html_freq": Here("--sample_every={steps}", _IMAGES),
     "--save_latest_freq": Here("--checkpoint_every={steps}", _IMAGES),
-    "--save_epoch_freq": Here("--checkpoint_every={}epochs"),
+    "--save_epoch_freq": Here("--snapshot_every={}epochs", "which keeps the generators of each such epoch"),
     "--save_by_iter": _DEFAULT,
     "--continue_train": _RESUMES,
     "--epoch_count": _RESUMES,
-    "--epoch": "leave it out: a run resumes from its newest checkpoint; --init_from starts a new run from it",
+    "--epoch": "leave it out: a run resumes from its newest checkpoint; a new run starts from any by --init_from with "
+    "--init_step=epoch:20",
     "--load_iter": "leave it out: a run resumes from its newest checkpoint",
     "--gpu_ids": "set CUDA_VISIBLE_DEVICES=0 before the command, or train on all GPUs: --batch_size must be a multiple "
     "of their number",
@@ -138,7 +139,7 @@ TESTING: Final[Mapping[str, Answer]] = {
     "--checkpoints_dir": Here("--run={}"),
     "--results_dir": Here("--output={}"),
     "--num_test": "here it is --images of evaluate; translate takes all files of --input",
-    "--epoch": "here it is --step, which counts steps; there it counts epochs",
+    "--epoch": "here it is --step=epoch:20 for 20, or for evaluate --steps=epoch:20; the newest is the default",
     "--load_iter": Here("--step={}"),
     "--model": "leave it out: translate uses one generator, evaluate both",
     "--model_suffix": "here it is --direction of translate: _A is AtoB, _B is BtoA",

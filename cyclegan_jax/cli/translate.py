@@ -21,7 +21,7 @@ def translate(
     input: str,
     output: Path,
     direction: Literal["AtoB", "BtoA"] | None = None,
-    step: int | Literal["best"] | None = None,
+    step: int | str | None = None,
     metric: str | None = None,
     format: Literal["png", "jpg", "webp"] | None = None,
     max_size: int | None = None,
@@ -41,7 +41,8 @@ def translate(
         input: image file, folder, or quoted pattern such as 'photos/*.jpg'.
         output: folder for the translated images.
         direction: direction of the translation; default: AtoB, and that of an exported generator.
-        step: checkpoint to use: a step, or best; default: the newest.
+        step: checkpoint or snapshot to use: a step, the end of an epoch such as epoch:20, or best; default: the newest
+            checkpoint.
         metric: with --step=best, the score that decides, if the scores disagree.
         format: file format of the translated images; default: PNG, JPEG and WebP files keep theirs, others become PNG.
         max_size: before the translation, scale images down so that no side is longer than this many pixels.
@@ -68,7 +69,8 @@ def translate(
     summary = translate_files.translate_files(
         generator, missing, batch_size=batch_size, tile=tile, max_size=max_size, progress=console.progress_bar
     )
-    for line in summary.lines():
+    *lines, last = summary.lines()
+    for line in [*lines, f"{last}, by {generator.direction} of {generator.named}"]:
         print(console.one_line(line))
     if path := skipped.write(output, [*summary.skipped, *skipped.messages(plan.left_out)]):
         print(f"all files that were not read are named in {path}")
@@ -84,7 +86,7 @@ def _check_numbers(flags: dict[str, int | None]) -> None:
 
 
 def _load(
-    run: Path, direction: Direction | None, step: int | Literal["best"] | None, metric: str | None, *, both: bool
+    run: Path, direction: Direction | None, step: int | str | None, metric: str | None, *, both: bool
 ) -> "tuple[Generator, Generator | None]":
     """Load the generator of a direction and, if `both`, that of the other one of the same checkpoint."""
     from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
@@ -142,7 +144,7 @@ def _write_gallery(
         page,
         translate_files.gallery_items(translated, generator, back, console.progress_bar),
         title=f"{run.resolve().name} {generator.direction}",
-        about=f"Step {generator.step:,}. {'; '.join(subjects)}. Translated on {datetime.date.today():%Y-%m-%d}.",
+        about=f"{generator.named.capitalize()}. {'; '.join(subjects)}. Translated on {datetime.date.today():%Y-%m-%d}.",
         domains=(source, target),
     )
     print(f"gallery: {page}")

@@ -85,6 +85,11 @@ class Evaluator:
         skipped_notes = [f"{skipped:,} test images could not be read and were left out."] if skipped else []
         self._notes = (*label_notes, *features_notes, *skipped_notes)
 
+    @property
+    def chooses_best(self) -> bool:
+        """Whether the results have a score by which a checkpoint is the best, which the reconstruction is not."""
+        return self._labels is not None or self._fid_kid is not None
+
     def evaluate(self, params: Params, features_failed: Callable[[UserError], None] | None = None) -> Results:
         """Evaluate two generators.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from cyclegan_jax.config import Domain
 from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.epochs import EpochLength
 from cyclegan_jax.evaluation.score_table import Better, ScoreTable
 from cyclegan_jax.evaluation.segmentation_scores import ControlledScores
 
@@ -64,8 +65,10 @@ class RunResults:
         run: the work directory of the run.
         by_step: the results of each checkpoint that could be loaded.
         curves: the file with the scores over the steps, or None if a single checkpoint was asked for.
+        epoch: the length of an epoch, or None where an early version saved the run.
     """
 
     run: Path
     by_step: Mapping[int, Results]
     curves: Path | None
+    epoch: EpochLength | None = None

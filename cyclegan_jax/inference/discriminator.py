@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -98,14 +98,15 @@ def _interpolated(
 
 
 def load_discriminator(
-    run: str | Path, domain: Domain, step: int | Literal["best"] | None = None, *, metric: str | None = None
+    run: str | Path, domain: Domain, step: int | str | None = None, *, metric: str | None = None
 ) -> Discriminator:
     """Load one discriminator of a run; the other arguments are those of `load_generator`.
 
     Args:
         run: the work directory of a run, or the folder of one of its checkpoints.
         domain: `A` or `B`, whose images it judges.
-        step: which checkpoint; None is the newest, "best" the one with the best score.
+        step: which checkpoint: its step; "epoch:N", the one that ends the epoch N; "best", the one with the best score;
+            None is the newest.
         metric: which score decides the best.
 
     Raises:

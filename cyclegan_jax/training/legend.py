@@ -15,6 +15,7 @@ METRICS: Final = {
     "loss/discriminator_B": "loss of D_B: 0.25 is guessing, 0 is always right",
     "change_AtoB": "mean absolute difference between G(a) and a: near 0 the generator copies its input",
     "change_BtoA": "the same for F(b) and b",
+    "epoch": "the pass over the larger domain, counted from 1",
     "learning_rate": "Adam's learning rate",
     "pairs_per_second": "image pairs trained per second",
     "waiting_for_data": "share of time, 0 to 1, in which the step waits for images: above 0.05 raise data.threads",

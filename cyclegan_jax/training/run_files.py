@@ -70,7 +70,7 @@ class RunFiles:
         self._in_place.check()
 
     def log_metrics(self, step: int, scalars: Scalars, progress: Progress) -> None:
-        """Log losses under `loss/`, the learning rate, speed, and the share of waiting for data.
+        """Log losses under `loss/`, the learning rate, the epoch, speed, and the share of waiting for data.
 
         Raises:
             OSError: an earlier write failed, for example because the disk is full.
@@ -83,13 +83,13 @@ class RunFiles:
         speed = progress.pairs_per_second()
         if speed is not None:
             values |= {"pairs_per_second": speed, "waiting_for_data": progress.waited()}
-        self._log(step, values, epoch=progress.epoch(step))
+        self._log(step, {"epoch": progress.epoch(step), **values})
 
-    def _log(self, step: int, values: Scalars, **others: int) -> None:
-        """Write values to TensorBoard and to `metrics.jsonl`, and `others` to the latter alone."""
+    def _log(self, step: int, values: Scalars) -> None:
+        """Write values to TensorBoard and to `metrics.jsonl`."""
         for name, value in values.items():
             add_scalar(self._writer, name, value, step, legend.describe(name))
-        self._metrics.write({"step": step, **others, **values})
+        self._metrics.write({"step": step, **values})
 
     def log_scores(self, step: int, scores: Scalars) -> None:
         """Log the scores of an evaluation under `eval/`.
@@ -101,8 +101,8 @@ class RunFiles:
         self._log(step, {f"eval/{name}": value for name, value in scores.items()})
         self._writer.flush()
 
-    def write_samples(self, step: int, grid: UInt8[np.ndarray, "H W 3"]) -> Path:
-        """Log a grid of sample images to TensorBoard, write it to `samples/step_NNNNNNN.png`, and return its path.
+    def write_samples(self, step: int, epoch: int, grid: UInt8[np.ndarray, "H W 3"]) -> Path:
+        """Log a grid of sample images to TensorBoard, write it to `samples/step_NNNNNNN_epoch_N.png`, and return that.
 
         Raises:
             OSError: this or an earlier write failed, for example because the disk is full.
@@ -110,7 +110,7 @@ class RunFiles:
         self._event_files.raise_error()
         self._writer.add_image("samples", grid, step, dataformats="HWC")
         self._writer.flush()
-        path = self._samples / f"step_{step:07d}.png"
+        path = self._samples / f"step_{step:07d}_epoch_{epoch}.png"
         images_lib.save_png(path, grid)
         return path
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from cyclegan_jax import files
-from cyclegan_jax.checkpoints import folders, layout
+from cyclegan_jax.checkpoints import folders, layout, run_epochs
 from cyclegan_jax.checkpoints.checksums import leaf_names
 from cyclegan_jax.checkpoints.failures import DamagedError
 from cyclegan_jax.checkpoints.opened import Checkpoint, open_checkpoint
@@ -56,7 +56,7 @@ class Verification:
 
 def verify(
     run: str | Path,
-    first: int | None = None,
+    first: int | str | None = None,
     steps: int | None = None,
     *,
     data_dir: str | None = None,
@@ -66,7 +66,8 @@ def verify(
 
     Args:
         run: the work directory of the run, which may be training.
-        first: the step of the earlier checkpoint; None is the one before the newest.
+        first: the step of the earlier checkpoint, or "epoch:N", the one that ends the epoch N; None is the one
+            before the newest.
         steps: how many steps later the other checkpoint is; None is the next one.
         data_dir: the folder of the data; None is the folder that the run was trained from.
         progress: called with the steps made and all steps.
@@ -102,7 +103,7 @@ def verify(
     )
 
 
-def _choose(run: str | Path, first: int | None, steps: int | None) -> tuple[int, int]:
+def _choose(run: str | Path, first: int | str | None, steps: int | None) -> tuple[int, int]:
     """Return the steps of the two checkpoints to compare."""
     present = folders.required_steps(run)
     listed = ", ".join(map(str, present))
@@ -113,6 +114,8 @@ def _choose(run: str | Path, first: int | None, steps: int | None) -> tuple[int,
         )
     if first is None:
         first = present[-2] if steps is None else present[-1] - steps
+    if isinstance(first, str):
+        first = run_epochs.step_of(run, first)
     if first not in present:
         raise UserError(f"{run} has no checkpoint of step {first}: choose --step from {listed}")
     after = [step for step in present if step > first]

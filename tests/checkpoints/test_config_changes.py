@@ -21,7 +21,8 @@ def changed(config: TrainConfig, name: str, value: Any) -> TrainConfig:
 
 FREE: dict[str, Any] = {
     "steps": 9,
-    "log_every": 3,
+    "log_every": "3epochs",
+    "snapshot_every": "1epoch",
     "precision": "highest",
     "parallel": "pmap",
     "data.dir": "elsewhere",

@@ -43,6 +43,27 @@ def test_every_named_flag_reaches_its_field() -> None:
         assert found == value, name
 
 
+def test_steps_may_be_epochs(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--checkpoint_every=5epochs", "--log_every", "0.5epochs", "--sample_every=7", "--steps=200epochs"]
+    config = parse(["--config", STREETS, *flags]).config
+    found = (config.checkpoint_every, config.log_every, config.sample_every, config.steps)
+    assert found == ("5epochs", "0.5epochs", 7, "200epochs")
+    assert parse(["--config", STREETS, "--steps=None"]).config.steps is None
+    for flag, need in (
+        (
+            "--log_every=5 epochs",
+            "log_every is '5 epochs', but it must be a number of steps, such as 5000, or of epochs",
+        ),
+        ("--snapshot_every=often", "snapshot_every is 'often', but it must be a number of steps"),
+        ("--steps=0", "steps is 0, but it must be at least 1"),
+        ("--stop_after=3", "stop_after is 3 evaluations, but eval_every is 0 and there are none: set eval_every"),
+        ("--init_step=epoch:3", "init_step is 'epoch:3', but init_from is None: give the run to start from"),
+    ):
+        status, printed = stopped(capsys, "--config", STREETS, flag)
+        assert (status, printed.count("\n")) == (2, 1)
+        assert need in printed
+
+
 def test_a_config_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "horse2zebra").mkdir()  # a folder is not a config file

@@ -47,7 +47,7 @@ def test_whole_images_and_float_arrays(tmp_path: Path, log_lines: list[str]) -> 
     assert state.pool_B.images.shape[1:] == (24, 40, 3)
     assert any(line.startswith("step 2/2") for line in log_lines)
     training.train(dataclasses.replace(config, steps=3), tmp_path / "run")
-    assert f"continuing {tmp_path / 'run'} from step 2, with steps 2 -> 3" in log_lines
+    assert f"continuing {tmp_path / 'run'} from step 2 (epoch 1), with steps 2 -> 3" in log_lines
     generator = inference.load_generator(tmp_path / "run", "BtoA", 2)
     assert generator.config == config
     assert generator.translate_uint8(tall[None, :32]).shape == (1, 32, 28, 1)

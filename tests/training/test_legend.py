@@ -7,6 +7,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from cyclegan_jax.epochs import EpochLength
 from cyclegan_jax.training import legend
 from cyclegan_jax.training.progress import Progress
 from cyclegan_jax.training.run_files import RunFiles
@@ -35,7 +36,7 @@ def test_the_documentation_has_the_same_legend() -> None:
 
 def test_tensorboard_has_descriptions_the_name_and_the_config(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = tiny_config(seed=17)
-    progress = Progress(10, 1, 5)
+    progress = Progress(10, EpochLength(5, 1))
     with RunFiles(tmp_path / "my run", config) as files:
         progress.done(1, {"generators": 1.0, "discriminators": 0.5})
         files.log_metrics(1, {"generators": 1.0, "learning_rate": 1e-4}, progress)
