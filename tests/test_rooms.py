@@ -15,6 +15,7 @@ ORDER = (
         "console",
         "config_checks",
         "config_limits",
+        "loss_config",
         "config",
         "config_dict",
         "config_paths",
