@@ -21,6 +21,7 @@ Direction = Literal["AtoB", "BtoA"]
 
 Upsample = Literal["resize", "transposed", "antialiased"]
 Norm = Literal["instance", "instance_affine", "batch", "none"]
+Augmentation = Literal["color", "translation", "cutout"]
 Initializer = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 OTHER_DOMAIN: Final[Mapping[Domain, Domain]] = {"A": "B", "B": "A"}
@@ -207,11 +208,22 @@ class DiscriminatorConfig:
     """The norm after all convolutions but the first and the last; the choices are those of `generator.norm`."""
     antialias: bool = False
     """Downsampling of the `n_layers` kind as with `generator.antialias`."""
+    augment: str | None = None
+    """Change what the discriminators see at random, real and generated images alike, which helps with few images: some
+    of `color`, `translation` and `cutout`, such as color,translation,cutout, applied in this order."""
 
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "discriminator")
         check_limits(self, "discriminator", LIMITS)
+        known, names = typing.get_args(Augmentation), self.augmentations
+        need = f"some of {', '.join(known)}, each once and with commas between them, or None"
+        require(set(names) <= set(known) and len(set(names)) == len(names), "discriminator.augment", self.augment, need)
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """The names in `augment`."""
+        return () if self.augment is None else typing.cast(tuple[Augmentation, ...], tuple(self.augment.split(",")))
 
 
 @dataclass(frozen=True)
@@ -314,6 +326,12 @@ class TrainConfig:
                 f"loss.identity_weight is {self.loss.identity_weight}, but the identity loss needs domains with equal "
                 f"channels and data.channels_A is {self.data.channels_A}, data.channels_B {self.data.channels_B}: "
                 "set loss.identity_weight to 0, or the channels to the same number"
+            )
+        if self.loss.penalty != "none" and self.discriminator.norm == "batch":
+            raise UserError(
+                f"the gradient penalty {self.loss.penalty} is defined for each image by itself, but with "
+                "discriminator.norm 'batch' a score depends on the whole batch: choose discriminator.norm instance, "
+                "instance_affine or none, or loss.gradient_penalty none"
             )
 
     def evaluates(self, step: int) -> bool:

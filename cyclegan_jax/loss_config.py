@@ -6,6 +6,9 @@ from typing import Literal
 from cyclegan_jax.config_checks import check_limits, check_types
 from cyclegan_jax.config_limits import LIMITS
 
+GanLoss = Literal["lsgan", "vanilla", "hinge", "wgangp"]
+Penalty = Literal["none", "wgangp", "r1", "mixture"]
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -25,8 +28,27 @@ class LossConfig:
     discriminator_domains: Literal["sum", "mean"] | None = None
     """The same for the discriminators' loss; default: as `loss.domains`. `sum` acts as a separate Adam for each
     discriminator."""
+    gan: GanLoss = "lsgan"
+    """The adversarial loss. `lsgan`: least squares, the paper's; `vanilla`: cross entropy; `hinge`; `wgangp`:
+    Wasserstein, with its gradient penalty."""
+    gradient_penalty: Penalty | None = None
+    """A penalty on the gradient of each discriminator with respect to its images. `wgangp`: (|gradient| - 1)^2 at
+    random mixtures of a real and a generated image; `r1`: |gradient|^2 at real images; `mixture`: |gradient|^2 at
+    mixtures; `none`. Default: `wgangp` with `loss.gan=wgangp`, otherwise `none`."""
+    gradient_penalty_weight: float = 10.0
+    """Weight of the gradient penalty in each discriminator's loss; without effect where there is no penalty."""
+    gradient_penalty_every: int = 1
+    """Compute the penalty on every n-th step only, with n times its weight: cheaper, and nearly the same. 16 is usual
+    for `r1`."""
 
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "loss")
         check_limits(self, "loss", LIMITS)
+
+    @property
+    def penalty(self) -> Penalty:
+        """The gradient penalty, where `gradient_penalty` leaves it to the adversarial loss too."""
+        if self.gradient_penalty is not None:
+            return self.gradient_penalty
+        return "wgangp" if self.gan == "wgangp" else "none"

@@ -25,7 +25,7 @@ ORDER = (
     {"networks"},
     {"data"},
     {"devices"},
-    {"objective", "image_pool", "optimizer", "state", "train_step"},
+    {"gan_losses", "gradient_penalty", "diff_augment", "objective", "image_pool", "optimizer", "state", "train_step"},
     {"checkpoints"},
     {"exchange"},
     {"inference"},
