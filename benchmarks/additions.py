@@ -3,8 +3,8 @@
     python -m benchmarks.additions --size 64 --width 32 --blocks 3
     python -m benchmarks.additions --device gpu --dtype bfloat16 --size 256 --width 64 --blocks 9 --only r1
 
-For each addition, the step without it and the step with it run in turns, and each round gives one ratio. Printed are the
-median ratio and the interval that holds the median with 95% confidence. The last line is JSON.
+For each addition, the step without it and the step with it run in turns, and each round gives one ratio. Printed are
+the median ratio and the interval that holds the median with 95% confidence. The last line is JSON.
 """
 
 import argparse
