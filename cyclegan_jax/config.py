@@ -14,6 +14,7 @@ from cyclegan_jax.data_config import DataConfig as DataConfig
 from cyclegan_jax.data_config import Domain as Domain
 from cyclegan_jax.epochs import Steps, check_steps
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.loss_config import LossConfig as LossConfig
 from cyclegan_jax.network_config import DiscriminatorConfig as DiscriminatorConfig
 from cyclegan_jax.network_config import GeneratorConfig as GeneratorConfig
 
@@ -25,31 +26,6 @@ OTHER_DOMAIN: Final[Mapping[Domain, Domain]] = {"A": "B", "B": "A"}
 DOMAINS: Final[Mapping[Direction, tuple[Domain, Domain]]] = {"AtoB": ("A", "B"), "BtoA": ("B", "A")}
 """The domain that a generator of a direction takes images of, and that of the images it makes."""
 OPPOSITE: Final[Mapping[Direction, Direction]] = {"AtoB": "BtoA", "BtoA": "AtoB"}
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """The objective's terms and their weights (paper, section 3)."""
-
-    cycle_weight_A: float = 10.0
-    """Weight of the cycle loss A -> B -> A; the adversarial loss has weight 1."""
-    cycle_weight_B: float = 10.0
-    """Weight of the cycle loss B -> A -> B."""
-    identity_weight: float = 0.0
-    """Weight of the identity loss relative to the cycle weight: 0.5 with a cycle weight of 10 is 5; 0 is off."""
-    identity: Literal["target", "input"] = "target"
-    """`target`: a generator should keep an image that is in its target domain already, ||G(y) - y|| (paper, section
-    5.2); `input`: its output should stay near its input, ||G(x) - x||."""
-    domains: Literal["sum", "mean"] = "sum"
-    """How the two domains' terms are combined: `sum` as in the official code, or `mean` as in PyTorch-GAN."""
-    discriminator_domains: Literal["sum", "mean"] | None = None
-    """The same for the discriminators' loss; default: as `loss.domains`. `sum` acts as a separate Adam for each
-    discriminator."""
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        check_types(self, "loss")
-        check_limits(self, "loss", LIMITS)
 
 
 @dataclass(frozen=True)
@@ -176,4 +152,10 @@ class TrainConfig:
             raise UserError(
                 f"init_step is {self.init_step!r}, but init_from is None: give the run to start from, or leave "
                 "init_step out"
+            )
+        if self.loss.penalty != "none" and self.discriminator.norm == "batch":
+            raise UserError(
+                f"the gradient penalty {self.loss.penalty} is defined for each image by itself, but with "
+                "discriminator.norm 'batch' a score depends on the whole batch: choose discriminator.norm instance, "
+                "instance_affine or none, or loss.gradient_penalty none"
             )

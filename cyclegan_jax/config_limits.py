@@ -35,6 +35,8 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "loss.cycle_weight_A": Limits(0, 10**9),
     "loss.cycle_weight_B": Limits(0, 10**9),
     "loss.identity_weight": Limits(0, 10**9),
+    "loss.gradient_penalty_weight": Limits(0, 10**9, without="lowest"),
+    "loss.gradient_penalty_every": Limits(1, 10**6),
     "optimizer.learning_rate": Limits(0, 1e20),
     "optimizer.beta1": Limits(0, 1, without="highest"),
     "optimizer.beta2": Limits(0, 1, without="highest"),

@@ -1,12 +1,14 @@
 """The networks' part of a config: the generators and the discriminators."""
 
+import typing
 from dataclasses import dataclass
 from typing import Literal
 
-from cyclegan_jax.config_checks import check_limits, check_types
+from cyclegan_jax.config_checks import check_limits, check_types, require
 from cyclegan_jax.config_limits import LIMITS
 
 Upsample = Literal["resize", "transposed", "antialiased"]
+Augmentation = Literal["color", "translation", "cutout"]
 Norm = Literal["instance", "instance_affine", "batch", "none"]
 
 
@@ -64,8 +66,19 @@ class DiscriminatorConfig:
     """The norm after all convolutions but the first and the last; the choices are those of `generator.norm`."""
     antialias: bool = False
     """Downsampling of the `n_layers` kind as with `generator.antialias`."""
+    augment: str | None = None
+    """Change what the discriminators see at random, real and generated images alike, which helps with few images: some
+    of `color`, `translation` and `cutout`, such as color,translation,cutout, applied in this order."""
 
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "discriminator")
         check_limits(self, "discriminator", LIMITS)
+        known, names = typing.get_args(Augmentation), self.augmentations
+        need = f"some of {', '.join(known)}, each once and with commas between them, or None"
+        require(set(names) <= set(known) and len(set(names)) == len(names), "discriminator.augment", self.augment, need)
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """The names in `augment`."""
+        return () if self.augment is None else typing.cast(tuple[Augmentation, ...], tuple(self.augment.split(",")))

@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import jax
 import optax
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
-from cyclegan_jax import image_pool
-from cyclegan_jax.config import Direction, TrainConfig
+from cyclegan_jax import diff_augment, gradient_penalty, image_pool
+from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.data.images import to_model_range
 from cyclegan_jax.devices.collectives import Collectives, OneDevice
 from cyclegan_jax.image_pool import Draws, ImagePool
@@ -21,7 +21,14 @@ from cyclegan_jax.kernels.recompute import Recomputed
 from cyclegan_jax.networks import batch_norm
 from cyclegan_jax.networks.batch_norm import OverBatch, Statistics
 from cyclegan_jax.networks.cyclegan import Networks, Params
-from cyclegan_jax.objective import Generated, Terms, discriminator_objective, generator_objective, l1
+from cyclegan_jax.objective import (
+    Generated,
+    Terms,
+    discriminator_objective,
+    generator_objective,
+    l1,
+    penalty_objective,
+)
 from cyclegan_jax.optimizer import learning_rate
 from cyclegan_jax.state import TrainState, image_dtype
 
@@ -34,11 +41,18 @@ Metrics = dict[str, Float[Array, ""]]
 equal channels, the mean absolute differences between G(x) and x, `change_AtoB` and `change_BtoA`."""
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 DrawFunction = Callable[[Key[Array, ""], int, int], Draws]
+See = Callable[[Domain, Images], Images]
+"""Images of a domain -> the same as a discriminator sees them."""
+Seen = dict[Domain, tuple[Images, Images]]
+"""For each discriminator the real and the generated images that it is trained with."""
 
 PASSES = ("fake_B", "fake_A", "cycled_A", "cycled_B", "identity_A", "identity_B")
 """The generators' passes in a step. A pass's place selects its dropout masks, so a new order would change training."""
 OFFICIAL_ORDER: Final = {"AtoB": ("fake_B", "cycled_B", "identity_B"), "BtoA": ("cycled_A", "fake_A", "identity_A")}
 """Each generator's passes in the official code's order, which batch norm's running statistics depend on."""
+AUGMENTATION_KEY: Final = 1000
+PENALTY_KEY: Final = 1010
+"""Folded into a step's key, see `image_keys`; the first few numbers are those of its `split`."""
 Passes = Mapping[str, list[Statistics]]
 """The statistics of a network's passes, in order, by the network's name."""
 
@@ -113,11 +127,13 @@ class _Phases:
         )
         shown_A, pool_A = self.show_pool(state.pool_A, generated.fake_A, pool_key_A)
         shown_B, pool_B = self.show_pool(state.pool_B, generated.fake_B, pool_key_B)
-        discriminators = self.update_discriminators(state, (real_A, shown_A), (real_B, shown_B), rate)
+        see = self.augmentation(key)
+        seen: Seen = {"A": (see("A", real_A), see("A", shown_A)), "B": (see("B", real_B), see("B", shown_B))}
+        discriminators = self.update_discriminators(state, seen, key, rate)
         # Both updates start from the same images and the same discriminators. The order decides only whether the
         # discriminators that judge the generators are the old or the updated ones.
         judges = discriminators.params if config.update_first == "discriminators" else state.discriminators
-        generators = self.update_generators(state, judges, generated, pull_back, (real_A, real_B), rate)
+        generators = self.update_generators(state, judges, generated, pull_back, (real_A, real_B), see, rate)
         in_order = _joined(generators.passes, discriminators.passes)
         if config.update_first == "discriminators":
             in_order = _joined(discriminators.passes, generators.passes)
@@ -194,11 +210,21 @@ class _Phases:
         pool, shown = image_pool.query(pool, global_fakes, self.draw(key, len(global_fakes), len(pool.images)))
         return self.collectives.own_part(shown), pool
 
-    def update_discriminators(
-        self, state: TrainState, images_A: tuple[Images, Images], images_B: tuple[Images, Images], rate: jax.Array
-    ) -> _Updated:
+    def augmentation(self, key: Key[Array, ""]) -> See:
+        """Return how the discriminators see images in this step: the real and the generated ones at a place alike."""
+        names = self.config.discriminator.augmentations
+
+        def see(domain: Domain, images: Images) -> Images:
+            if not names:
+                return images
+            keys = image_keys(key, AUGMENTATION_KEY, domain, self.collectives.indices(len(images)))
+            return diff_augment.augment(images, diff_augment.draw(keys), names)
+
+        return see
+
+    def update_discriminators(self, state: TrainState, seen: Seen, key: Key[Array, ""], rate: jax.Array) -> _Updated:
         """Descend the discriminators' loss on each domain's real and shown images."""
-        (real_A, shown_A), (real_B, shown_B) = images_A, images_B
+        (real_A, shown_A), (real_B, shown_B) = seen["A"], seen["B"]
 
         def objective(discriminators: Params) -> tuple[jax.Array, tuple[Terms, Passes]]:
             judge = partial(self.networks.judge_in_training, discriminators, batch=self.batch)
@@ -212,8 +238,26 @@ class _Phases:
             return total, (terms, {"A": [seen_real_A, seen_fake_A], "B": [seen_real_B, seen_fake_B]})
 
         (total, (terms, passes)), grads = jax.value_and_grad(objective, has_aux=True)(state.discriminators)
+        if self.config.loss.penalty != "none":
+            grads, added, penalties = gradient_penalty.added_to(
+                grads,
+                partial(self.penalties, seen=seen, key=key),
+                state.discriminators,
+                state.step,
+                self.config.loss.gradient_penalty_every,
+            )
+            total, terms = total + added, terms | penalties
         params, optimizer_state = self.descend(grads, state.discriminator_optimizer, state.discriminators, rate)
         return _Updated(params, optimizer_state, total, terms, passes)
+
+    def penalties(self, discriminators: Params, seen: Seen, key: Key[Array, ""]) -> tuple[jax.Array, Terms]:
+        """Return the discriminators' gradient penalties: their part of the loss, and each of them."""
+        found: dict[Domain, jax.Array] = {}
+        for domain, (real, shown) in seen.items():
+            judge = partial(self.networks.judge, discriminators, domain)
+            keys = image_keys(key, PENALTY_KEY, domain, self.collectives.indices(len(real)))
+            found[domain] = gradient_penalty.penalty(judge, real, shown, keys, self.config.loss.penalty)
+        return penalty_objective(found, self.config.loss)
 
     def update_generators(
         self,
@@ -222,14 +266,15 @@ class _Phases:
         generated: Generated,
         pull_back: Callable[[Generated], tuple[Params]],
         reals: tuple[Images, Images],
+        see: See,
         rate: jax.Array,
     ) -> _Updated:
         """Descend the generators' loss against the discriminators `judges`."""
 
         def objective(generated: Generated) -> tuple[jax.Array, tuple[Terms, Passes]]:
             judge = partial(self.networks.judge_in_training, judges, batch=self.batch)
-            scores_A, seen_A = judge("A", generated.fake_A)
-            scores_B, seen_B = judge("B", generated.fake_B)
+            scores_A, seen_A = judge("A", see("A", generated.fake_A))
+            scores_B, seen_B = judge("B", see("B", generated.fake_B))
             total, terms = generator_objective(generated, *reals, scores_A, scores_B, self.config.loss)
             return total, (terms, {"A": [seen_A], "B": [seen_B]})
 
@@ -249,6 +294,18 @@ class _Phases:
         if self.config.data.channels_A != self.config.data.channels_B:
             return {}
         return {"change_AtoB": l1(generated.fake_B, real_A), "change_BtoA": l1(generated.fake_A, real_B)}
+
+
+def image_keys(key: Key[Array, ""], purpose: int, domain: Domain, indices: Int[Array, " N"]) -> Key[Array, " N"]:
+    """Return a random key for each image, by its index in the global batch: the same on any number of devices.
+
+    Args:
+        key: the step's key.
+        purpose: what is drawn, such as `PENALTY_KEY`.
+        domain: the domain of the images.
+        indices: their indices.
+    """
+    return _fold_in_each(jax.random.fold_in(key, purpose + "AB".index(domain)), indices)
 
 
 def _joined(first: Passes, then: Passes) -> Passes:

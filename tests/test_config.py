@@ -68,6 +68,18 @@ from cyclegan_jax.training import loop
         (DiscriminatorConfig, {"width": False}, "discriminator.width is False, but it must be an integer"),
         (LossConfig, {"cycle_weight_A": -1.0}, "loss.cycle_weight_A is -1.0"),
         (LossConfig, {"discriminator_domains": "max"}, "loss.discriminator_domains is 'max', but it must be one of"),
+        (LossConfig, {"gan": "wgan"}, "loss.gan is 'wgan', but it must be one of lsgan, vanilla, hinge, wgangp"),
+        (LossConfig, {"gradient_penalty": "r2"}, "loss.gradient_penalty is 'r2', but it must be one of none, wgangp"),
+        (LossConfig, {"gradient_penalty_weight": 0}, "loss.gradient_penalty_weight is 0, but it must be above 0"),
+        (LossConfig, {"gradient_penalty_every": 0}, "loss.gradient_penalty_every is 0, but it must be at least 1"),
+        *(
+            (
+                DiscriminatorConfig,
+                {"augment": text},
+                f"discriminator.augment is {text!r}, but it must be some of color,",
+            )
+            for text in ("", "colour", "color, cutout", "color,color", "color,")
+        ),
         (OptimizerConfig, {"beta1": 1.0}, "optimizer.beta1 is 1.0"),
         (OptimizerConfig, {"constant_epochs": 0, "decay_epochs": 0}, "optimizer.decay_epochs is 0"),
         (TrainConfig, {"batch_size": 0}, "batch_size is 0, but it must be at least 1"),
@@ -91,6 +103,19 @@ def test_identity_loss_needs_equal_channels() -> None:
     with pytest.raises(UserError, match=r"data\.channels_A is 1, data\.channels_B 3"):
         TrainConfig(data=data, loss=loss)
     TrainConfig(data=data)
+
+
+def test_a_gradient_penalty_needs_scores_of_single_images() -> None:
+    batch = DiscriminatorConfig(norm="batch")
+    for loss in (LossConfig(gan="wgangp"), LossConfig(gradient_penalty="r1")):
+        with pytest.raises(UserError, match=r"discriminator\.norm 'batch' .*: choose discriminator\.norm instance"):
+            TrainConfig(discriminator=batch, loss=loss)
+    TrainConfig(discriminator=batch, loss=LossConfig(gan="wgangp", gradient_penalty="none"))
+
+
+def test_the_names_of_augmentations_keep_their_order() -> None:
+    assert DiscriminatorConfig(augment="cutout,color").augmentations == ("cutout", "color")
+    assert DiscriminatorConfig().augmentations == ()
 
 
 def test_default_load_size_keeps_the_official_ratio() -> None:

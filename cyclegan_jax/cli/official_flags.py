@@ -123,7 +123,16 @@ BY_VALUE: Final[Mapping[str, Mapping[str, Answer]]] = {
         "none": Here("--generator.norm=none --discriminator.norm=none"),
         "": "this is not here: see --generator.norm for the norms that are",
     },
-    "--gan_mode": {"lsgan": _DEFAULT, "": "this is not here: the adversarial loss is least squares (lsgan)"},
+    "--gan_mode": {
+        "lsgan": _DEFAULT,
+        "vanilla": "here it is --loss.gan=vanilla",
+        "wgangp": "here it is --loss.gan=wgangp, with the gradient penalty that the official code leaves out; "
+        "--loss.gradient_penalty=none leaves it out here too",
+        "hinge": "here it is --loss.gan=hinge",
+        # Of CUT: the same formula.
+        "nonsaturating": "here it is --loss.gan=vanilla",
+        "": "this is not here: see --loss.gan for the losses that are",
+    },
     "--lr_policy": {"linear": _DEFAULT, "": "this is not here: the learning rate decays linearly"},
     "--init_type": {
         "normal": _DEFAULT,

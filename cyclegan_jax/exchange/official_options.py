@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import re
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig, LossConfig, OptimizerConfig, TrainConfig
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.loss_config import GanLoss
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class OfficialOptions:
             "cycle_weight_A cycle_weight_B identity_weight",
             LossConfig,
         )
+        loss |= self._adversarial()
         optimizer = self._fields(
             "lr beta1 beta2 n_epochs n_epochs_decay",
             "learning_rate beta1 beta2 constant_epochs decay_epochs",
@@ -89,9 +92,23 @@ class OfficialOptions:
         except UserError as error:
             raise UserError(f"{self.path} has an unsupported value: {error}") from error
 
+    def _adversarial(self) -> dict[str, Any]:
+        """The fields of the adversarial loss."""
+        mode = self.values.get("gan_mode", "lsgan")
+        if mode not in typing.get_args(GanLoss):
+            _LOG.warning(f"{self.path}: gan_mode was {mode}; here a training goes on with lsgan")
+            return {}
+        if mode != "wgangp":
+            return {"gan": mode}
+        _LOG.warning(
+            f"{self.path}: gan_mode was wgangp, which the official code trains without a gradient penalty; so does a "
+            "training here that goes on, unless --loss.gradient_penalty=wgangp adds it"
+        )
+        return {"gan": mode, "gradient_penalty": "none"}
+
     def _warn(self) -> None:
         """Log what the training had that a run here has not."""
-        for name, ours in (("model", "cycle_gan"), ("gan_mode", "lsgan"), ("lr_policy", "linear")):
+        for name, ours in (("model", "cycle_gan"), ("lr_policy", "linear")):
             if self.values.get(name, ours) != ours:
                 _LOG.warning(f"{self.path}: {name} was {self.values[name]}; here a training goes on with {ours}")
 

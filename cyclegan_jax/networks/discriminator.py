@@ -50,7 +50,8 @@ class PatchGAN(nnx.Module):
             frame: in training, where batch norm takes its statistics from.
 
         Returns:
-            Unbounded scores, one per patch: towards 1 for real images and 0 for generated ones.
+            Unbounded scores, one per patch, higher for real images. The least-squares loss draws them towards 1 for
+            real images and 0 for generated ones.
 
         Raises:
             UserError: the shape is not one the network can take.

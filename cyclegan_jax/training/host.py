@@ -10,7 +10,7 @@ from typing import Final
 import jax
 import numpy as np
 
-from cyclegan_jax import live
+from cyclegan_jax import gradient_penalty, live
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.data import skipped
 from cyclegan_jax.devices import distributed
@@ -66,6 +66,7 @@ class Host:
         self._files = files
         self.progress = Progress(run.last_step, run.periods.epoch, lambda step: schedule.pauses_left(step, run.periods))
         self._failures = FailureDetector(config)
+        self._penalties: Scalars = {}
         self.save_clock = SaveClock(config.checkpoint_minutes)
         self._sample_clock = SampleClock(config.sample_minutes)
 
@@ -90,6 +91,7 @@ class Host:
         self._check_folders()
         check_losses(scalars, step, self._checkpoints)
         self._checkpoints.poll()
+        scalars = self._with_penalties(step, scalars)
         self.progress.done(step, scalars)
         for warning in self._failures.update(step, scalars):
             _LOG.warning(warning)
@@ -98,6 +100,13 @@ class Host:
             self._files.log_metrics(step, scalars, self.progress)
             _LOG.info(self.progress.line())
             self.progress.new_line()
+
+    def _with_penalties(self, step: int, scalars: Scalars) -> Scalars:
+        """Replace the penalties of a step that did not compute them by the newest ones, if there are any."""
+        names = [name for name in scalars if name.startswith("gradient_penalty_")]
+        if gradient_penalty.is_due(step - 1, self._run.config.loss.gradient_penalty_every):
+            self._penalties = {name: scalars[name] for name in names}
+        return {name: value for name, value in scalars.items() if name not in names} | self._penalties
 
     def _check_folders(self) -> None:
         if self._files is None:

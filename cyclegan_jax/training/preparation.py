@@ -10,7 +10,7 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from cyclegan_jax import files, periods, state
+from cyclegan_jax import files, gradient_penalty, periods, state
 from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.checkpoints.opened import open_checkpoint
@@ -167,6 +167,7 @@ def _steps_on(config: TrainConfig, data: Dataset, mesh: Mesh) -> PreparedSteps:
     sizes = None
     if not config.data.crops:
         sizes = train_sizes(data, config)
+        gradient_penalty.check_sizes(config.loss.penalty, sizes["A"], sizes["B"])
         memory_estimate.check(config, sizes)
     networks = cyclegan.define(config, sizes)
     optimizer = optimizer_lib.adam(config.optimizer)

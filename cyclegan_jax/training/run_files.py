@@ -32,6 +32,7 @@ class RunFiles:
             UserError: the work directory cannot be written.
         """
         self._samples = workdir / "samples"
+        self._gan = config.loss.gan
         # If one of the files cannot be opened, those before it are closed.
         with contextlib.ExitStack() as opened:
             try:
@@ -88,7 +89,7 @@ class RunFiles:
     def _log(self, step: int, values: Scalars) -> None:
         """Write values to TensorBoard and to `metrics.jsonl`."""
         for name, value in values.items():
-            add_scalar(self._writer, name, value, step, legend.describe(name))
+            add_scalar(self._writer, name, value, step, legend.describe(name, self._gan))
         self._metrics.write({"step": step, **values})
 
     def log_scores(self, step: int, scores: Scalars) -> None:

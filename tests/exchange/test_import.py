@@ -14,7 +14,7 @@ import pytest
 from cyclegan_jax import recipes
 from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.cli import main as cli
-from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, LossConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import official_options, torch_export, torch_names, torch_writer
 from cyclegan_jax.exchange.torch_names import OFFICIAL
@@ -176,6 +176,24 @@ def test_what_the_options_say_of_sizes(tmp_path: Path) -> None:
     assert (widened.image_size, widened.load_size) == (64, 512)
     assert data("train_opt.txt", crop_size="64", load_size="512", preprocess="crop").load_size is None
     assert data("train_opt.txt", crop_size="64", preprocess="scale_shortside").preprocess == "scale_shorter"
+
+
+def test_what_the_options_say_of_the_adversarial_loss(tmp_path: Path, log_lines: list[str]) -> None:
+    def loss(**lines: str) -> LossConfig:
+        (tmp_path / "opt.txt").write_text("".join(f"  {option}: {value}\n" for option, value in lines.items()))
+        found = official_options.find(tmp_path)
+        assert found is not None
+        return found.apply(recipes.paper()).loss
+
+    assert loss(gan_mode="vanilla") == loss(no_lsgan="True") == LossConfig(gan="vanilla")
+    assert loss(gan_mode="hinge").gan == "hinge"
+    assert loss(lambda_A="10.0") == loss(gan_mode="lsgan") == LossConfig()
+    assert log_lines == []
+    # The official code never applies the penalty that it defines.
+    assert loss(gan_mode="wgangp") == LossConfig(gan="wgangp", gradient_penalty="none")
+    assert "without a gradient penalty" in log_lines.pop()
+    assert loss(gan_mode="own") == LossConfig()
+    assert log_lines.pop().endswith("gan_mode was own; here a training goes on with lsgan")
 
 
 def test_a_training_on_pairs_is_refused_by_its_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

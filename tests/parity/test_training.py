@@ -1,6 +1,7 @@
 """The pool and the schedule against the published rules, and ten training steps of each recipe against PyTorch's."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -87,12 +88,25 @@ def test_batch_norm_in_lockstep() -> None:
     assert not np.allclose(ours.generators["AtoB"]["stem"]["mean"], 0, atol=1e-3)
 
 
-def state_after(steps: int, recipe: str, kind: str, config: TrainConfig, kernels: Kernels | None) -> TrainState:
-    """Our state after some steps, in each of which losses, weights and pools are compared with PyTorch's."""
+def state_after(
+    steps: int,
+    recipe: str,
+    kind: str,
+    config: TrainConfig,
+    kernels: Kernels | None,
+    judging: Callable[[TrainConfig, Any], reference.Judging] | None = None,
+) -> TrainState:
+    """Our state after some steps, in each of which losses, weights and pools are compared with PyTorch's.
+
+    `judging` makes the reference's adversarial losses from the config and the run's key; by default, least squares.
+    """
     batches, scripts = make_batches(config), make_scripts(config)
     theirs = make_reference(recipe, config, kind, scripts)
     transform = optimizer.adam(config.optimizer) if kind == "adam" else optax.identity()
     ours = with_weights_of(theirs, jax.jit(lambda: state.create(config, transform))())
+    if judging is not None:
+        assert isinstance(theirs, reference.OfficialTrainer)
+        theirs.judging = judging(config, ours.key)
     one_step = scripted_step(config, transform, kernels)
     for step in range(steps):
         real_A, real_B = batches[step]

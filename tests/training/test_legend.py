@@ -1,6 +1,7 @@
 """The legend: every logged number has a sentence, in TensorBoard and in the documentation."""
 
 import logging
+import typing
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from cyclegan_jax.epochs import EpochLength
+from cyclegan_jax.loss_config import GanLoss
 from cyclegan_jax.training import legend
 from cyclegan_jax.training.progress import Progress
 from cyclegan_jax.training.run_files import RunFiles
@@ -32,6 +34,18 @@ def test_the_documentation_has_the_same_legend() -> None:
     page = (ROOT / "docs" / "scores.md").read_text()
     for name, text in {**legend.METRICS, **legend.SCORES}.items():
         assert f"| `{name}` | {text} |" in page, name
+
+
+def test_other_losses_have_sentences_of_their_own() -> None:
+    page = (ROOT / "docs" / "losses.md").read_text()
+    assert set(legend.OTHER_LOSSES) == set(typing.get_args(GanLoss)) - {"lsgan"}
+    for gan, sentences in legend.OTHER_LOSSES.items():
+        # What says "guessing" or "fools it" with a number differs from loss to loss.
+        assert set(sentences) >= {name for name, text in legend.METRICS.items() if "0 is " in text or "fools" in text}
+        for name, text in sentences.items():
+            assert legend.describe(name, gan) == text != legend.describe(name)
+            assert f"| `{gan}` | `{name}` | {text} |" in page
+        assert legend.describe("loss/cycle_A", gan) == legend.METRICS["loss/cycle_A"]
 
 
 def test_tensorboard_has_descriptions_the_name_and_the_config(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
