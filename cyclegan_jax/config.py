@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from cyclegan_jax.config_checks import check_limits, check_types, require
+from cyclegan_jax.config_checks import check_limits, check_types, check_wandb_project, require
 from cyclegan_jax.config_limits import LIMITS
 from cyclegan_jax.errors import UserError
 
@@ -320,6 +320,8 @@ class TrainConfig:
     eval_features: str | None = None
     """Add FID and KID to these evaluations, with these features: `inception`, a file of its weights (.pth), or your own
     function as module:function, from uint8 images (N, H, W, 3) to (N, D)."""
+    wandb: str | None = None
+    """Log to Weights & Biases too, as this project, such as `cyclegan` or `team/cyclegan`."""
     init_from: str | None = None
     """Work directory of a run whose weights a new run in another work directory starts from (fine-tuning)."""
     init: Initializer = "normal"
@@ -333,6 +335,7 @@ class TrainConfig:
         """Check every field, and the fields that depend on each other."""
         check_types(self, "")
         check_limits(self, "", LIMITS)
+        check_wandb_project(self.wandb)
         if self.loss.identity_weight > 0 and self.data.channels_A != self.data.channels_B:
             raise UserError(
                 f"loss.identity_weight is {self.loss.identity_weight}, but the identity loss needs domains with equal "

@@ -19,6 +19,7 @@ ORDER = (
         "config_dict",
         "config_paths",
         "recipes",
+        "web_page",
     },
     {"kernels"},
     {"networks"},

@@ -23,6 +23,7 @@ FREE: Final = {
     "eval_every",
     "eval_images",
     "eval_features",
+    "wandb",
     # Where the data is, and how it is read.
     "data.dir",
     "data.train_A",
