@@ -18,8 +18,8 @@ _NO_CURVES: Final = ("step", "epoch", "time")
 class Series:
     """One logged number over the steps."""
 
-    _steps: array[int] = field(default_factory=lambda: array("q"))
-    _values: array[float] = field(default_factory=lambda: array("d"))
+    _steps: "array[int]" = field(default_factory=lambda: array("q"))
+    _values: "array[float]" = field(default_factory=lambda: array("d"))
 
     def add(self, step: int, value: float) -> None:
         """Append a value."""

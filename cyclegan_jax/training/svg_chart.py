@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 
 MOST_POINTS: Final = 200
 """Points of a curve; where more were logged, each stands for several: their mean, and a band from lowest to highest."""
@@ -18,7 +19,9 @@ _SMOOTHED_SHARE: Final = 25
 
 _WIDTH, _HEIGHT = 440, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 10, 44
-_TICKS: Final = 5
+_TICKS: Final = 6
+_SPIKES: Final = 0.05
+"""The share of points that may lie outside a chart: a few spikes would flatten everything else."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +51,20 @@ class _Thinned:
 
 @dataclass(frozen=True)
 class _Axes:
-    """The ranges of a chart, and the place of a step and a value in it."""
+    """The ranges of a chart, and the places of steps and values in it."""
 
     first: float
     last: float
     low: float
     high: float
 
-    def x(self, step: float) -> float:
-        return _LEFT + (step - self.first) / (self.last - self.first) * (_WIDTH - _LEFT - _RIGHT)
-
-    def y(self, value: float) -> float:
-        # A single high value would flatten everything else: what is above the chart is drawn at its edge.
-        share = min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
-        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+    def places(self, steps: ArrayLike, values: ArrayLike) -> list[str]:
+        """The points as "x y". What lies outside is drawn at the edge."""
+        along = (np.asarray(steps) - self.first) / (self.last - self.first)
+        up = np.clip((np.asarray(values) - self.low) / (self.high - self.low), 0, 1)
+        x = _LEFT + along * (_WIDTH - _LEFT - _RIGHT)
+        y = _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
+        return [f"{a} {b}" for a, b in zip(x.round(1).tolist(), y.round(1).tolist(), strict=True)]
 
 
 def chart(
@@ -86,8 +89,8 @@ def chart(
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(f"{title}: {said}")}">',
         *_frame(axes, unit),
         *(
-            f'<path class="level" d="M{_LEFT} {axes.y(value):.1f}H{_WIDTH - _RIGHT}"><title>{html.escape(name)}: '
-            f"{value:.4g}</title></path>"
+            f'<path class="level" d="M{axes.places([axes.first], [value])[0]}H{_WIDTH - _RIGHT}"><title>'
+            f"{html.escape(name)}: {value:.4g}</title></path>"
             for name, value in (levels or {}).items()
         ),
         *(
@@ -127,10 +130,12 @@ def _thin(curve: Curve) -> _Thinned:
 
 def _axes(thinned: Sequence[_Thinned], levels: Sequence[float], from_zero: bool) -> _Axes:
     first, last = min(points.steps[0] for points in thinned), max(points.steps[-1] for points in thinned)
-    # The range is that of the smoothed curves with a margin, so that a single spike does not decide it.
-    values = np.concatenate([*(points.smoothed for points in thinned), np.asarray(levels)])
-    low, high = float(values.min()), float(values.max())
-    margin = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
+    lowest = [np.append(points.smoothed, np.quantile(points.lowest, _SPIKES)) for points in thinned]
+    highest = [np.append(points.smoothed, np.quantile(points.highest, 1 - _SPIKES)) for points in thinned]
+    low, high = (
+        float(choose(np.concatenate([*ends, levels]))) for choose, ends in ((np.min, lowest), (np.max, highest))
+    )
+    margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
     low = 0.0 if from_zero and low >= 0 else low - margin
     return _Axes(float(first), float(max(last, first + 1)), low, high + margin)
 
@@ -138,15 +143,16 @@ def _axes(thinned: Sequence[_Thinned], levels: Sequence[float], from_zero: bool)
 def _frame(axes: _Axes, unit: str) -> Iterator[str]:
     """The grid, the numbers at both axes, and what they count."""
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    for value in _ticks(axes.low, axes.high):
-        y = axes.y(value)
-        yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{right}"/>'
+    values = _ticks(axes.low, axes.high)
+    for value, place in zip(values, axes.places([axes.first] * len(values), values), strict=True):
+        y = float(place.split()[1])
+        yield f'<path class="grid" d="M{place}H{right}"/>'
         yield f'<text class="axis" x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>'
-    for step in _ticks(axes.first, axes.last):
-        if step == int(step):
-            x = axes.x(step)
-            anchor = "end" if x > right - 20 else "middle"
-            yield f'<text class="axis" x="{x:.1f}" y="{bottom + 18}" text-anchor="{anchor}">{_short(int(step))}</text>'
+    steps = [step for step in _ticks(axes.first, axes.last) if step == int(step)]
+    for step, place in zip(steps, axes.places(steps, [axes.low] * len(steps)), strict=True):
+        x = float(place.split()[0])
+        anchor = "end" if x > right - 20 else "middle"
+        yield f'<text class="axis" x="{x}" y="{bottom + 18}" text-anchor="{anchor}">{_short(int(step))}</text>'
     yield f'<path class="frame" d="M{_LEFT} {_TOP}V{bottom}H{right}"/>'
     yield f'<text class="axis" x="{(_LEFT + right) / 2:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">step</text>'
     middle = (_TOP + bottom) / 2
@@ -157,7 +163,7 @@ def _frame(axes: _Axes, unit: str) -> Iterator[str]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """About five round numbers between two others."""
+    """Three to six round numbers between two others."""
     rough = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     spacing = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
@@ -175,12 +181,9 @@ def _short(step: int) -> str:
 
 def _drawn(points: _Thinned, axes: _Axes, kind: str) -> Iterator[str]:
     """What was logged, faintly, and the smoothed curve."""
-    x = [f"{axes.x(step):.1f}" for step in points.steps]
-    up = [f"{a} {axes.y(value):.1f}" for a, value in zip(x, points.highest, strict=True)]
-    if len(x) == 1:
+    up, down = axes.places(points.steps, points.highest), axes.places(points.steps, points.lowest)
+    if len(up) == 1:
         yield f'<path class="{kind} dot" d="M{up[0]}h0"/>'
         return
-    down = [f"{a} {axes.y(value):.1f}" for a, value in zip(x, points.lowest, strict=True)]
     yield f'<path class="{kind} band" d="M{"L".join([*up, *reversed(down)])}Z"/>'
-    smoothed = [f"{a} {axes.y(value):.1f}" for a, value in zip(x, points.smoothed, strict=True)]
-    yield f'<path class="{kind}" d="M{"L".join(smoothed)}"/>'
+    yield f'<path class="{kind}" d="M{"L".join(axes.places(points.steps, points.smoothed))}"/>'

@@ -103,14 +103,14 @@ def test_names_commands_and_warnings_are_escaped(tmp_path: Path) -> None:
 def test_a_resumed_run_has_the_page_of_an_uninterrupted_one(tmp_path: Path) -> None:
     """A kill after step 6, a resume from step 4: the later lines and warnings are gone, then logged again."""
     config = tiny_config()
-    killed = RunFiles(tmp_path, config, last_step=8, command="first")
+    killed = RunFiles(tmp_path, config, last_step=8, command="train --steps=6")
     log(killed, range(1, 7))
     killed.log_warning(4, "at four")
     killed.log_warning(6, "at six")
     killed._open.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 7, "loss/cyc')
-    with RunFiles(tmp_path, config, 4, last_step=8, command="second") as files:
+    with RunFiles(tmp_path, config, 4, last_step=8, command="train --steps=8") as files:
         resumed = read(files.page.path).text
         assert "training: step 4 of 8" in resumed
         assert "at four" in resumed
@@ -119,7 +119,7 @@ def test_a_resumed_run_has_the_page_of_an_uninterrupted_one(tmp_path: Path) -> N
     assert [line["step"] for line in metrics_file.read_metrics(tmp_path)] == [*range(1, 9)]
     assert all(line["time"] == pytest.approx(time.time(), abs=60) for line in metrics_file.read_metrics(tmp_path))
     text = read(tmp_path / "index.html").text
-    assert text.index("first") < text.index("second")
+    assert text.index("train --steps=6") < text.index("train --steps=8")
     whole = RunPage(tmp_path, config, 8, History.of_run(tmp_path))
     whole.write("finished")
     without_time = re.compile(r"Written [^;]+;")
