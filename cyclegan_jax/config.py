@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from cyclegan_jax.config_checks import check_limits, check_types, require
+from cyclegan_jax.config_checks import check_limits, check_types, check_wandb_project, require
 from cyclegan_jax.config_limits import LIMITS
 from cyclegan_jax.data_config import DataConfig as DataConfig
 from cyclegan_jax.data_config import Domain as Domain
@@ -117,6 +117,8 @@ class TrainConfig:
     eval_features: str | None = None
     """Add FID and KID to these evaluations, with these features: `inception`, a file of its weights (.pth), or your own
     function as module:function, from uint8 images (N, H, W, 3) to (N, D)."""
+    wandb: str | None = None
+    """Log to Weights & Biases too, as this project, such as `cyclegan` or `team/cyclegan`."""
     init_from: str | None = None
     """Work directory of a run whose weights a new run in another work directory starts from (fine-tuning)."""
     init_step: int | str | None = None
@@ -137,6 +139,7 @@ class TrainConfig:
             check_steps("steps", self.steps, LIMITS["steps"])
         check_types(self, "")
         check_limits(self, "", LIMITS)
+        check_wandb_project(self.wandb)
         if self.loss.identity_weight > 0 and self.data.channels_A != self.data.channels_B:
             raise UserError(
                 f"loss.identity_weight is {self.loss.identity_weight}, but the identity loss needs domains with equal "

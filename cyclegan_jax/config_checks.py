@@ -1,6 +1,7 @@
 """Checks of a config dataclass's fields, whose errors report the field, its value and the allowed values."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -9,6 +10,8 @@ from cyclegan_jax.errors import UserError
 
 _LONGEST_VALUE: Final = 80
 """Characters of a wrong value that an error shows."""
+_PROJECT: Final = r"([^\s/\\#?%:]+/)?[^/\\#?%:\x00-\x1f]{1,128}"
+"""What W&B allows as the name of a project, and before it that of a team."""
 _TYPE_NAMES: dict[Any, str] = {int: "an integer", float: "a number", str: "a string", bool: "True or False"}
 
 
@@ -80,6 +83,17 @@ def require(condition: bool, name: str, value: object, need: str) -> None:
     """
     if not condition:
         raise UserError(f"{name} is {shown(value)}, but it must be {need}")
+
+
+def check_wandb_project(value: str | None) -> None:
+    """Check the name of a project of Weights & Biases, with or without its team.
+
+    Raises:
+        UserError: it is none, or the word of somebody who takes the field for a switch.
+    """
+    need = "the name of a project, such as cyclegan or team/cyclegan, of at most 128 characters without \\ # ? % :"
+    fits = value is None or (re.fullmatch(_PROJECT, value) is not None and value not in ("True", "False"))
+    require(fits, "wandb", value, need)
 
 
 def shown(value: object) -> str:

@@ -25,6 +25,7 @@ ORDER = (
         "config_paths",
         "recipes",
         "user_functions",
+        "web_page",
     },
     {"kernels"},
     {"networks"},

@@ -27,6 +27,7 @@ FREE: Final = {
     "stop_after",
     "eval_images",
     "eval_features",
+    "wandb",
     # Where the data is, and how it is read.
     "data.dir",
     "data.train_A",

@@ -22,6 +22,10 @@ _CONFIG: Final = "folders"
 """The config with the official code's defaults."""
 _SAME: Final = frozenset({"--batch_size", "--pool_size", "--init_gain"})
 """The flags that both have."""
+_TOGETHER: Final = frozenset(
+    {"--dataroot", "--direction", "--name", "--checkpoints_dir", "--gpu_ids", "--model", "--batch_size", "--use_wandb"}
+) | {"--wandb_project_name", "--dataset_mode"}
+"""The training flags that are not converted one by one."""
 _SWITCHES: Final = frozenset(
     {
         *(
@@ -148,8 +152,10 @@ def _training(options: Mapping[str, str], processes: int) -> Converted:
     batch_size = _number(options, "--batch_size", 1) * processes
     converted = Converted()
     flags = _data_flags(options) | {"--batch_size": str(batch_size)}
+    if "--use_wandb" in options:
+        flags["--wandb"] = options.get("--wandb_project_name", "CycleGAN-and-pix2pix")
     for name, value in options.items():
-        if name in ("--dataroot", "--direction", "--name", "--checkpoints_dir", "--gpu_ids", "--model", "--batch_size"):
+        if name in _TOGETHER:
             continue
         if name in _SAME:
             flags[name] = value

@@ -34,7 +34,7 @@ Answer = Here | str
 _DEFAULT: Final = "leave it out: that is what this package does"
 _IMAGES: Final = "which counts steps or epochs; there it counts images"
 _RESUMES: Final = "leave it out: the same command again continues the run in --workdir"
-_TENSORBOARD: Final = "leave it out: tensorboard --logdir RUN shows the curves, and RUN/samples holds the grids"
+_PAGE: Final = "leave it out: RUN/index.html shows curves and pictures, and tensorboard --logdir RUN the curves"
 _SAVED: Final = "leave it out: the checkpoint holds the config of the network"
 _NOT_HERE: Final = "this is not here"
 
@@ -80,12 +80,12 @@ TRAINING: Final[Mapping[str, Answer]] = {
     "--model_suffix": "use --direction of cyclegan-jax translate",
     "--suffix": "give the run another folder by --workdir",
     "--verbose": _NOT_HERE,
-    "--use_wandb": _TENSORBOARD,
-    "--wandb_project_name": _TENSORBOARD,
-    "--no_html": _TENSORBOARD,
+    "--use_wandb": "here it is --wandb=PROJECT",
+    "--wandb_project_name": Here("--wandb={}"),
+    "--no_html": "leave it out: the page of a run, RUN/index.html, is small and quickly written",
     **dict.fromkeys(
         ("--display_ncols", "--display_id", "--display_server", "--display_env", "--display_port", "--display_winsize"),
-        _TENSORBOARD,
+        _PAGE,
     ),
     "--lr_decay_iters": "this is not here: the learning rate decays linearly, see --optimizer.decay_epochs",
     # Of CUT, by the same authors.

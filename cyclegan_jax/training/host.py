@@ -95,6 +95,8 @@ class Host:
         self.progress.done(step, scalars)
         for warning in self._failures.update(step, scalars):
             _LOG.warning(warning)
+            if self._files is not None:
+                self._files.log_warning(step, warning.removeprefix("warning: "))
         due = schedule.due_after(step, self._run.periods).log
         if self._files is not None and (due or self.progress.seconds_since_line() > _LINE_SECONDS):
             self._files.log_metrics(step, scalars, self.progress)

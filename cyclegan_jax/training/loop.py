@@ -34,12 +34,13 @@ def train(
     *,
     interruption: Interruption | None = None,
     allow_changes: bool = False,
+    command: str = "cyclegan_jax.train",
 ) -> TrainState:
     """Train a new run in `workdir`, or resume the one there, until `config.steps`, or as `config.stop_after` says.
 
-    Writes `checkpoints/`, `samples/*.png`, `tensorboard/`, `config.json` and `configs/` there, with
-    `config.snapshot_every` `snapshots/`, and with `config.eval_every` `evaluation/` and `scores.json`. Relative paths
-    in the config are stored as absolute ones.
+    Writes `checkpoints/`, `samples/*.png`, `index.html` (a page to watch the run by), `metrics.jsonl`, `events.jsonl`,
+    `tensorboard/`, `config.json` and `configs/` there, with `config.snapshot_every` `snapshots/`, and with
+    `config.eval_every` `evaluation/` and `scores.json`. Relative paths in the config are stored as absolute ones.
 
     In the main thread the first Ctrl-C (SIGINT, the interrupt button of a notebook) or SIGTERM saves the state after
     the current step and raises StoppedError; calling `train` again resumes there. A second Ctrl-C raises
@@ -51,6 +52,7 @@ def train(
         interruption: handles signals instead, as the command line does.
         allow_changes: resume even if losses, optimizer, training images or the like are not those of the run; see
             `checkpoints.config_changes`.
+        command: what starts the run, to be shown on its page.
 
     Returns:
         The state after the last step.
@@ -77,7 +79,7 @@ def train(
                 _LOG.info(_at_the_end(run, start))
                 return train_state
             log_end_of_schedule(run)
-            with _open_files(run, start) as files, interruption or Interruption() as stop:
+            with _open_files(run, start, command) as files, interruption or Interruption() as stop:
                 if missed:
                     evaluate_missed(run, train_state, checkpoints, files)
                 train_state = _run(run, train_state, checkpoints, files, stop)
@@ -98,7 +100,7 @@ def _at_the_end(run: PreparedRun, start: int) -> str:
 def _log_end(run: PreparedRun, steps: int, seconds: float) -> None:
     """Log what was made, where it is, and what to do with it."""
     workdir, folder = run.workdir, shlex.quote(str(run.workdir))
-    _LOG.info(f"done: {steps:,} steps in {duration(seconds)}; pictures are in {workdir / 'samples'}")
+    _LOG.info(f"done: {steps:,} steps in {duration(seconds)}; pictures, curves and scores: {workdir / 'index.html'}")
     _LOG.info(f"curves:    tensorboard --logdir {folder}")
     _LOG.info(f"translate: cyclegan-jax translate --run {folder} --input PHOTOS --output OUT")
     _LOG.info(f"score:     cyclegan-jax evaluate --run {folder}")
@@ -132,13 +134,14 @@ def _restore_or_begin(run: PreparedRun, allow_changes: bool) -> TrainState:
 
 
 @contextlib.contextmanager
-def _open_files(run: PreparedRun, start: int) -> Iterator[RunFiles | None]:
-    """Open TensorBoard and samples in the first process; the others write no files."""
+def _open_files(run: PreparedRun, start: int, command: str) -> Iterator[RunFiles | None]:
+    """Open TensorBoard, samples and the run's page in the first process; the others write no files."""
     if not distributed.is_first():
         yield None
         return
     write_config(run.config, run.workdir, start)
-    with RunFiles(run.workdir, run.config, start) as files:
+    with RunFiles(run.workdir, run.config, start, last_step=run.last_step, command=command) as files:
+        _LOG.info(f"{files.page.path} shows the run in a browser")
         yield files
 
 

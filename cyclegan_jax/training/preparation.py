@@ -30,7 +30,7 @@ from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.periods import Periods
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import make_train_step
-from cyclegan_jax.training import memory_estimate
+from cyclegan_jax.training import memory_estimate, wandb_log
 from cyclegan_jax.training.samples import make_sampler
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
         UserError: the data, the config and the devices do not fit together.
     """
     # Before anything is written: a run that cannot start leaves no work directory.
+    if config.wandb is not None and distributed.is_first():
+        wandb_log.check_installed()
     if config.init_from is not None and not folders.steps(workdir):
         with files.naming("--init_from"):
             open_checkpoint(config.init_from, config.init_step)

@@ -80,12 +80,13 @@ def test_writes_pictures_logs_and_checkpoints(run: Run) -> None:
     assert [(event.step, event.value) for event in events.Scalars("epoch")] == [(2, 1), (4, 2), (6, 2)]
 
     assert lines[0] == "A: 3 images, B: 3 images, 1 CPU device, 6 steps (2 epochs)"
-    assert lines[1].startswith("compiling the step (about ")
+    assert lines[1] == f"{workdir}/index.html shows the run in a browser"
+    assert lines[2].startswith("compiling the step (about ")
     (last,) = [line for line in lines if line.startswith("step 6/6  ")]
     for part in ("epoch 2", "pairs/s", "s left", "G ", "D ", "cycle "):
         assert part in last
     # The end says where everything is, and what to do with it.
-    assert re.fullmatch(rf"done: 6 steps in [\dhm]+s; pictures are in {workdir}/samples", lines[-4])
+    assert re.fullmatch(rf"done: 6 steps in [\dhm]+s; pictures, curves and scores: {workdir}/index.html", lines[-4])
     assert lines[-3] == f"curves:    tensorboard --logdir {workdir}"
     for line, command in ((lines[-2], "translate"), (lines[-1], "evaluate")):
         assert re.match(rf"\w+: +cyclegan-jax {command} --run {workdir}", line)
@@ -149,8 +150,8 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(
 
 def test_the_first_samples_come_before_the_step_is_compiled(resumed: tuple[Path, TrainState, list[str]]) -> None:
     workdir, _, lines = resumed
-    assert lines[1] == f"{workdir}/samples/step_0000000_epoch_0.png shows test images before training"
-    assert lines[2].startswith("compiling the step")
+    assert lines[2] == f"{workdir}/samples/step_0000000_epoch_0.png shows test images before training"
+    assert lines[3].startswith("compiling the step")
     # Only a new run begins with samples of untrained networks.
     drawn = [path.name for path in sorted((workdir / "samples").iterdir())]
     assert drawn[:2] == ["step_0000001_epoch_1.png", "step_0000002_epoch_1.png"]
