@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cyclegan_jax import image_size
-from cyclegan_jax.config_checks import check_limits, check_types, require
+from cyclegan_jax.config_checks import check_limits, check_types, require, shown
 from cyclegan_jax.config_limits import LIMITS
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.image_size import ImageSize, Size
@@ -92,6 +92,9 @@ class DataConfig:
     labels: Domain | None = None
     """The domain of label maps, if any: they are resized by nearest neighbour, snapped to the palette,
     and scored by palette colour."""
+    palette: str = "cityscapes"
+    """The classes of label maps and their colours: `cityscapes`, `facades` (of the CMP Facade Database), or a text file
+    with a class in each line, as NAME RED GREEN BLUE. A run stores its content, and needs the file no more."""
     channels_A: Literal[1, 3, 4] = 3
     """Channels of domain A: 1 (gray), 3 (RGB) or 4 (RGBA)."""
     channels_B: Literal[1, 3, 4] = 3
@@ -124,6 +127,11 @@ class DataConfig:
             raise UserError(
                 f"data.labels is {self.labels!r}, but label maps have palette colours in 3 channels and "
                 f"data.channels_{self.labels} is {self.channels(self.labels)}: set it to 3, or data.labels to None"
+            )
+        if self.labels is None and self.palette != "cityscapes":
+            raise UserError(
+                f"data.palette is {shown(self.palette)}, but data.labels is None, so that no domain holds label maps: "
+                "give --data.labels=A (or B), or leave the palette out"
             )
         for domain in typing.get_args(Domain):
             self._check_range(domain)

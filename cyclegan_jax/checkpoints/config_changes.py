@@ -73,6 +73,7 @@ WHEN_ALLOWED: Final = {
 FIXED: Final = {
     "data.image_size",
     "data.labels",
+    "data.palette",
     "data.channels_A",
     "data.channels_B",
     "data.range_A",

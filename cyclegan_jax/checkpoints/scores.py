@@ -11,7 +11,7 @@ from cyclegan_jax.errors import UserError
 
 _LOG = logging.getLogger(__name__)
 
-_DEFAULTS: Final = ("photo_to_labels_class_iou", "labels_to_photo_class_iou", "fid_", "kid_")
+_DEFAULTS: Final = ("photo_to_labels_class_iou", "labels_to_photo_class_iou", "fid_", "kid_", "paired_l1_")
 """The beginnings of the names of the scores that decide which checkpoint is the best, the first that a run has."""
 _RECONSTRUCTION: Final = "cycle_l1_"
 
@@ -83,8 +83,9 @@ def best_step(workdir: str | Path, among: list[int], metric: str | None = None) 
         workdir: the work directory of the run.
         among: the steps to choose from.
         metric: the score that decides. None takes the first of class IoU of photo -> labels, class IoU of labels ->
-            photo, FID and KID (the mean over both directions) that the run has; otherwise the one metric of the user's
-            own, or several that agree. Never the L1 distance of the reconstruction: copying the input wins it.
+            photo, FID, KID and the L1 distance to partners (these three as the mean over both directions) that the run
+            has; otherwise the one metric of the user's own, or several that agree. Never the L1 distance of the
+            reconstruction: copying the input wins it.
 
     Raises:
         UserError: there are no scores, none of that metric, only distances of the reconstruction, or the user's own

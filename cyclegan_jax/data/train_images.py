@@ -18,6 +18,7 @@ from cyclegan_jax.data.fingerprint import fingerprint
 from cyclegan_jax.data.image_cache import ImageCache
 from cyclegan_jax.data.images import height_width
 from cyclegan_jax.data.palette import color_array, snap_to_palette
+from cyclegan_jax.data.palette_file import palette_of
 from cyclegan_jax.data.resize import resize_example, train_size
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.image_size import Size
@@ -45,7 +46,7 @@ class TrainImages:
         self._config = config.data
         self._domain = domain
         self._is_labels = config.data.labels == domain
-        self._palette = color_array(unlabelled=True)
+        self._palette = color_array(unlabelled=True, palette=palette_of(config.data))
         self._multiple = cyclegan.size_multiple(config)
         # Two independent seeds per domain, hashed from one: with seed for A and seed + 1 for B, the order of B in one
         # run would be the order of A in another.
@@ -72,8 +73,7 @@ class TrainImages:
     def write(self, position: int, out: Num[np.ndarray, "H W C"]) -> None:
         """Write the image at a position of the sequence, randomly cropped, flipped and changed, to `out`.
 
-        Each pixel of a label map is replaced by the nearest colour of the Cityscapes palette, since a JPEG changes
-        colours.
+        Each pixel of a label map is replaced by the nearest colour of the palette, since a JPEG changes colours.
 
         Args:
             position: from 0.

@@ -105,7 +105,7 @@ def table(runs: Sequence[Run]) -> str:
     for field in fields[0]:
         values = [_shown(run[field]) for run in fields]
         if len(set(values)) > 1:
-            rows.append((field, values))
+            rows.append((field, [config_dict.cut(value) for value in values]))
     for metric in sorted({metric for run in runs for metric in run.scores}):
         rows.append((metric, _score_row(metric, runs)))
         rows += _control_rows(metric, runs)

@@ -1,7 +1,7 @@
 """The results of an evaluation: of one checkpoint, and of several checkpoints of a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Results:
         notes: what was left out, and why.
         suffix: the ending of record names if only a part of the test images was used, so that their scores are not
             compared with those of all images.
+        files: the content of further files by their names, such as the scores of single images.
     """
 
     tables: tuple[ScoreTable, ...]
@@ -32,6 +33,7 @@ class Results:
     images: dict[Domain, int]
     notes: tuple[str, ...]
     suffix: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def scores(self) -> dict[str, float]:
@@ -44,7 +46,7 @@ class Results:
         return {name: value for table in self.tables for name, value in table.records(self.suffix).items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of `scores.json`: everything except the pictures."""
+        """Return the content of `scores.json`: everything except pictures and files."""
         return {
             "images": dict(self.images),
             **{table.key: table.to_json() for table in self.tables},

@@ -58,11 +58,14 @@ SCORES: Final = {
     "l1": "mean absolute difference of the reconstruction; lower is better, and a copying generator wins it",
     "psnr": "peak signal-to-noise ratio of the reconstruction, dB; higher is better",
     "ssim": "structural similarity of the reconstruction, at most 1; higher is better",
+    "paired/l1": "mean absolute difference between a translation and its partner; lower is better, blur helps",
+    "paired/psnr": "peak signal-to-noise ratio of a translation against its partner, dB; higher is better",
+    "paired/ssim": "structural similarity of a translation and its partner, at most 1; higher is better",
     "change": "mean absolute difference between a translation and its input: near 0 is copying",
     "fid": "Frechet distance between the features of generated and real images; lower is better, biased for few images",
     "kid": "kernel distance between the same features, unbiased for few images; lower is better",
 }
-"""One sentence for each score of an evaluation, by the last part of its name."""
+"""One sentence for each score of an evaluation, by the last part of its name; `paired/` holds for both directions."""
 
 
 def describe(name: str, gan: GanLoss = "lsgan") -> str:
@@ -74,5 +77,6 @@ def describe(name: str, gan: GanLoss = "lsgan") -> str:
     """
     if name in METRICS:
         return OTHER_LOSSES.get(gan, {}).get(name, METRICS[name])
-    last = name.removeprefix("eval/").rsplit("/", 1)[-1]
+    table, _, last = name.removeprefix("eval/").rpartition("/")
+    last = f"paired/{last}" if table.startswith("paired_") else last
     return next((text for key, text in SCORES.items() if last == key or last.startswith(f"{key}_")), "")

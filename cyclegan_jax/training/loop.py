@@ -1,6 +1,7 @@
 """The training loop: prepare the run, restore its state, compile the step, and run until the last step or a signal."""
 
 import contextlib
+import dataclasses
 import logging
 import shlex
 import time
@@ -13,6 +14,7 @@ from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.console import duration
+from cyclegan_jax.data import palette_file
 from cyclegan_jax.devices import distributed, float64
 from cyclegan_jax.epochs import named
 from cyclegan_jax.state import TrainState
@@ -66,6 +68,7 @@ def train(
     begin = time.monotonic()
     config_dict.check_storable(config)
     config = config_paths.absolute(config)
+    config = dataclasses.replace(config, data=palette_file.stored(config.data))
     with float64.allowed(config):
         with live.showing("opening the data"):
             run = prepare(config, Path(workdir))
