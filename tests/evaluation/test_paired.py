@@ -31,7 +31,7 @@ from tests.helpers.examples import example
 
 FLOAT32 = np.dtype(np.float32)
 NUMBER = 3
-"""Pairs; with the one image that is alone, the batches have the size of those in other tests, and need no compilation."""
+"""Pairs; with the one image that is alone, batches have the size of those in other tests, and need no compilation."""
 
 Run = tuple[Path, TrainConfig]
 
