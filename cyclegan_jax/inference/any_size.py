@@ -6,7 +6,7 @@ rounding.
 
 Tiles overlap by the network's receptive field, so inside its margin a tile is equal to that part of the whole image,
 and nothing needs to be blended. Only the instance norms see farther: their statistics come from one pass over the whole
-image, scaled to at most `OVERVIEW` pixels.
+image, scaled to at most `OVERVIEW` pixels. They can also be given, as those of a clip are (`clip_statistics.py`).
 """
 
 import math
@@ -25,15 +25,18 @@ from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import apply
 from cyclegan_jax.networks.cyclegan import Params
-from cyclegan_jax.networks.frame import Corner, GivenStatistics, RecordingStatistics
+from cyclegan_jax.networks.frame import WHOLE_ARRAY, Corner, GivenStatistics, RecordingStatistics
 from cyclegan_jax.networks.generator import GeneratorNetwork
 from cyclegan_jax.networks.layers import accepted_side
 
 FloatImage = Float[np.ndarray, "_ _ _"]
 """(H, W, C) in [-1, 1]; every image may have another size."""
 
-LayerStatistics = list[tuple[Float[Array, "1 1 1 _"], Float[Array, "1 1 1 _"]]]
-"""Mean and variance of each channel, for each instance norm of a generator in the order of the layers."""
+LayerStatistics = list[tuple[Float[Array, "_ 1 1 _"], Float[Array, "_ 1 1 _"]]]
+"""Mean and variance of each channel, for each instance norm of a generator in the order of the layers.
+
+Of each image by itself, or (1, 1, 1, C) for all images.
+"""
 
 OVERVIEW: Final = 2048
 """Images with a longer side are translated in tiles; their statistics come from a pass at this size."""
@@ -118,6 +121,7 @@ class AnySize:
         self._margin = margin(config)
         translate = partial(apply.translate, definition, precision=precision)
         self._whole = jax.jit(translate)
+        self._whole_given = jax.jit(partial(_translate_whole_with_statistics, translate))
         self._parts = jax.jit(partial(_translate_parts, translate))
         self._record = jax.jit(partial(_record_statistics, translate))
         self._tile = jax.jit(partial(_translate_with_statistics, translate))
@@ -125,7 +129,12 @@ class AnySize:
         self._programs: set[tuple[str, tuple[int, ...]]] = set()
 
     def __call__(
-        self, images: Sequence[FloatImage], *, batch_size: int | None = None, tile: int | None = None
+        self,
+        images: Sequence[FloatImage],
+        *,
+        batch_size: int | None = None,
+        tile: int | None = None,
+        statistics: LayerStatistics | None = None,
     ) -> list[FloatImage]:
         """Translate images, in their order.
 
@@ -135,6 +144,7 @@ class AnySize:
                 chooses the faster number, see `images_at_once`.
             tile: the side of the tiles for images with a side above `OVERVIEW`. None chooses `TILE`, or more where a
                 generator sees so far that most of such a tile were margin.
+            statistics: what the instance norms normalise all images by; None means each image by its own.
 
         Returns:
             Floats in [-1, 1], each of the height and width of its input.
@@ -155,14 +165,14 @@ class AnySize:
         groups = defaultdict(list)
         for index, image in enumerate(padded):
             if max(image.shape[:2]) > OVERVIEW:
-                results[index] = self._in_tiles(image, tile)
+                results[index] = self._in_tiles(image, tile, statistics)
             else:
                 groups[self._size(image)].append(index)
         for size, indices in groups.items():
             most = images_at_once(size, batch_size)
             for start in range(0, len(indices), most):
                 batch = indices[start : start + most]
-                outputs = self._batch([padded[index] for index in batch], size, most)
+                outputs = self._batch([padded[index] for index in batch], size, most, statistics)
                 results.update(zip(batch, outputs, strict=True))
         return [results[index][: image.shape[0], : image.shape[1]] for index, image in enumerate(images)]
 
@@ -191,27 +201,33 @@ class AnySize:
         """Drop all compiled programs if the one with this name, for images of this shape, would be one too many."""
         program = (name, shape)
         if program not in self._programs and len(self._programs) == _PROGRAMS:
-            functions: tuple[Any, ...] = (self._whole, self._parts, self._record, self._tile)
+            functions: tuple[Any, ...] = (self._whole, self._whole_given, self._parts, self._record, self._tile)
             for function in functions:
                 function.clear_cache()
             self._programs.clear()
         self._programs.add(program)
 
-    def _batch(self, images: list[FloatImage], size: tuple[int, int], batch_size: int) -> list[FloatImage]:
+    def _batch(
+        self, images: list[FloatImage], size: tuple[int, int], batch_size: int, statistics: LayerStatistics | None
+    ) -> list[FloatImage]:
         # Batches are filled up to a power of two. Otherwise the last batch of a folder, which can have any number of
         # images, would need a program of its own for each number.
         number = min(batch_size, 2 ** math.ceil(math.log2(len(images))))
         arrays, heights, widths = _in_corners(images, size, number)
         is_whole = all(image.shape[:2] == size for image in images)
-        self._make_room("whole" if is_whole else "parts", arrays.shape)
+        self._make_room(f"whole {statistics is None}" if is_whole else f"parts {statistics is None}", arrays.shape)
         # Without masks and gathers in the usual case of a folder of images of one size.
-        outputs = self._whole(self._params, arrays) if is_whole else self._parts(self._params, arrays, heights, widths)
+        place = () if is_whole else (heights, widths)
+        if statistics is None:
+            outputs = (self._whole if is_whole else self._parts)(self._params, arrays, *place)
+        else:
+            outputs = (self._whole_given if is_whole else self._tile)(self._params, arrays, *place, statistics)
         host = np.asarray(outputs)
         return [output[: image.shape[0], : image.shape[1]] for image, output in zip(images, host, strict=False)]
 
-    def _in_tiles(self, image: FloatImage, tile: int) -> FloatImage:
+    def _in_tiles(self, image: FloatImage, tile: int, statistics: LayerStatistics | None = None) -> FloatImage:
         height, width = image.shape[:2]
-        statistics = self._overview_statistics(image)
+        statistics = statistics or self.record([image])
         result: FloatImage | None = None
         for rows, inner_rows in _tiles(height, tile, self._margin):
             for columns, inner_columns in _tiles(width, tile, self._margin):
@@ -225,17 +241,27 @@ class AnySize:
         assert result is not None
         return result
 
-    def _overview_statistics(self, image: FloatImage) -> LayerStatistics:
-        """The instance norms' means and variances over the whole image, scaled down to `OVERVIEW`."""
+    def record(self, images: Sequence[FloatImage], given: LayerStatistics | None = None) -> LayerStatistics:
+        """The instance norms' statistics of each image, in one batch; images are scaled down to `OVERVIEW`.
+
+        Args:
+            images: (H, W, C) floats in [-1, 1], all of one size.
+            given: what the norms normalise by meanwhile; None means the statistics of all images together.
+        """
+        overviews = [self._overview(image) for image in images]
+        size = self._size(overviews[0])
+        arrays = _in_corners(overviews, size, len(overviews))
+        self._make_room(f"record {given is None}", arrays[0].shape)
+        return self._record(self._params, *arrays, given)
+
+    def _overview(self, image: FloatImage) -> FloatImage:
+        """An image of a size that the network takes, with no side above `OVERVIEW`."""
         height, width = image.shape[:2]
-        overview = image
-        if max(height, width) > OVERVIEW:
-            scaled = (max(1, round(side * OVERVIEW / max(height, width))) for side in (height, width))
-            small = resize(image.astype(np.float32), *scaled, nearest=False)
-            overview = self._to_multiple(small.astype(image.dtype))
-        size = self._size(overview)
-        self._make_room("record", size)
-        return self._record(self._params, *_in_corners([overview], size, 1))
+        if max(height, width) <= OVERVIEW:
+            return self._to_multiple(image)
+        scaled = (max(1, round(side * OVERVIEW / max(height, width))) for side in (height, width))
+        small = resize(image.astype(np.float32), *scaled, nearest=False)
+        return self._to_multiple(small.astype(image.dtype))
 
 
 def _translate_parts(
@@ -254,10 +280,17 @@ def _record_statistics(
     images: Float[Array, "N H W C"],
     heights: Int32[Array, " N"],
     widths: Int32[Array, " N"],
+    given: LayerStatistics | None,
 ) -> LayerStatistics:
-    frame = RecordingStatistics(Corner(images.shape[1], heights, widths))
+    frame = RecordingStatistics(Corner(images.shape[1], heights, widths), None if given is None else iter(given))
     translate(params, images, frame=frame)
     return frame.recorded
+
+
+def _translate_whole_with_statistics(
+    translate: _Translate, params: Params, images: Float[Array, "N H W C"], statistics: LayerStatistics
+) -> Float[Array, "N H W D"]:
+    return translate(params, images, frame=GivenStatistics(WHOLE_ARRAY, iter(statistics)))
 
 
 def _translate_with_statistics(

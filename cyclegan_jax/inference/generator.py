@@ -1,6 +1,6 @@
 """A trained generator: load it from a run, and call it on images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,8 +21,9 @@ from cyclegan_jax.epochs import EpochLength, named
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import hub, model_card, pretrained
 from cyclegan_jax.exchange.pretrained import Pretrained
-from cyclegan_jax.inference import apply, image_files, user_images
-from cyclegan_jax.inference.any_size import AnySize
+from cyclegan_jax.inference import apply, clip_statistics, image_files, masks, user_images
+from cyclegan_jax.inference.any_size import AnySize, LayerStatistics
+from cyclegan_jax.inference.masks import Mask
 from cyclegan_jax.inference.user_images import UserImage
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
@@ -92,16 +93,34 @@ class Generator:
 
     @overload
     def translate(
-        self, images: ManyImages, *, batch_size: int | None = None, tile: int | None = None
+        self,
+        images: ManyImages,
+        *,
+        batch_size: int | None = None,
+        tile: int | None = None,
+        mask: Sequence[Mask] | None = None,
+        statistics: LayerStatistics | None = None,
     ) -> list[UserImage]: ...
 
     @overload
     def translate(
-        self, images: UserImage | str | Path, *, batch_size: int | None = None, tile: int | None = None
+        self,
+        images: UserImage | str | Path,
+        *,
+        batch_size: int | None = None,
+        tile: int | None = None,
+        mask: Mask | None = None,
+        statistics: LayerStatistics | None = None,
     ) -> UserImage: ...
 
     def translate(
-        self, images: UserImage | str | Path | ManyImages, *, batch_size: int | None = None, tile: int | None = None
+        self,
+        images: UserImage | str | Path | ManyImages,
+        *,
+        batch_size: int | None = None,
+        tile: int | None = None,
+        mask: Mask | Sequence[Mask] | None = None,
+        statistics: LayerStatistics | None = None,
     ) -> UserImage | list[UserImage]:
         """Translate images of any size; each result has the kind, the size and the transparency of its input.
 
@@ -118,6 +137,10 @@ class Generator:
                 chooses the faster number: 8 on accelerators, and on CPU fewer for images above 64x64 pixels.
             tile: side of the tiles, pixels; larger tiles take more memory and less time. None is 1024, and more for
                 U-Nets, which see farther.
+            mask: where to translate: (H, W), from 0, where the input stays, to 1, where the translation shows; unsigned
+                integers count up to their highest value. One for each image of a list.
+            statistics: one set of instance-norm statistics for all images, from `clip_statistics`; None normalises each
+                image by its own.
 
         Returns:
             The same kind, and for a file a Pillow picture, or an array where its domain states a range; uint8, or where
@@ -125,19 +148,50 @@ class Generator:
             otherwise.
 
         Raises:
-            UserError: something is not an image, or its values are not of the kind that the model was trained with.
+            UserError: something is not an image, its values are not of the kind that the model was trained with, or a
+                mask does not fit its image or the model.
         """
         source, target = self.domains
 
         def translate_list(several: list[UserImage]) -> list[UserImage]:
             ready = [user_images.to_model(image, self.config.data, source) for image in several]
-            outputs = self._any_size([image.pixels for image in ready], batch_size=batch_size, tile=tile)
+            inputs = [image.pixels for image in ready]
+            given = None if mask is None else self._shares(mask, inputs)
+            outputs = self._any_size(inputs, batch_size=batch_size, tile=tile, statistics=statistics)
+            if given is not None:
+                outputs = [masks.blend(*each) for each in zip(outputs, inputs, given, strict=True)]
             pairs = zip(outputs, ready, strict=True)
             return [user_images.from_model(output, image, self.config.data, target) for output, image in pairs]
 
         if isinstance(images, list | tuple):
             return translate_list([self._opened(image) for image in images])
         return user_images.each(self._opened(images), translate_list)
+
+    def clip_statistics(self, frames: Sequence[UserImage]) -> LayerStatistics:
+        """One set of instance-norm statistics for the frames of a clip, which keeps a translated clip from flickering.
+
+        Args:
+            frames: some frames of the clip, all of one size, such as `clip_statistics.sampled` picks.
+
+        Returns:
+            Mean and variance of each channel of each norm, over all frames together: the `statistics` of `translate`.
+
+        Raises:
+            UserError: there are no frames, they differ in size, or something is not an image.
+        """
+        ready = [user_images.to_model(frame, self.config.data, self.domains[0]).pixels for frame in frames]
+        if len({image.shape for image in ready}) != 1:
+            sizes = " and ".join(sorted({f"{image.shape[1]}x{image.shape[0]}" for image in ready})[:2]) or "none"
+            raise UserError(f"the frames of a clip have one size, but these have {sizes}: scale them to one size")
+        return clip_statistics.clip_statistics(self._any_size, ready)
+
+    def _shares(self, mask: Mask | Sequence[Mask], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The masks of some images, checked; one array is that of the only one."""
+        masks.check_domains(self.config.data, *self.domains)
+        given = [mask] if isinstance(mask, np.ndarray) and mask.ndim == 2 else list(mask)
+        if len(given) != len(inputs):
+            raise UserError(f"there are {len(given)} masks for {len(inputs)} images: give one for each image")
+        return [masks.shares(one, (image.shape[0], image.shape[1])) for one, image in zip(given, inputs, strict=True)]
 
     def _opened(self, image: UserImage | str | Path) -> UserImage:
         if not isinstance(image, str | Path):

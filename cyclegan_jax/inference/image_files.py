@@ -51,7 +51,7 @@ def read(file: Path, config: DataConfig, domain: Domain, max_size: int | None = 
         values = decode_16bit.stored_values(encoded, str(file))
         # Values outside the range raise here, where only this file is skipped, and not later for a whole batch.
         user_images.to_model(values, config, domain, f"the image {file}")
-    return _scaled_down(values, max_size, nearest=config.labels == domain)
+    return scaled_down(values, max_size, nearest=config.labels == domain)
 
 
 @contextlib.contextmanager
@@ -80,7 +80,14 @@ def writing_together() -> Iterator[Callable[[Path, Values], None]]:
         raise UserError(f"{path} cannot be written ({error.strerror or error}): give another --output") from error
 
 
-def _scaled_down(values: npt.NDArray[Any], max_size: int | None, *, nearest: bool) -> npt.NDArray[Any]:
+def scaled_down(values: npt.NDArray[Any], max_size: int | None, *, nearest: bool = False) -> npt.NDArray[Any]:
+    """Scale pixels (H, W) or (H, W, C) down so that no side is longer than `max_size`; None keeps their size.
+
+    Args:
+        values: uint8, or of any dtype that float32 holds; the result has the same one, and stays in their range.
+        max_size: in pixels.
+        nearest: whether to make no new values, as for label maps.
+    """
     height, width = values.shape[:2]
     if max_size is None or max(height, width) <= max_size:
         return values

@@ -12,9 +12,9 @@ from jaxtyping import Array, Bool, Float
 from cyclegan_jax.kernels.choice import Kernels
 
 Images = Float[Array, "N H W C"]
-Moment = Float[Array, "N 1 1 C"]
+Moment = Float[Array, "#N 1 1 C"]
 Statistics = tuple[Moment, Moment]
-"""Mean and variance of each image and channel."""
+"""Mean and variance of each image and channel; those of one image may normalise many."""
 
 EPS = 1e-5
 """Added to the variance, as in `torch.nn.InstanceNorm2d`."""
@@ -30,6 +30,12 @@ def statistics(x: Images, inside: Bool[Array, "N H W 1"] | None = None) -> Stati
     wide = _wide(x)
     mean = wide.mean(axis=(1, 2), keepdims=True, where=inside)
     return mean, jnp.square(wide - mean).mean(axis=(1, 2), keepdims=True, where=inside)
+
+
+def pooled(mean: Moment, variance: Moment) -> tuple[Float[Array, "1 1 1 C"], Float[Array, "1 1 1 C"]]:
+    """Mean and variance of several images of one size as if they were one image, from those of each."""
+    centre = mean.mean(axis=0, keepdims=True)
+    return centre, (variance + jnp.square(mean - centre)).mean(axis=0, keepdims=True)
 
 
 def normalize(x: Images, mean: Moment, variance: Moment) -> Images:

@@ -2,8 +2,8 @@
 
 In training, an array is image all over. To translate images of many sizes with few compilations, each image is put into
 the corner of a larger array: with `Corner` the network computes the same as for the image alone, up to rounding. To
-translate an image in tiles, `RecordingStatistics` takes the norms' statistics from one pass, and `GivenStatistics` uses
-them in another.
+translate an image in tiles, or the frames of a clip alike, `RecordingStatistics` takes the norms' statistics from one
+pass, and `GivenStatistics` uses them in another.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from cyclegan_jax.kernels import instance_norm as norm
 from cyclegan_jax.kernels.choice import Kernels
-from cyclegan_jax.kernels.instance_norm import Statistics, normalize, statistics
+from cyclegan_jax.kernels.instance_norm import Statistics, normalize, pooled, statistics
 from cyclegan_jax.networks.layers import reflection_pad
 
 Images = Float[Array, "N H W C"]
@@ -120,14 +120,16 @@ class Corner:
 
 @dataclass
 class RecordingStatistics:
-    """Normalises as another frame does, and keeps the statistics in the order of the layers.
+    """Normalises all images of a batch, which have one size, as if they were one, and keeps the statistics of each.
 
     Attributes:
         frame: where the images end.
-        recorded: the statistics of each norm so far.
+        given: statistics to normalise by instead, in the order of the layers; None means those of the batch.
+        recorded: the statistics of each image at each norm so far, in the order of the layers.
     """
 
     frame: WholeArray | Corner
+    given: Iterator[Statistics] | None = None
     recorded: list[Statistics] = field(default_factory=list)
 
     def reflect(self, x: Images, pad: int) -> Padded:
@@ -143,9 +145,9 @@ class RecordingStatistics:
         return self.frame.clear(x)
 
     def instance_norm(self, x: Images, kernels: Kernels) -> Images:
-        """Normalise by the statistics of `frame` and keep them."""
+        """Keep the statistics of `frame`; normalise by those that are given, or by those of the whole batch."""
         self.recorded.append(self.frame.statistics(x))
-        return normalize(x, *self.recorded[-1])
+        return normalize(x, *(pooled(*self.recorded[-1]) if self.given is None else next(self.given)))
 
 
 @dataclass
