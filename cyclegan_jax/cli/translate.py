@@ -33,13 +33,14 @@ def translate(
 ) -> int:
     """Translate image files with a run's generator; file names and sub-folders are kept.
 
-    The exit status is 1 if a file could not be read and was skipped.
+    TIFF files of more than 89 million pixels are translated window by window, and become tiled TIFF files. The exit
+    status is 1 if a file could not be read and was skipped.
 
     Args:
         run: work directory of a run, folder of one checkpoint, or an exported generator, also one on the Hugging Face
             hub: hf://USER/NAME or hf://USER/NAME@REVISION.
         input: image file, folder, or quoted pattern such as 'photos/*.jpg'.
-        output: folder for the translated images.
+        output: folder for the translated images; for one TIFF file of more than 89 million pixels also a .tif file.
         direction: direction of the translation; default: AtoB, and that of an exported generator.
         step: checkpoint or snapshot to use: a step, the end of an epoch such as epoch:20, or best; default: the newest
             checkpoint.
@@ -56,7 +57,7 @@ def translate(
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.data import skipped
-    from cyclegan_jax.inference import translate_files
+    from cyclegan_jax.inference import huge_images, translate_files
 
     _check_numbers({"--batch_size": batch_size, "--tile": tile, "--max_size": max_size})
     if overwrite and skip_existing:
@@ -65,17 +66,21 @@ def translate(
     plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
     if line := skipped.left_out_line(plan.left_out):
         print(console.one_line(line))
-    missing = _without_existing(plan.chosen) if skip_existing else plan.chosen
+    missing = _without_existing(plan) if skip_existing else plan.chosen
+    ordinary = {file: target for file, target in missing.items() if file not in plan.huge}
     summary = translate_files.translate_files(
-        generator, missing, batch_size=batch_size, tile=tile, max_size=max_size, progress=console.progress_bar
+        generator, ordinary, batch_size=batch_size, tile=tile, max_size=max_size, progress=console.progress_bar
     )
+    huge = {file: target for file, target in missing.items() if file in plan.huge}
+    huge_images.translate_files(generator, huge, summary, tile=tile, max_size=max_size, bar=console.timed_bar)
     *lines, last = summary.lines()
     for line in [*lines, f"{last}, by {generator.direction} of {generator.named}"]:
         print(console.one_line(line))
     if path := skipped.write(output, [*summary.skipped, *skipped.messages(plan.left_out)]):
         print(f"all files that were not read are named in {path}")
     if gallery:
-        _write_gallery(run, generator, back, plan.chosen, output / "gallery.html")
+        shown = {file: target for file, target in plan.chosen.items() if file not in plan.huge}
+        _write_gallery(run, generator, back, shown, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
 
 
@@ -116,12 +121,17 @@ def _plan(
     return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind)
 
 
-def _without_existing(chosen: dict[Path, Path]) -> dict[Path, Path]:
+def _without_existing(plan: "Plan") -> dict[Path, Path]:
     """Return the files that have no whole translation yet, and print how many are left out."""
-    from cyclegan_jax.data.decode import is_whole
+    from cyclegan_jax.data import decode
+    from cyclegan_jax.inference import tiff_tiles
 
+    def is_whole(file: Path) -> bool:
+        return (tiff_tiles if file in plan.huge else decode).is_whole(chosen[file])
+
+    chosen = plan.chosen
     with ThreadPoolExecutor() as executor:
-        whole = dict(zip(chosen, executor.map(is_whole, chosen.values()), strict=True))
+        whole = dict(zip(chosen, executor.map(is_whole, chosen), strict=True))
     missing = {file: target for file, target in chosen.items() if not whole[file]}
     damaged = sum(files.exists(target) for target in missing.values())
     if len(missing) < len(chosen):

@@ -20,7 +20,11 @@ EXTENSIONS: Final[tuple[str, ...]] = (
 )
 """File name endings that count as images, in upper or lower case."""
 
+SLIDE_EXTENSIONS: Final = (".svs", ".ndpi", ".btf")
+"""Endings of TIFF files of slide scanners and of BigTIFF files, which `translate` reads and training does not."""
+
 UNREAD_EXTENSIONS: Final[tuple[str, ...]] = (
+    *SLIDE_EXTENSIONS,
     *(".heic", ".heif", ".jxl", ".jpe", ".jpx", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".icns", ".pcx", ".dib"),
     *(".psd", ".svg", ".exr", ".hdr", ".dds", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".npz"),
     *(() if _HAS_JPEG_2000 else _JPEG_2000),
