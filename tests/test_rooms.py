@@ -18,6 +18,7 @@ ORDER = (
         "config",
         "config_dict",
         "config_paths",
+        "optimizer_config",
         "recipes",
     },
     {"kernels"},
