@@ -207,6 +207,9 @@ class DiscriminatorConfig:
     """The norm after all convolutions but the first and the last; the choices are those of `generator.norm`."""
     antialias: bool = False
     """Downsampling of the `n_layers` kind as with `generator.antialias`."""
+    every: int = 1
+    """Update the discriminators in every so many-th step only; the generators are updated and the pools filled in all
+    steps. The logged discriminator losses are those of the last such step."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -249,7 +252,10 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     batch_size: int = 1
-    """Image pairs per step, over all devices together."""
+    """Image pairs per step, over all devices together; with `accumulate`, per part of a step."""
+    accumulate: int = 1
+    """Parts per step: the gradients of so many batches of `batch_size` are averaged before one update, as of one batch
+    of batch_size * accumulate pairs, in the memory of one part. Only batch norm still sees each part by itself."""
     steps: int | None = None
     """Stop after this step; default: the end of the learning-rate schedule. The schedule does not depend on it."""
     seed: int = 0
@@ -312,6 +318,25 @@ class TrainConfig:
                 f"channels and data.channels_A is {self.data.channels_A}, data.channels_B {self.data.channels_B}: "
                 "set loss.identity_weight to 0, or the channels to the same number"
             )
+        if self.optimizer.schedule == "plateau":
+            self._check_plateau()
+
+    def _check_plateau(self) -> None:
+        if self.eval_every == 0:
+            raise UserError(
+                "optimizer.schedule is 'plateau', but eval_every is 0, so that there are no scores to follow: set "
+                "eval_every to the number of steps between evaluations, or choose another schedule"
+            )
+        if self.optimizer.plateau_score is None and self.data.labels is None and self.eval_features is None:
+            raise UserError(
+                "optimizer.schedule is 'plateau', but by the only scores, those of the reconstruction, a copy of the "
+                "input is best: set eval_features or data.labels, or name the score by optimizer.plateau_score"
+            )
+
+    @property
+    def pairs_per_step(self) -> int:
+        """Image pairs per step, over all devices and parts."""
+        return self.batch_size * self.accumulate
 
     def evaluates(self, step: int) -> bool:
         """Whether a run evaluates its checkpoint of `step`, whichever step is the last; the last is another one."""

@@ -61,7 +61,7 @@ TRAINING: Final[Mapping[str, str]] = {
         ("--display_ncols", "--display_id", "--display_server", "--display_env", "--display_port", "--display_winsize"),
         _TENSORBOARD,
     ),
-    "--lr_decay_iters": "this is not here: the learning rate decays linearly, see --optimizer.decay_epochs",
+    "--lr_decay_iters": "here it is --optimizer.step_epochs",
     # Of CUT, by the same authors.
     "--no_antialias": "leave it out: --generator.antialias and --discriminator.antialias are off",
     "--no_antialias_up": "leave it out: only --generator.upsample=antialiased turns it on",
@@ -92,7 +92,13 @@ BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
         "": "this is not here: see --generator.norm for the norms that are",
     },
     "--gan_mode": {"lsgan": _DEFAULT, "": "this is not here: the adversarial loss is least squares (lsgan)"},
-    "--lr_policy": {"linear": _DEFAULT, "": "this is not here: the learning rate decays linearly"},
+    "--lr_policy": {
+        "linear": _DEFAULT,
+        "step": "here it is --optimizer.schedule=step",
+        "cosine": "here it is --optimizer.schedule=cosine with --optimizer.constant_epochs=0",
+        "plateau": "here it is --optimizer.schedule=plateau with --eval_every",
+        "": "this is not here: see --optimizer.schedule for the policies that are",
+    },
     "--init_type": {
         "normal": _DEFAULT,
         **{name: f"here it is --init={name}" for name in ("xavier", "kaiming", "orthogonal")},

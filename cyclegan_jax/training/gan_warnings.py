@@ -63,7 +63,9 @@ class FailureDetector:
         return [warning for warning in found if warning is not None]
 
     def _discriminator_wins(self, step: int, domain: Domain, direction: Direction) -> str | None:
-        loss = self._means[f"discriminator_{domain}"]
+        loss = self._means.get(f"discriminator_{domain}")
+        if loss is None:  # a resumed run may not have updated the discriminators yet
+            return None
         if not self._begins(f"discriminator_{domain}", loss.below(WINNING_LOSS), not loss.below(2 * WINNING_LOSS)):
             return None
         return (

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final
 import jax
 import numpy as np
 
-from cyclegan_jax import live
+from cyclegan_jax import live, updates
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.data import skipped
 from cyclegan_jax.devices import distributed
@@ -65,11 +66,12 @@ class Host:
         self._files = files
         self.progress = Progress(
             run.last_step,
-            config.batch_size,
+            config.pairs_per_step,
             run.epoch_images,
             lambda step: schedule.pauses_left(step, config, run.last_step),
         )
         self._failures = FailureDetector(config)
+        self._at_last_update: Scalars = {}
         self.save_clock = SaveClock(config.checkpoint_minutes)
         self._sample_clock = SampleClock(config.sample_minutes)
 
@@ -92,6 +94,7 @@ class Host:
 
     def _observe_step(self, step: int, scalars: Scalars) -> None:
         self._check_folders()
+        scalars = self._measured(step, scalars)
         check_losses(scalars, step, self._checkpoints)
         self._checkpoints.poll()
         self.progress.done(step, scalars)
@@ -102,6 +105,15 @@ class Host:
             self._files.log_metrics(step, scalars, self.progress)
             _LOG.info(self.progress.line())
             self.progress.new_line()
+
+    def _measured(self, step: int, scalars: Scalars) -> Scalars:
+        """The metrics of a step; where it did not update the discriminators, with theirs of the last that did."""
+        if updates.is_due(step - 1, self._run.config.discriminator.every):
+            self._at_last_update = scalars
+            return scalars
+        # A term of the generators that is NaN makes their total NaN.
+        known = {name: value for name, value in scalars.items() if name == "generators" or not math.isnan(value)}
+        return self._at_last_update | known
 
     def _check_folders(self) -> None:
         if self._files is None:

@@ -1,9 +1,10 @@
 """The files of a run for people and their programs to look at: curves and sample images."""
 
 import contextlib
+import re
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,6 +21,8 @@ from cyclegan_jax.training import legend
 from cyclegan_jax.training.event_files import add_scalar, summary_writer
 from cyclegan_jax.training.progress import Progress, Scalars
 from cyclegan_jax.training.workdir import FoldersInPlace
+
+_NO_LOSS: Final = re.compile(r"change_|gradient_norm_|(discriminator_)?learning_rate$")
 
 
 class RunFiles:
@@ -70,16 +73,13 @@ class RunFiles:
         self._in_place.check()
 
     def log_metrics(self, step: int, scalars: Scalars, progress: Progress) -> None:
-        """Log losses under `loss/`, the learning rate, speed, and the share of waiting for data.
+        """Log losses under `loss/`, learning rates, gradient norms, speed, and the share of waiting for data.
 
         Raises:
             OSError: an earlier write failed, for example because the disk is full.
         """
         self._event_files.raise_error()
-        values = {
-            name if name == "learning_rate" or name.startswith("change_") else f"loss/{name}": value
-            for name, value in scalars.items()
-        }
+        values = {name if _NO_LOSS.match(name) else f"loss/{name}": value for name, value in scalars.items()}
         speed = progress.pairs_per_second()
         if speed is not None:
             values |= {"pairs_per_second": speed, "waiting_for_data": progress.waited()}

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from cyclegan_jax import optimizer
 from cyclegan_jax.config import TrainConfig
 
 
@@ -122,4 +121,4 @@ def schedule_steps(config: TrainConfig, epoch_images: int) -> int:
         config: the experiment.
         epoch_images: images in the larger domain, which make one epoch.
     """
-    return math.ceil(optimizer.schedule_epochs(config.optimizer) * epoch_images / config.batch_size)
+    return math.ceil(config.optimizer.epochs * epoch_images / config.pairs_per_step)
