@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from cyclegan_jax.config_checks import check_limits, check_types, check_wandb_project, require
+from cyclegan_jax.config_checks import check_limits, check_types, check_wandb_project
 from cyclegan_jax.config_limits import LIMITS
 from cyclegan_jax.data_config import DataConfig as DataConfig
 from cyclegan_jax.data_config import Domain as Domain
@@ -17,6 +17,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.loss_config import LossConfig as LossConfig
 from cyclegan_jax.network_config import DiscriminatorConfig as DiscriminatorConfig
 from cyclegan_jax.network_config import GeneratorConfig as GeneratorConfig
+from cyclegan_jax.optimizer_config import OptimizerConfig as OptimizerConfig
 
 Direction = Literal["AtoB", "BtoA"]
 
@@ -29,34 +30,6 @@ OPPOSITE: Final[Mapping[Direction, Direction]] = {"AtoB": "BtoA", "BtoA": "AtoB"
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
-    """Adam and the learning-rate schedule; an epoch is one pass over the larger domain."""
-
-    learning_rate: float = 2e-4
-    """Learning rate of the constant phase."""
-    beta1: float = 0.5
-    """Adam's decay rate of the first moment."""
-    beta2: float = 0.999
-    """Adam's decay rate of the second moment."""
-    eps: float = 1e-8
-    """Adam's epsilon, added to the square root as in PyTorch."""
-    constant_epochs: int = 100
-    """Epochs at the constant learning rate."""
-    decay_epochs: int = 100
-    """Epochs of linear decay after them."""
-    schedule: Literal["official", "pytorch_gan"] = "official"
-    """The decay factor in epoch e, counted from 0. `official`: 1 - max(0, e + 1 - constant) / (decay + 1);
-    `pytorch_gan`: 1 - max(0, e - constant) / decay."""
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        check_types(self, "optimizer")
-        check_limits(self, "optimizer", LIMITS)
-        epochs = self.constant_epochs + self.decay_epochs
-        require(epochs >= 1, "optimizer.constant_epochs + optimizer.decay_epochs", epochs, "at least 1")
-
-
-@dataclass(frozen=True)
 class TrainConfig:
     """An experiment: everything that training needs to know."""
 
@@ -66,7 +39,10 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     batch_size: int = 1
-    """Image pairs per step, over all devices together."""
+    """Image pairs per step, over all devices together; with `accumulate`, per part of a step."""
+    accumulate: int = 1
+    """Parts per step: the gradients of so many batches of `batch_size` are averaged before one update, as of one batch
+    of batch_size * accumulate pairs, in the memory of one part. Only batch norm still sees each part by itself."""
     steps: Steps | None = None
     """Stop after this step; default: the end of the learning-rate schedule. The schedule does not depend on it. Here
     and in the fields that end in `_every`, epochs are written as 200epochs or 0.5epochs."""
@@ -162,3 +138,22 @@ class TrainConfig:
                 "discriminator.norm 'batch' a score depends on the whole batch: choose discriminator.norm instance, "
                 "instance_affine or none, or loss.gradient_penalty none"
             )
+        if self.optimizer.schedule == "plateau":
+            self._check_plateau()
+
+    def _check_plateau(self) -> None:
+        if self.eval_every == 0:
+            raise UserError(
+                "optimizer.schedule is 'plateau', but eval_every is 0, so that there are no scores to follow: set "
+                "eval_every to the number of steps between evaluations, or choose another schedule"
+            )
+        if self.optimizer.plateau_score is None and self.data.labels is None and self.eval_features is None:
+            raise UserError(
+                "optimizer.schedule is 'plateau', but by the only scores, those of the reconstruction, a copy of the "
+                "input is best: set eval_features or data.labels, or name the score by optimizer.plateau_score"
+            )
+
+    @property
+    def pairs_per_step(self) -> int:
+        """Image pairs per step, over all devices and parts."""
+        return self.batch_size * self.accumulate

@@ -66,6 +66,9 @@ class DiscriminatorConfig:
     """The norm after all convolutions but the first and the last; the choices are those of `generator.norm`."""
     antialias: bool = False
     """Downsampling of the `n_layers` kind as with `generator.antialias`."""
+    every: int = 1
+    """Update the discriminators in every so many-th step only; the generators are updated and the pools filled in all
+    steps. The logged discriminator losses are those of the last such step."""
     augment: str | None = None
     """Change what the discriminators see at random, real and generated images alike, which helps with few images: some
     of `color`, `translation` and `cutout`, such as color,translation,cutout, applied in this order."""

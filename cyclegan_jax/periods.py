@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cyclegan_jax import optimizer
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.config_checks import require
 from cyclegan_jax.config_limits import MOST_STEPS
@@ -62,19 +61,14 @@ class Periods:
         return self.evaluation is not None and self.evaluation.due(step)
 
 
-def pairs_per_step(config: TrainConfig) -> int:
-    """The image pairs that a step takes, over all devices."""
-    return config.batch_size
-
-
 def epoch_length(config: TrainConfig, images_A: int, images_B: int) -> EpochLength:
     """The length of an epoch of a run with so many training images."""
-    return EpochLength(max(images_A, images_B), pairs_per_step(config))
+    return EpochLength(max(images_A, images_B), config.pairs_per_step)
 
 
 def end_of_schedule(config: TrainConfig, epoch: EpochLength) -> int:
     """The step at which the learning-rate schedule ends; by default the run ends there too."""
-    return epoch.end(optimizer.schedule_epochs(config.optimizer))
+    return epoch.end(config.optimizer.epochs)
 
 
 def resolve(config: TrainConfig, epoch: EpochLength) -> Periods:

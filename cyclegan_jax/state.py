@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, UInt32
 
-from cyclegan_jax import image_pool
+from cyclegan_jax import image_pool, learning_rates
 from cyclegan_jax.config import Domain, TrainConfig
 from cyclegan_jax.image_pool import ImagePool
+from cyclegan_jax.learning_rates import Plateau
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 
@@ -36,6 +37,7 @@ class TrainState(NamedTuple):
         pool_A: earlier generated images of domain A; None without pools.
         pool_B: earlier generated images of domain B; None without pools.
         ema: exponential moving average of the generators' parameters; None if `ema_decay` is 0.
+        plateau: what the learning-rate schedule `plateau` has seen of the scores; None with the others.
     """
 
     step: Int[Array, ""]
@@ -47,6 +49,7 @@ class TrainState(NamedTuple):
     pool_A: ImagePool | None
     pool_B: ImagePool | None
     ema: Params | None
+    plateau: Plateau | None
 
 
 def create(
@@ -78,4 +81,5 @@ def create(
         pool_B=image_pool.empty(config.pool_size, (*size_A, config.data.channels_B), dtype),
         # A copy, because the step donates the state and JAX cannot donate one buffer twice.
         ema=jax.tree.map(jnp.copy, params["generators"]) if config.ema_decay > 0 else None,
+        plateau=learning_rates.fresh_plateau() if config.optimizer.schedule == "plateau" else None,
     )

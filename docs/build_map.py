@@ -20,9 +20,12 @@ PAPER = (
     "gradient_penalty",
     "diff_augment",
     "image_pool",
+    "learning_rates",
     "optimizer",
     "periods",
     "state",
+    "updates",
+    "accumulation",
     "train_step",
 )
 """Modules at the root that are the paper's algorithm; the other ones come before every room."""

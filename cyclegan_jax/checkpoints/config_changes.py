@@ -59,13 +59,22 @@ WHEN_ALLOWED: Final = {
     "loss.gradient_penalty_weight",
     "loss.gradient_penalty_every",
     "discriminator.augment",
+    "discriminator.every",
     "optimizer.learning_rate",
+    "optimizer.discriminator_learning_rate",
     "optimizer.beta1",
     "optimizer.beta2",
     "optimizer.eps",
+    "optimizer.kind",
+    "optimizer.weight_decay",
+    "optimizer.clip",
     "optimizer.constant_epochs",
     "optimizer.decay_epochs",
     "optimizer.schedule",
+    "optimizer.step_epochs",
+    "optimizer.plateau_score",
+    "optimizer.plateau_patience",
+    "optimizer.warmup_steps",
     "update_first",
     "ema_decay",
 }
@@ -100,8 +109,9 @@ FIXED: Final = {
     "dtype",
     "init",
     "init_gain",
-    # The schedule computes the epoch from steps times batch size: another one would change the epochs already done.
+    # The schedule computes the epoch from steps times pairs per step: others would change the epochs already done.
     "batch_size",
+    "accumulate",
     # The data's order depends on it: a resumed run would see another permutation.
     "seed",
 }
@@ -140,6 +150,9 @@ def check(before: TrainConfig, after: TrainConfig, workdir: str | Path, *, allow
 def _kind(name: str, old: Any, new: Any) -> Literal["free", "when allowed", "fixed"]:
     # The state has an average, or it has none.
     if name == "ema_decay" and (old > 0) != (new > 0):
+        return "fixed"
+    # The state remembers the scores, or it has none.
+    if name == "optimizer.schedule" and "plateau" in (old, new):
         return "fixed"
     # It matters at step 0 only: the command that resumes may leave it out, but not name another run.
     if name == "init_from":

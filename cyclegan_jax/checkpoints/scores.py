@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from cyclegan_jax.checkpoints import folders, scores_file
 from cyclegan_jax.checkpoints.scores_file import Scores, is_finite_number, read
@@ -15,7 +15,17 @@ _DEFAULTS: Final = ("photo_to_labels_class_iou", "labels_to_photo_class_iou", "f
 """The beginnings of the names of the scores that decide which checkpoint is the best, the first that a run has."""
 _RECONSTRUCTION: Final = "cycle_l1_"
 
-__all__ = ["best_of", "best_step", "best_steps", "deciding", "read", "record_score", "record_scores", "scored_steps"]
+__all__ = [
+    "best_of",
+    "best_step",
+    "best_steps",
+    "deciding",
+    "read",
+    "record_score",
+    "record_scores",
+    "score_at",
+    "scored_steps",
+]
 
 
 def record_score(workdir: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
@@ -58,6 +68,25 @@ def record_scores(workdir: str | Path, step: int, found: Mapping[str, tuple[floa
 def scored_steps(scores: Scores) -> set[int]:
     """The steps that have a score by any metric."""
     return {int(step) for entry in scores.values() for step in entry["values"]}
+
+
+def score_at(
+    scores: Scores, step: int, metric: str | None = None
+) -> tuple[str, float, Literal["lower", "higher"]] | None:
+    """The score of a step by one metric: its name, its value, and which values are better; None where it has none.
+
+    Without `metric` it is the first by which `best_step` chooses, and the mean over both directions where there are
+    two; never the distance of the reconstruction.
+    """
+    for prefix in _DEFAULTS if metric is None else (metric,):
+        names = sorted(name for name in scores if (name.startswith(prefix) if metric is None else name == metric))
+        entries = [scores[name] for name in names if str(step) in scores[name]["values"]]
+        if entries:
+            mean = sum(float(entry["values"][str(step)]) for entry in entries) / len(entries)
+            return " + ".join(names), mean, entries[0]["better"]
+        if names:  # by which other steps were scored: another one would not be comparable
+            return None
+    return None
 
 
 def best_steps(workdir: str | Path, among: list[int]) -> dict[str, int]:

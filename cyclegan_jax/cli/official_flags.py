@@ -87,7 +87,7 @@ TRAINING: Final[Mapping[str, Answer]] = {
         ("--display_ncols", "--display_id", "--display_server", "--display_env", "--display_port", "--display_winsize"),
         _PAGE,
     ),
-    "--lr_decay_iters": "this is not here: the learning rate decays linearly, see --optimizer.decay_epochs",
+    "--lr_decay_iters": Here("--optimizer.step_epochs={}"),
     # Of CUT, by the same authors.
     "--no_antialias": "leave it out: --generator.antialias and --discriminator.antialias are off",
     "--no_antialias_up": "leave it out: only --generator.upsample=antialiased turns it on",
@@ -125,15 +125,24 @@ BY_VALUE: Final[Mapping[str, Mapping[str, Answer]]] = {
     },
     "--gan_mode": {
         "lsgan": _DEFAULT,
-        "vanilla": "here it is --loss.gan=vanilla",
-        "wgangp": "here it is --loss.gan=wgangp, with the gradient penalty that the official code leaves out; "
-        "--loss.gradient_penalty=none leaves it out here too",
-        "hinge": "here it is --loss.gan=hinge",
+        "vanilla": Here("--loss.gan=vanilla"),
+        "wgangp": Here(
+            "--loss.gan=wgangp",
+            "with the gradient penalty that the official code leaves out; --loss.gradient_penalty=none leaves it out "
+            "here too",
+        ),
+        "hinge": Here("--loss.gan=hinge"),
         # Of CUT: the same formula.
-        "nonsaturating": "here it is --loss.gan=vanilla",
+        "nonsaturating": Here("--loss.gan=vanilla"),
         "": "this is not here: see --loss.gan for the losses that are",
     },
-    "--lr_policy": {"linear": _DEFAULT, "": "this is not here: the learning rate decays linearly"},
+    "--lr_policy": {
+        "linear": _DEFAULT,
+        "step": Here("--optimizer.schedule=step"),
+        "cosine": Here("--optimizer.schedule=cosine --optimizer.constant_epochs=0"),
+        "plateau": "here it is --optimizer.schedule=plateau with --eval_every",
+        "": "this is not here: see --optimizer.schedule for the policies that are",
+    },
     "--init_type": {
         "normal": _DEFAULT,
         **{name: Here(f"--init={name}") for name in ("xavier", "kaiming", "orthogonal")},

@@ -71,10 +71,13 @@ class OfficialOptions:
             LossConfig,
         )
         loss |= self._adversarial()
-        optimizer = self._fields(
-            "lr beta1 beta2 n_epochs n_epochs_decay",
-            "learning_rate beta1 beta2 constant_epochs decay_epochs",
-            OptimizerConfig,
+        optimizer = (
+            self._fields(
+                "lr beta1 beta2 n_epochs n_epochs_decay",
+                "learning_rate beta1 beta2 constant_epochs decay_epochs",
+                OptimizerConfig,
+            )
+            | self._schedule()
         )
         generator = base.generator
         if generator.kind == "unet" and self.values.get("no_dropout") == "False":  # no tensor of the file tells it
@@ -106,10 +109,22 @@ class OfficialOptions:
         )
         return {"gan": mode, "gradient_penalty": "none"}
 
+    def _schedule(self) -> dict[str, Any]:
+        """The fields of a schedule that is not the default one."""
+        policy = self.values.get("lr_policy")
+        if policy == "step":
+            return {"schedule": "step", **self._fields("lr_decay_iters", "step_epochs", OptimizerConfig)}
+        if policy == "cosine":
+            # Over the first epochs. In those of n_epochs_decay the rate rises again there.
+            epochs = self._fields("n_epochs", "decay_epochs", OptimizerConfig)
+            return {"schedule": "cosine", "constant_epochs": 0, **epochs}
+        return {}
+
     def _warn(self) -> None:
         """Log what the training had that a run here has not."""
         for name, ours in (("model", "cycle_gan"), ("lr_policy", "linear")):
-            if self.values.get(name, ours) != ours:
+            known = ("linear", "step", "cosine") if name == "lr_policy" else (ours,)
+            if self.values.get(name, ours) not in known:
                 _LOG.warning(f"{self.path}: {name} was {self.values[name]}; here a training goes on with {ours}")
 
     def _fields(self, options: str, fields: str, config: type[Any]) -> dict[str, Any]:

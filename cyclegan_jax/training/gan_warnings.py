@@ -67,7 +67,9 @@ class FailureDetector:
         guessing = GUESSING.get(self.config.loss.gan)
         if guessing is None:
             return None
-        loss, winning = self._means[f"discriminator_{domain}"], WINNING_SHARE * guessing
+        loss, winning = self._means.get(f"discriminator_{domain}"), WINNING_SHARE * guessing
+        if loss is None:  # a resumed run may not have updated the discriminators yet
+            return None
         if not self._begins(f"discriminator_{domain}", loss.below(winning), not loss.below(2 * winning)):
             return None
         return (

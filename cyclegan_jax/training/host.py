@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final
 import jax
 import numpy as np
 
-from cyclegan_jax import gradient_penalty, live
+from cyclegan_jax import gradient_penalty, live, updates
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.data import skipped
 from cyclegan_jax.devices import distributed
@@ -67,6 +68,7 @@ class Host:
         self.progress = Progress(run.last_step, run.periods.epoch, lambda step: schedule.pauses_left(step, run.periods))
         self._failures = FailureDetector(config)
         self._penalties: Scalars = {}
+        self._at_last_update: Scalars = {}
         self.save_clock = SaveClock(config.checkpoint_minutes)
         self._sample_clock = SampleClock(config.sample_minutes)
 
@@ -89,9 +91,10 @@ class Host:
 
     def _observe_step(self, step: int, scalars: Scalars) -> None:
         self._check_folders()
+        scalars = self._measured(step, scalars)
         check_losses(scalars, step, self._checkpoints)
         self._checkpoints.poll()
-        scalars = self._with_penalties(step, scalars)
+        scalars = self._measured(step, scalars)
         self.progress.done(step, scalars)
         for warning in self._failures.update(step, scalars):
             _LOG.warning(warning)
@@ -103,12 +106,22 @@ class Host:
             _LOG.info(self.progress.line())
             self.progress.new_line()
 
-    def _with_penalties(self, step: int, scalars: Scalars) -> Scalars:
-        """Replace the penalties of a step that did not compute them by the newest ones, if there are any."""
-        names = [name for name in scalars if name.startswith("gradient_penalty_")]
-        if gradient_penalty.is_due(step - 1, self._run.config.loss.gradient_penalty_every):
-            self._penalties = {name: scalars[name] for name in names}
-        return {name: value for name, value in scalars.items() if name not in names} | self._penalties
+    def _measured(self, step: int, scalars: Scalars) -> Scalars:
+        """The metrics of a step; those that it did not compute are of the last step that did, if there is any."""
+        config = self._run.config
+        every, penalties = (
+            config.discriminator.every,
+            [name for name in scalars if name.startswith("gradient_penalty_")],
+        )
+        if not updates.is_due(step - 1, every):
+            # A term of the generators that is NaN makes their total NaN.
+            known = {name: value for name, value in scalars.items() if name == "generators" or not math.isnan(value)}
+            return self._at_last_update | known
+        if gradient_penalty.is_due(updates.number_of(step - 1, every), config.loss.gradient_penalty_every):
+            self._penalties = {name: scalars[name] for name in penalties}
+        others = {name: value for name, value in scalars.items() if name not in penalties}
+        self._at_last_update = others | self._penalties
+        return self._at_last_update
 
     def _check_folders(self) -> None:
         if self._files is None:

@@ -22,6 +22,9 @@ METRICS: Final = {
     "change_BtoA": "the same for F(b) and b",
     "epoch": "the pass over the larger domain, counted from 1",
     "learning_rate": "Adam's learning rate",
+    "discriminator_learning_rate": "that of the discriminators, if the config has one of their own",
+    "gradient_norm_generators": "norm of both generators' gradients before it is clipped, with optimizer.clip",
+    "gradient_norm_discriminators": "the same for both discriminators",
     "pairs_per_second": "image pairs trained per second",
     "waiting_for_data": "share of time, 0 to 1, in which the step waits for images: above 0.05 raise data.threads",
 }

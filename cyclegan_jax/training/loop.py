@@ -18,7 +18,7 @@ from cyclegan_jax.data import palette_file
 from cyclegan_jax.devices import distributed, float64
 from cyclegan_jax.epochs import named
 from cyclegan_jax.state import TrainState
-from cyclegan_jax.training import early_stopping, schedule
+from cyclegan_jax.training import early_stopping, plateau, schedule
 from cyclegan_jax.training.host import Finished, Host, draw_untrained, evaluate_missed, log_skipped
 from cyclegan_jax.training.interruption import Interruption, StoppedError
 from cyclegan_jax.training.preparation import PreparedRun, log_end_of_schedule, log_run, prepare
@@ -170,6 +170,7 @@ def _run(
     interruption.began()
     with live.showing(host.progress.line):
         while step < run.last_step:
+            train_state = plateau.fed(train_state, step, run)
             with host.progress.waiting():
                 number, batch = maker.next_batch(step)
             # The call returns at once. The host looks at the metrics of the call before, which are done, while the

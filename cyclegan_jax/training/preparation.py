@@ -146,12 +146,10 @@ def log_run(run: PreparedRun) -> None:
 
 
 def log_end_of_schedule(run: PreparedRun) -> None:
-    """Log that the run is longer than the learning-rate schedule, if it is."""
+    """Log that the run is longer than the learning-rate schedule, if it is and that ends it."""
     end, config = run.end_of_schedule, run.config
-    if run.last_step > end:
-        rate = optimizer_lib.learning_rate(
-            config.optimizer, end, batch_size=config.batch_size, epoch_images=run.periods.epoch.images
-        )
+    if run.last_step > end and config.optimizer.schedule not in ("constant", "plateau"):
+        rate = optimizer_lib.rates(config, end, epoch_images=run.periods.epoch.images).generators
         named_end = named(end, run.periods.epoch)
         _LOG.info(f"the learning-rate schedule ends at {named_end}: later steps keep its last rate, {rate:.3g}")
 

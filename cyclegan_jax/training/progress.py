@@ -122,7 +122,9 @@ class Progress:
         if speed is not None and left is not None:
             parts += [f"{speed:.3g} pairs/s", f"{duration(left)} left"]
         losses = self._smoothed
-        parts.append(f"G {losses['generators']:.2f}  D {losses['discriminators']:.2f}")
+        parts.append(f"G {losses['generators']:.2f}")
+        if "discriminators" in losses:  # a resumed run may not have updated them yet
+            parts.append(f"D {losses['discriminators']:.2f}")
         if "cycle_A" in losses:
             parts.append(f"cycle {losses['cycle_A']:.2f}/{losses['cycle_B']:.2f}")
         if self.waited() > _WAITING_SHOWN:

@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import platform
+import re
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import flax
 import jax
@@ -32,6 +33,7 @@ from cyclegan_jax.training.wandb_log import WandbLog
 from cyclegan_jax.training.workdir import FoldersInPlace
 
 _LOG = logging.getLogger(__name__)
+_NO_LOSS: Final = re.compile(r"change_|gradient_norm_|(discriminator_)?learning_rate$")
 
 
 class RunFiles:
@@ -130,16 +132,13 @@ class RunFiles:
         self._in_place.check()
 
     def log_metrics(self, step: int, scalars: Scalars, progress: Progress) -> None:
-        """Log losses under `loss/`, the learning rate, the epoch, speed, and the share of waiting for data.
+        """Log losses under `loss/`, learning rates, gradient norms, speed, and the share of waiting for data.
 
         Raises:
             OSError: an earlier write failed, for example because the disk is full.
         """
         self._event_files.raise_error()
-        values = {
-            name if name == "learning_rate" or name.startswith("change_") else f"loss/{name}": value
-            for name, value in scalars.items()
-        }
+        values = {name if _NO_LOSS.match(name) else f"loss/{name}": value for name, value in scalars.items()}
         speed = progress.pairs_per_second()
         if speed is not None:
             values |= {"pairs_per_second": speed, "waiting_for_data": progress.waited()}

@@ -86,7 +86,7 @@ class RunPage:
         parts = [f"{state}: {done}"]
         speed = self.history.series.get("pairs_per_second")
         if state == "training" and speed is not None and speed.newest > 0:
-            seconds = (self.last_step - self.history.step) * self.config.batch_size / speed.newest
+            seconds = (self.last_step - self.history.step) * self.config.pairs_per_step / speed.newest
             parts.append(f"{speed.newest:.3g} image pairs per second, about {duration(seconds)} of training left")
         return f"{'. '.join(parts)}. Written {_moment(time.time())}; renewed with each sample grid and evaluation."
 

@@ -35,12 +35,15 @@ class StepMaker:
         self._periods = dataclasses.replace(run.periods, last_step=last_step)
         first = next(run.batches)
         self._batches = itertools.chain([first], run.batches)
-        self._compiled = self._compile(train_state, first)
+        self._compiled = self._compile(train_state, _stack([first] * run.config.accumulate))
 
     def next_batch(self, step: int) -> tuple[int, HostBatch]:
         """Return how many steps the call after `step` makes, and their batches."""
         number = schedule.steps_per_call(self._run.config.steps_per_dispatch, self._periods, step)
-        return number, _stack([next(self._batches) for _ in range(number)])
+        return number, _stack([self._of_step() for _ in range(number)])
+
+    def _of_step(self) -> HostBatch:
+        return _stack([next(self._batches) for _ in range(self._run.config.accumulate)])
 
     def call(self, number: int, train_state: TrainState, batch: HostBatch) -> tuple[TrainState, Metrics]:
         """Make `number` steps: returns while the devices still work, and donates `train_state`."""
@@ -74,7 +77,7 @@ def _log_compiling(compilation: CompileTime) -> str | Callable[[], str]:
 
 
 def _stack(batches: list[HostBatch]) -> HostBatch:
-    """Stack several batches for one call along a new first axis of steps; a single batch stays as it is."""
+    """Stack several batches along a new first axis, of steps or of parts; a single batch stays as it is."""
     if len(batches) == 1:
         return batches[0]
     return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}

@@ -19,6 +19,7 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import environment, float64
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.state import TrainState
+from cyclegan_jax.training import plateau
 from cyclegan_jax.training.preparation import PreparedSteps, prepare_steps
 from cyclegan_jax.training.steps import StepMaker
 
@@ -88,7 +89,7 @@ def verify(
         expected = _reading(later, lambda: jax.device_get(later.state()))
         prepared = _prepare(config)
         state, changed = _restore(prepared, earlier)
-        state = _make_steps(prepared, state, later.step, progress)
+        state = _make_steps(prepared, state, later.step, Path(run), progress)
         made = jax.device_get(layout.as_dict(state))
     saved = later.metadata.get("environment")
     return Verification(
@@ -174,11 +175,12 @@ def _reading(checkpoint: Checkpoint, read: Callable[[], Any]) -> Any:
 
 
 def _make_steps(
-    prepared: PreparedSteps, state: TrainState, last: int, progress: Callable[[int, int], None]
+    prepared: PreparedSteps, state: TrainState, last: int, workdir: Path, progress: Callable[[int, int], None]
 ) -> TrainState:
     first = step = int(state.step)
     maker = StepMaker(prepared, state, last)
     while step < last:
+        state = plateau.fed(state, step, prepared.config, workdir)
         number, batch = maker.next_batch(step)
         state, _ = maker.call(number, state, batch)
         step += number
