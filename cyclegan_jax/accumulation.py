@@ -152,68 +152,88 @@ def in_parts(phases: Phases, state: TrainState, reals: Any, keys: Keys, of_step:
     """
     number = phases.config.accumulate
 
-    def images(part: Phases, reals: Any) -> tuple[tuple[()], Any]:
+    def images(part: Phases, reals: Any) -> Any:
         generated, _ = part.generate(state.generators, *reals, keys.dropout)
-        return (), (generated.fake_A, generated.fake_B)
+        return generated.fake_A, generated.fake_B
 
     def of_generators(judges: Params, part: Phases, reals: Any) -> tuple[Gradients, Any]:
         generated, pull_back, made = jax.vjp(
             lambda generators: part.generate(generators, *reals, keys.dropout), state.generators, has_aux=True
         )
         found = part.generator_gradients(judges, generated, pull_back, reals, keys)
-        return found._replace(passes={}), ((generated.fake_A, generated.fake_B), made, found.passes)
+        return found, ((generated.fake_A, generated.fake_B), made)
 
-    def of_discriminators(part: Phases, images: Any) -> tuple[Gradients, Passes]:
-        found = part.discriminator_gradients(state, *images, keys)
-        return found._replace(passes={}), found.passes
+    def of_discriminators(part: Phases, images: Any) -> tuple[Gradients, None]:
+        return part.discriminator_gradients(state, *images, keys), None
 
     if phases.config.update_first == "generators":
-        found, (fakes, made, seen) = over_parts(partial(of_generators, state.discriminators), phases, reals)
+        of_part = partial(of_generators, state.discriminators)
+        found, (fakes, made) = mean_gradients(of_part, state.generators, phases, reals)
     else:
         # The generators are judged by discriminators that have seen the images of all parts: these are made twice.
-        _, fakes = over_parts(images, phases, reals)
+        _, fakes = over_parts(lambda _, part, reals: ((), images(part, reals)), (), phases, reals)
     whole = phases.with_collectives(AllParts(phases.collectives, number))
     shown_A, pool_A = whole.show_pool(state.pool_A, flat(fakes[0]), keys.pool_A)
     shown_B, pool_B = whole.show_pool(state.pool_B, flat(fakes[1]), keys.pool_B)
 
     def discriminator_gradients() -> Gradients:
         pairs = (reals[0], apart(shown_A, number)), (reals[1], apart(shown_B, number))
-        found, passes = over_parts(of_discriminators, phases, pairs)
-        return found._replace(passes=in_order(passes, number))
+        return mean_gradients(of_discriminators, state.discriminators, phases, pairs)[0]
 
     discriminators = phases.update_discriminators(state, discriminator_gradients, of_step)
     if phases.config.update_first == "discriminators":
-        found, (fakes, made, seen) = over_parts(partial(of_generators, discriminators.params), phases, reals)
-    generators = phases.update_generators(state, found._replace(passes=in_order(seen, number)), of_step)
+        of_part = partial(of_generators, discriminators.params)
+        found, (fakes, made) = mean_gradients(of_part, state.generators, phases, reals)
+    generators = phases.update_generators(state, found, of_step)
     return Work(generators, discriminators, (pool_A, pool_B), fakes, in_order(made, number))
 
 
-def over_parts(function: Callable[[Phases, Any], tuple[Any, Any]], phases: Phases, parts: Any) -> tuple[Any, Any]:
-    """Call a function for one part after the other; it is compiled once, and so is the memory that it needs.
+def mean_gradients(
+    function: Callable[[Phases, Any], tuple[Gradients, Any]], params: Params, phases: Phases, parts: Any
+) -> tuple[Gradients, Any]:
+    """Average the gradients of the parts; only their sum is kept.
 
     Args:
-        function: from the phases of a part and its arrays to arrays to average and to arrays to keep.
+        function: from the phases of a part and its arrays to its gradients, and to arrays to keep.
+        params: what the gradients are with respect to.
         phases: those of a part by itself.
         parts: a pytree of arrays with a first axis of parts.
 
     Returns:
-        The averages over the parts, and what was kept, with a first axis of parts.
+        The mean of the gradients and losses, with the passes of all parts in order; and what was kept, with a first
+        axis of parts.
     """
+
+    def add(total: Params, part: Phases, arrays: Any) -> tuple[Params, Any]:
+        found, kept = function(part, arrays)
+        return jax.tree.map(jnp.add, total, found.grads), (found._replace(grads={}), kept)
+
     number = phases.config.accumulate
+    grads, (found, kept) = over_parts(add, jax.tree.map(jnp.zeros_like, params), phases, parts)
+    grads, total, terms = jax.tree.map(lambda leaf: leaf / number, grads), found.total.mean(), found.terms
+    terms = {name: term.mean() for name, term in terms.items()}
+    return Gradients(grads, total, terms, in_order(found.passes, number)), kept
 
-    def of_part(index: Int[Array, ""], part: Any) -> tuple[Any, Any]:
+
+def over_parts(
+    function: Callable[[Any, Phases, Any], tuple[Any, Any]], start: Any, phases: Phases, parts: Any
+) -> tuple[Any, Any]:
+    """Call a function for one part after the other, as `jax.lax.scan`: it is compiled once.
+
+    Args:
+        function: from its result for the parts before, the phases of a part and its arrays to its result and to arrays
+            to keep.
+        start: its result before the first part.
+        phases: those of a part by itself.
+        parts: a pytree of arrays with a first axis of parts.
+    """
+
+    def of_part(before: Any, item: tuple[Int[Array, ""], Any]) -> tuple[Any, Any]:
+        index, part = item
         place = OnePart(phases.collectives, index * phases.config.batch_size)
-        return function(phases.with_collectives(place), part)
+        return function(before, phases.with_collectives(place), part)
 
-    def add(total: Any, item: tuple[Int[Array, ""], Any]) -> tuple[Any, Any]:
-        found, kept = of_part(*item)
-        return jax.tree.map(jnp.add, total, found), kept
-
-    items = jnp.arange(number), parts
-    shapes, _ = jax.eval_shape(of_part, *jax.tree.map(lambda leaf: leaf[0], items))
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    total, kept = jax.lax.scan(add, zeros, items)
-    return jax.tree.map(lambda leaf: leaf / number, total), kept
+    return jax.lax.scan(of_part, start, (jnp.arange(phases.config.accumulate), parts))
 
 
 def flat(images: Float[Array, "parts n H W C"]) -> Float[Array, "N H W C"]:
