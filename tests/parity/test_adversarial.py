@@ -23,7 +23,7 @@ from tests.helpers.lockstep import lockstep_config
 from tests.parity import reference_losses as reference
 from tests.parity import reference_networks as networks
 from tests.parity.exchange import assert_same, from_torch, nchw, nhwc
-from tests.parity.reference_training import Judging
+from tests.parity.reference_training import Judging, OfficialTrainer, Trainer
 from tests.parity.test_training import state_after
 
 GANS: tuple[GanLoss, ...] = typing.get_args(GanLoss)
@@ -55,7 +55,7 @@ def test_losses_and_gradients(gan: GanLoss) -> None:
     expected = reference.discriminator_loss(their_real, their_fake, gan)
     expected.backward()
     value, grads = jax.value_and_grad(gan_losses.discriminator_loss, (0, 1))(real, fake, gan)
-    assert float(value) == pytest.approx(float(expected), rel=1e-12)
+    assert float(value) == pytest.approx(float(expected.detach()), rel=1e-12)
     for grad, theirs in zip(grads, (their_real, their_fake), strict=True):
         assert theirs.grad is not None
         np.testing.assert_allclose(grad, nhwc(theirs.grad), rtol=1e-12, atol=1e-15)
@@ -63,14 +63,13 @@ def test_losses_and_gradients(gan: GanLoss) -> None:
     expected = reference.generator_loss(theirs, gan)
     expected.backward()
     value, grad = jax.value_and_grad(gan_losses.generator_loss)(fake, gan)
-    assert float(value) == pytest.approx(float(expected), rel=1e-12)
+    assert float(value) == pytest.approx(float(expected.detach()), rel=1e-12)
     assert theirs.grad is not None
     np.testing.assert_allclose(grad, nhwc(theirs.grad), rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kernels", [PLAIN, AS_WIDE, ON_GPU], ids=["plain", "cpu", "gpu"])
-@pytest.mark.parametrize("kind", ["wgangp", "r1", "mixture"])
+@pytest.mark.parametrize(("kind", "kernels"), [("wgangp", AS_WIDE), ("r1", ON_GPU), ("mixture", PLAIN)])
 def test_penalties_and_their_gradients(kind: Any, kernels: Any) -> None:
     torch.manual_seed(0)
     theirs = networks.NLayerDiscriminator(3, 4).double()
@@ -87,7 +86,7 @@ def test_penalties_and_their_gradients(kind: Any, kernels: Any) -> None:
         return gradient_penalty.penalty(judge, jnp.asarray(real), jnp.asarray(fake), keys, kind)
 
     value, grads = jax.jit(jax.value_and_grad(ours))(params)
-    assert float(value) == pytest.approx(float(expected), rel=1e-10)
+    assert float(value) == pytest.approx(float(expected.detach()), rel=1e-10)
     for parameter in theirs.parameters():
         if parameter.grad is None:  # the last bias moves no gradient
             parameter.grad = torch.zeros_like(parameter)
@@ -150,6 +149,16 @@ class Configured(Judging):
         return {"discriminator": adversarial, "gradient_penalty": penalty, "total": total}
 
 
+def prepare(theirs: Trainer, config: TrainConfig, key: Any) -> None:
+    assert isinstance(theirs, OfficialTrainer)
+    theirs.judging = Configured(config, key)
+    # At exactly 0, as in a hole before a bias of 0, the two libraries' leaky ReLUs have other slopes, 0.2 and 1.
+    for network in (theirs.D_A, theirs.D_B):
+        for part in network.modules():
+            if isinstance(part, nn.Conv2d) and part.bias is not None:
+                nn.init.normal_(part.bias, 0.0, 0.1)
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("loss", "augment"),
@@ -164,9 +173,8 @@ def test_three_steps_in_lockstep(loss: dict[str, Any], augment: str | None) -> N
     plain = lockstep_config("paper")
     config = dataclasses.replace(
         plain,
-        loss=dataclasses.replace(plain.loss, **loss, gradient_penalty_weight=3.0),
+        loss=dataclasses.replace(plain.loss, **loss, gradient_penalty_weight=3.0, identity_weight=0.0),
         discriminator=dataclasses.replace(plain.discriminator, augment=augment),
         pool_size=3,
-        remat=augment is not None,
     )
-    state_after(3, "paper", "sgd", config, AS_WIDE, judging=Configured)
+    state_after(3, "paper", "sgd", config, None, prepare)

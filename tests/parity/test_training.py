@@ -94,20 +94,19 @@ def state_after(
     kind: str,
     config: TrainConfig,
     kernels: Kernels | None,
-    judging: Callable[[TrainConfig, Any], reference.Judging] | None = None,
+    prepare: Callable[[reference.Trainer, TrainConfig, Any], None] = lambda theirs, config, key: None,
 ) -> TrainState:
     """Our state after some steps, in each of which losses, weights and pools are compared with PyTorch's.
 
-    `judging` makes the reference's adversarial losses from the config and the run's key; by default, least squares.
+    `prepare` changes the reference, given the config and the data of our run's key.
     """
     batches, scripts = make_batches(config), make_scripts(config)
     theirs = make_reference(recipe, config, kind, scripts)
     transform = optimizer.adam(config.optimizer) if kind == "adam" else optax.identity()
-    ours = with_weights_of(theirs, jax.jit(lambda: state.create(config, transform))())
-    if judging is not None:
-        assert isinstance(theirs, reference.OfficialTrainer)
-        theirs.judging = judging(config, ours.key)
-    one_step = scripted_step(config, transform, kernels)
+    fresh = jax.jit(lambda: state.create(config, transform))()
+    prepare(theirs, config, fresh.key)
+    ours = with_weights_of(theirs, fresh)
+    one_step = scripted_step(config, transform, kernels, steps)
     for step in range(steps):
         real_A, real_B = batches[step]
         expected = theirs.step(nchw(real_A), nchw(real_B))
