@@ -255,7 +255,7 @@ def test_a_new_run_starts_from_another_runs_weights(run: Run, tmp_path: Path, lo
 def test_a_run_in_epochs(run: Run, tmp_path: Path) -> None:
     """Of three images, so that one and a half epochs end in the middle of step 5."""
     _, config, _ = run
-    every = {"log_every": "1epoch", "sample_every": "1epoch", "checkpoint_every": "1.5epochs"}
+    every: dict[str, Any] = {"log_every": "1epoch", "sample_every": "1epoch", "checkpoint_every": "1.5epochs"}
     config = dataclasses.replace(config, **every, steps="2epochs", snapshot_every="2epochs")
     workdir = tmp_path / "work"
     with logged() as lines:
