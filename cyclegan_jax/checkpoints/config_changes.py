@@ -35,6 +35,8 @@ FREE: Final = {
     "data.test_A",
     "data.test_B",
     "data.on_error",
+    "data.bands_A",
+    "data.bands_B",
     "data.cache_gib",
     "data.threads",
     # Have a rule of their own.

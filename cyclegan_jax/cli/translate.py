@@ -117,8 +117,10 @@ def _plan(
     from cyclegan_jax.inference import file_plan
     from cyclegan_jax.inference.user_images import output_type
 
-    kind = output_type(generator.config.data.value_range(generator.domains[1]))
-    return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind)
+    data, (source, target) = generator.config.data, generator.domains
+    kind, bands = output_type(data.value_range(target)), data.has_bands(target)
+    windows = not (bands or data.has_bands(source))
+    return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind, bands=bands, windows=windows)
 
 
 def _without_existing(plan: "Plan") -> dict[Path, Path]:

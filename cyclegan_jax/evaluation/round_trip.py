@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Float64, Shaped, UInt8
 
-from cyclegan_jax.config import Direction, Domain, TrainConfig
+from cyclegan_jax.config import OTHER_DOMAIN, Direction, Domain, TrainConfig
+from cyclegan_jax.data import bands
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import AnyImage, Uint8Image
 from cyclegan_jax.evaluation import l1_psnr_ssim
@@ -35,7 +36,7 @@ class Translations:
     """The translations of the test images of one domain, in their order.
 
     Attributes:
-        outputs: the images in the other domain.
+        outputs: the images in the other domain, as pictures: of bands, those that pictures show.
         cycled: the reconstructions that were asked for, by the place of their image.
         measures: one value per image, by row and measure, such as `cycle/l1`; NaN where there is nothing to compare.
             The rows are `cycle` (input and reconstruction), `shuffled` (another input and the reconstruction) and
@@ -85,7 +86,10 @@ class Translator:
             fakes, backs, found = self._programs[domain](params, batch, other, colour)
             if watch is not None:
                 watch(part, fakes)
-            fakes_8, backs_8 = images_lib.to_uint8(fakes), images_lib.to_uint8(backs)
+            fakes_8, backs_8 = (
+                bands.picture(images_lib.to_uint8(each), self._config.data, of)
+                for each, of in ((fakes, OTHER_DOMAIN[domain]), (backs, domain))
+            )
             for name, values in jax.device_get(found).items():
                 array = measures.setdefault(name, np.full(len(images), np.nan))
                 alone = name.startswith("shuffled/") and others[part[0]] == part[0]

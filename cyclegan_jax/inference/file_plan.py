@@ -16,6 +16,7 @@ from cyclegan_jax.data.dataset import SLIDE_EXTENSIONS
 from cyclegan_jax.data.walk import Found, walk
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import file_patterns, tiff_windows
+from cyclegan_jax.inference.image_files import TIFF
 
 Format = Literal["png", "jpg", "webp"]
 _KEPT_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -38,7 +39,16 @@ class Plan:
     huge: frozenset[Path] = frozenset()
 
 
-def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool, kind: np.dtype[Any]) -> Plan:
+def plan(
+    inputs: str,
+    output: str | Path,
+    *,
+    format: Format | None,
+    refuse: bool,
+    kind: np.dtype[Any],
+    bands: bool = False,
+    windows: bool = True,
+) -> Plan:
     """Choose the output file of each input file; names and sub-folders are kept.
 
     Args:
@@ -49,6 +59,8 @@ def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool
             become TIFF files.
         refuse: whether to raise an error where a result exists already.
         kind: the dtype of the results: uint16 is written as PNG, float32 as NumPy's .npy.
+        bands: whether the results have bands: TIFF files become TIFF files with a page per band, all others .npy.
+        windows: whether huge TIFF files are read window by window. Not those of bands, which have a page for each.
 
     Raises:
         UserError: there is nothing to translate, two inputs would become one file, a result would replace an input or
@@ -59,10 +71,14 @@ def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool
         raise UserError(
             f"--format is {format}, but this model makes {kind} values, which it does not hold: leave --format out"
         )
+    if format is not None and bands:
+        raise UserError(f"--format is {format}, but this model makes bands, which it does not hold: leave --format out")
     with files.naming("--input"):
         base, found = _find_images(inputs, Path(output))
-    huge = frozenset(file for file in found.images if tiff_windows.is_huge(file))
-    suffixes = {file: _huge_suffix(file) if file in huge else _suffix(file, format, kind) for file in found.images}
+    huge = frozenset(file for file in found.images if windows and tiff_windows.is_huge(file))
+    suffixes = {
+        file: _huge_suffix(file) if file in huge else _suffix(file, format, kind, bands) for file in found.images
+    }
     folder = Path(output)
     with files.naming("--output"):
         if huge == set(found.images) and len(huge) == 1 and _is_tiff(folder) and not files.is_dir(folder):
@@ -188,7 +204,9 @@ def _ignores_case(folder: Path) -> bool:
         return False
 
 
-def _suffix(file: Path, format: Format | None, kind: np.dtype[Any]) -> str:
+def _suffix(file: Path, format: Format | None, kind: np.dtype[Any], bands: bool) -> str:
+    if bands:
+        return file.suffix if file.suffix.lower() in TIFF else ".npy"
     if kind == np.float32:
         return ".npy"
     if format is not None:
