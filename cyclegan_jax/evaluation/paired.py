@@ -62,13 +62,13 @@ class PairedScores:
         """Return the means over pairs, with the controls."""
         found = {MODEL: watched.measures[MODEL], **self._controls, SHUFFLED: watched.measures[SHUFFLED]}
         rows = {_title(row, self.direction): _means(measures) for row, measures in found.items()}
-        columns = [("l1", "L1", "lower", 4), ("psnr", "PSNR", "higher", 2), ("ssim", "SSIM", "higher", 3)]
         return ScoreTable(
             f"paired_{self.direction}",
             f"{self._source} -> {self._target} and partner",
-            tuple(
-                Column(name, title, better, record=f"paired_{name}_{self.direction}", digits=digits)
-                for name, title, better, digits in columns
+            (
+                Column("l1", "L1", "lower", record=f"paired_l1_{self.direction}", digits=4),
+                Column("psnr", "PSNR", "higher", record=f"paired_psnr_{self.direction}", digits=2),
+                Column("ssim", "SSIM", "higher", record=f"paired_ssim_{self.direction}"),
             ),
             {title: tuple(means.get(name) for name in l1_psnr_ssim.MEASURES) for title, means in rows.items()},
             self._notes(_means(found[MODEL]), _means(found[SHUFFLED])),
@@ -145,7 +145,7 @@ class PairedScores:
     def _partners_of_others(self) -> dict[int, AnyImage]:
         """For the place of each image the partner of another one, of the same size as its own; none if it is alone."""
         places, partners = list(self._partners), list(self._partners.values())
-        found = {}
+        found: dict[int, AnyImage] = {}
         for group in by_shape(partners):
             if len(group) > 1:
                 found |= {places[own]: partners[other] for own, other in half_away(group).items()}

@@ -16,7 +16,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from cyclegan_jax.checkpoints import scores
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import DataConfig, Direction, TrainConfig
-from cyclegan_jax.data.dataset import EMPTY, Dataset, MemorySplit
+from cyclegan_jax.data.dataset import EMPTY, Dataset, Example, MemorySplit
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.evaluation import test_split as splits
@@ -31,7 +31,7 @@ from tests.helpers.examples import example
 
 FLOAT32 = np.dtype(np.float32)
 NUMBER = 3
-"""Pairs; with the one image that is alone, the batches have the size of those in other tests, and need no compilation."""
+"""Pairs; with the one image that is alone, batches have the size of those in other tests, and need no compilation."""
 
 Run = tuple[Path, TrainConfig]
 
@@ -202,6 +202,12 @@ def test_another_size_is_resized_to_the_partners() -> None:
     assert table.rows["shuffled"][0] is None, "each partner is the only one of its size"
 
 
+def deep_example(pixels: np.ndarray, name: str) -> Example:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return Example(stream.getvalue(), name)
+
+
 def test_ranges_and_channels_of_a_domain_count(tmp_path: Path) -> None:
     """From RGB to 12 bits of gray: a difference of 409.5 is a tenth of the range, and inputs cannot be compared."""
     config = DataConfig(channels_B=1, range_B=(0, 4095), image_size=16)
@@ -209,7 +215,7 @@ def test_ranges_and_channels_of_a_domain_count(tmp_path: Path) -> None:
     split = split_of(
         config,
         scenes_of("0", "1"),
-        MemorySplit(tuple(example(pixels, f"{i}.png") for i, pixels in enumerate(deep))),
+        MemorySplit(tuple(deep_example(pixels, f"{i}.png") for i, pixels in enumerate(deep))),
     )
     paired, watched = scored(split, lambda i: (deep[i][..., None] + np.float32(409.5)) / np.float32(2047.5) - 1)
     table = paired.table(watched)
