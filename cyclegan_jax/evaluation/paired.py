@@ -155,10 +155,15 @@ class PairedScores:
         return {name: np.full(len(self._inputs), np.nan) for name in l1_psnr_ssim.MEASURES}
 
     def _notes(self, model: Mapping[str, float], shuffled: Mapping[str, float]) -> tuple[str, ...]:
-        notes = [f"{len(self._partners):,} of {len(self._inputs):,} test images of {self._source} have a partner."]
+        notes = []
+        number, images = len(self._partners), len(self._inputs)
+        if number < images:
+            notes.append(f"{number:,} of {images:,} test images of {self._source} have a partner: these are scored.")
         resized = sum(self._inputs[place].shape[:2] != image.shape[:2] for place, image in self._partners.items())
         if resized:
-            notes.append(f"{resized:,} translations have another size than their partner, and were resized to it.")
+            notes.append(
+                f"The sizes of {resized:,} of {number:,} pairs differ: the translation is resized to its partner."
+            )
         if "l1" in shuffled and model["l1"] >= shuffled["l1"]:
             notes.append(
                 f"Translations into {self._target} are no nearer to their partners than to other images: the model has "
