@@ -85,9 +85,9 @@ def _fitting(data: Dataset, config: DataConfig, palette: Palette) -> str | None:
     assert config.labels is not None
     other = OTHER_DOMAIN[config.labels]
     is_rgb = config.channels(other) == 3 and config.value_range(other) is None
-    known = {None: palette, **{name: one for name, one in BUILT_IN.items() if one != palette}}
+    known = [(None, palette), *((name, one) for name, one in BUILT_IN.items() if one != palette)]
     for domain in (config.labels, *((other,) if is_rgb else ())):
-        for name, one in known.items():
+        for name, one in known:
             share = _share_of(data, config, domain, one)
             if share is not None and share.fits:
                 subject = f" of those of {domain}" if domain == other else ""

@@ -62,13 +62,13 @@ class PairedScores:
         """Return the means over pairs, with the controls."""
         found = {MODEL: watched.measures[MODEL], **self._controls, SHUFFLED: watched.measures[SHUFFLED]}
         rows = {_title(row, self.direction): _means(measures) for row, measures in found.items()}
-        columns = [("l1", "L1", "lower", 4), ("psnr", "PSNR", "higher", 2), ("ssim", "SSIM", "higher", 3)]
         return ScoreTable(
             f"paired_{self.direction}",
             f"{self._source} -> {self._target} and partner",
-            tuple(
-                Column(name, title, better, record=f"paired_{name}_{self.direction}", digits=digits)
-                for name, title, better, digits in columns
+            (
+                Column("l1", "L1", "lower", record=f"paired_l1_{self.direction}", digits=4),
+                Column("psnr", "PSNR", "higher", record=f"paired_psnr_{self.direction}", digits=2),
+                Column("ssim", "SSIM", "higher", record=f"paired_ssim_{self.direction}"),
             ),
             {title: tuple(means.get(name) for name in l1_psnr_ssim.MEASURES) for title, means in rows.items()},
             self._notes(_means(found[MODEL]), _means(found[SHUFFLED])),
@@ -145,7 +145,7 @@ class PairedScores:
     def _partners_of_others(self) -> dict[int, AnyImage]:
         """For the place of each image the partner of another one, of the same size as its own; none if it is alone."""
         places, partners = list(self._partners), list(self._partners.values())
-        found = {}
+        found: dict[int, AnyImage] = {}
         for group in by_shape(partners):
             if len(group) > 1:
                 found |= {places[own]: partners[other] for own, other in half_away(group).items()}
@@ -155,10 +155,15 @@ class PairedScores:
         return {name: np.full(len(self._inputs), np.nan) for name in l1_psnr_ssim.MEASURES}
 
     def _notes(self, model: Mapping[str, float], shuffled: Mapping[str, float]) -> tuple[str, ...]:
-        notes = [f"{len(self._partners):,} of {len(self._inputs):,} test images of {self._source} have a partner."]
+        notes = []
+        number, images = len(self._partners), len(self._inputs)
+        if number < images:
+            notes.append(f"{number:,} of {images:,} test images of {self._source} have a partner: these are scored.")
         resized = sum(self._inputs[place].shape[:2] != image.shape[:2] for place, image in self._partners.items())
         if resized:
-            notes.append(f"{resized:,} translations have another size than their partner, and were resized to it.")
+            notes.append(
+                f"The sizes of {resized:,} of {number:,} pairs differ: the translation is resized to its partner."
+            )
         if "l1" in shuffled and model["l1"] >= shuffled["l1"]:
             notes.append(
                 f"Translations into {self._target} are no nearer to their partners than to other images: the model has "
