@@ -1,6 +1,7 @@
 """The parts of a run's page that show numbers: curves of what was logged, scores with their controls, tables."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +30,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], code: Sequence
     head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
 
     def cell(column: int, text: str) -> str:
-        return f"<td><code>{html.escape(text)}</code></td>" if column in code else f"<td>{html.escape(text)}</td>"
+        shown = html.escape(text)
+        if column == 0:
+            shown = re.sub("(?<=[._])", "<wbr>", shown)  # a long name may be broken there
+        return f"<td><code>{shown}</code></td>" if column in code else f"<td>{shown}</td>"
 
     body = "".join(f"<tr>{''.join(cell(*pair) for pair in enumerate(row))}</tr>" for row in rows)
     label = html.escape(", ".join(headings))

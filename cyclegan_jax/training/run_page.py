@@ -83,7 +83,7 @@ class RunPage:
 
     def _status(self, state: str) -> str:
         done = f"step {self.history.step:,} of {self.last_step:,}, epoch {self.history.epoch:,}"
-        parts = [f"{state}: {done}"]
+        parts = [f"{state[0].upper()}{state[1:]}: {done}"]
         speed = self.history.series.get("pairs_per_second")
         if state == "training" and speed is not None and speed.newest > 0:
             seconds = (self.last_step - self.history.step) * self.config.pairs_per_step / speed.newest

@@ -18,7 +18,7 @@ _SMOOTHED_SHARE: Final = 25
 """A drawn curve is the mean over one in so many of its points to either side."""
 
 _WIDTH, _HEIGHT = 440, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 10, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 10, 44
 _TICKS: Final = 6
 _SPIKES: Final = 0.05
 """The share of points that may lie outside a chart: a few spikes would flatten everything else."""
@@ -93,11 +93,9 @@ def chart(
             f"{html.escape(name)}: {value:.4g}</title></path>"
             for name, value in (levels or {}).items()
         ),
-        *(
-            element
-            for number, points in enumerate(thinned)
-            for element in _drawn(points, axes, f"line{number % COLOURS}")
-        ),
+        # The bands first: none lies over a curve.
+        *(_band(points, axes, f"line{number % COLOURS}") for number, points in enumerate(thinned)),
+        *(_line(points, axes, f"line{number % COLOURS}") for number, points in enumerate(thinned)),
         "</svg>",
     ]
     return "".join(parts)
@@ -147,7 +145,7 @@ def _frame(axes: _Axes, unit: str) -> Iterator[str]:
     for value, place in zip(values, axes.places([axes.first] * len(values), values), strict=True):
         y = float(place.split()[1])
         yield f'<path class="grid" d="M{place}H{right}"/>'
-        yield f'<text class="axis" x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>'
+        yield f'<text class="axis" x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>'
     steps = [step for step in _ticks(axes.first, axes.last) if step == int(step)]
     for step, place in zip(steps, axes.places(steps, [axes.low] * len(steps)), strict=True):
         x = float(place.split()[0])
@@ -171,6 +169,14 @@ def _ticks(low: float, high: float) -> list[float]:
     return [index * spacing for index in range(first, last + 1)]
 
 
+def _number(value: float) -> str:
+    """A value in the few characters that there is room for: 0.05, 1.5e-4, 20."""
+    mantissa, _, power = f"{value:.3g}".partition("e")
+    if value and abs(value) < 1e-3 and not power:
+        mantissa, _, power = f"{value:.1e}".partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(power)}" if power else mantissa
+
+
 def _short(step: int) -> str:
     """A step in few characters: 500, 20k, 1.5M."""
     for size, letter in ((10**6, "M"), (10**3, "k")):
@@ -179,11 +185,15 @@ def _short(step: int) -> str:
     return f"{step:,}"
 
 
-def _drawn(points: _Thinned, axes: _Axes, kind: str) -> Iterator[str]:
-    """What was logged, faintly, and the smoothed curve."""
+def _band(points: _Thinned, axes: _Axes, kind: str) -> str:
+    """What was logged, from the lowest to the highest value of each point."""
     up, down = axes.places(points.steps, points.highest), axes.places(points.steps, points.lowest)
-    if len(up) == 1:
-        yield f'<path class="{kind} dot" d="M{up[0]}h0"/>'
-        return
-    yield f'<path class="{kind} band" d="M{"L".join([*up, *reversed(down)])}Z"/>'
-    yield f'<path class="{kind}" d="M{"L".join(axes.places(points.steps, points.smoothed))}"/>'
+    return f'<path class="{kind} band" d="M{"L".join([*up, *reversed(down)])}Z"/>'
+
+
+def _line(points: _Thinned, axes: _Axes, kind: str) -> str:
+    """The smoothed curve; a dot where it has a single point."""
+    places = axes.places(points.steps, points.smoothed)
+    if len(places) == 1:
+        return f'<path class="{kind} dot" d="M{places[0]}h0"/>'
+    return f'<path class="{kind}" d="M{"L".join(places)}"/>'

@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
-VOID = {"meta", "img", "input", "br", "link", "path"}
+VOID = {"meta", "img", "input", "br", "link", "wbr", "path"}
 
 
 class Reader(HTMLParser):
