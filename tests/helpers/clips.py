@@ -61,11 +61,12 @@ def save(
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
         if sound:
-            _add_tone(container, tone, len(frames) / rate)
+            add_tone(container, tone, len(frames) / rate)
     return path
 
 
-def _add_tone(container: Any, stream: Any, seconds: float) -> None:
+def add_tone(container: Any, stream: Any, seconds: float) -> None:
+    """Encode a tone into a stream of sound."""
     wave = np.sin(np.arange(int(48000 * seconds)) / 20).astype(np.float32)[None]
     for start in range(0, wave.shape[1], 1024):
         frame = av.AudioFrame.from_ndarray(wave[:, start : start + 1024], format="fltp", layout="mono")

@@ -16,8 +16,8 @@ from cyclegan_jax.networks.frame import WholeArray
 from tests.helpers import generators
 from tests.inference.test_any_size import drawn, make
 
-UNET = GeneratorConfig(kind="unet", depth=2, width=2)
-RESNET = GeneratorConfig(blocks=1, width=4)
+UNET = GeneratorConfig(kind="unet", depth=3, width=2)
+RESNET = GeneratorConfig(blocks=0, width=2)
 
 
 class AsOneImage(WholeArray):
@@ -46,7 +46,7 @@ def test_the_statistics_are_those_of_all_frames_as_one_image(config):
     frame = AsOneImage()
     expected = np.asarray(nnx.merge(*drawn(config))(np.stack(frames), frame=frame))
     found = translate.statistics(frames)
-    assert len(found) == len(frame.seen) > 3
+    assert len(found) == len(frame.seen) >= 3
     for (mean, var), (expected_mean, expected_var) in zip(found, frame.seen, strict=True):
         np.testing.assert_allclose(mean, expected_mean, atol=1e-12)
         np.testing.assert_allclose(var, expected_var, rtol=1e-10)
@@ -79,7 +79,7 @@ def test_large_frames_in_tiles_use_the_same_statistics(monkeypatch):
 @pytest.mark.usefixtures("x64")
 def test_what_stays_in_the_input_stays_in_the_output():
     """A bright square appears: beyond the generator's reach its output does not change at all."""
-    translate, _ = make(GeneratorConfig(blocks=0, width=4))
+    translate, _ = make(RESNET)
     (before,) = clip(1, 32, 96)
     after = before.copy()
     after[:, 72:] = 1
