@@ -1,4 +1,4 @@
-"""`cyclegan-jax translate`: translate image files with a trained generator."""
+"""`cyclegan-jax translate`: translate image files, or a video, with a trained generator."""
 
 import datetime
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +30,10 @@ def translate(
     overwrite: bool = False,
     skip_existing: bool = False,
     gallery: bool = False,
+    mask: Path | None = None,
+    statistics: Literal["image", "clip"] | None = None,
 ) -> int:
-    """Translate image files with a run's generator; file names and sub-folders are kept.
+    """Translate image files, or a video, with a run's generator; file names and sub-folders are kept.
 
     TIFF files of more than 89 million pixels are translated window by window, and become tiled TIFF files. The exit
     status is 1 if a file could not be read and was skipped.
@@ -39,8 +41,9 @@ def translate(
     Args:
         run: work directory of a run, folder of one checkpoint, or an exported generator, also one on the Hugging Face
             hub: hf://USER/NAME or hf://USER/NAME@REVISION.
-        input: image file, folder, or quoted pattern such as 'photos/*.jpg'.
-        output: folder for the translated images; for one TIFF file of more than 89 million pixels also a .tif file.
+        input: image file, folder, or quoted pattern such as 'photos/*.jpg'; or a video file.
+        output: folder for the translated images or the video; or a video file: .mp4, .m4v, .mov, .mkv, .webm; for one
+            TIFF file of more than 89 million pixels also a .tif file.
         direction: direction of the translation; default: AtoB, and that of an exported generator.
         step: checkpoint or snapshot to use: a step, the end of an epoch such as epoch:20, or best; default: the newest
             checkpoint.
@@ -54,34 +57,72 @@ def translate(
         overwrite: replace existing files.
         skip_existing: skip images whose translation exists and is whole, for example to resume after an interruption.
         gallery: also write OUTPUT/gallery.html, a page with inputs, outputs and, of a run, reconstructions.
+        mask: image file, or folder of image files named like the inputs, with what to translate in white; where it is
+            black the input stays, and gray mixes both.
+        statistics: image: the instance norms normalise each image by itself, as in training; clip: all images, which
+            are frames of one size, by the same statistics, so that brightness does not flicker; default: clip for a
+            video, image for image files.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.data import skipped
-    from cyclegan_jax.inference import huge_images, translate_files
+    from cyclegan_jax.inference import huge_images, masks, translate_files, translate_video
 
     _check_numbers({"--batch_size": batch_size, "--tile": tile, "--max_size": max_size})
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
+    if translate_video.is_video(input, output):
+        _refuse({"--gallery": gallery, "--format": format, "--skip_existing": skip_existing}, "videos")
+        path, target = translate_video.plan(input, output, overwrite=overwrite)
+        generator, _ = _load(run, direction, step, metric, both=False)
+        video = translate_video.translate_video(
+            generator,
+            path,
+            target,
+            steady=statistics != "image",
+            mask=mask,
+            batch_size=batch_size,
+            tile=tile,
+            max_size=max_size,
+            progress=console.progress_bar,
+        )
+        print("\n".join(map(console.one_line, video.lines())))
+        return 0
     generator, back = _load(run, direction, step, metric, both=gallery)
     plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
     if line := skipped.left_out_line(plan.left_out):
         print(console.one_line(line))
+    if plan.huge:
+        _refuse({"--mask": mask, "--statistics": statistics}, f"huge TIFF files such as {min(plan.huge)}")
     missing = _without_existing(plan) if skip_existing else plan.chosen
     ordinary = {file: target for file, target in missing.items() if file not in plan.huge}
     summary = translate_files.translate_files(
-        generator, ordinary, batch_size=batch_size, tile=tile, max_size=max_size, progress=console.progress_bar
+        generator,
+        ordinary,
+        batch_size=batch_size,
+        tile=tile,
+        max_size=max_size,
+        progress=console.progress_bar,
+        mask_of=None if mask is None else masks.find(mask, plan.chosen.values(), output),
+        # Of all files, so that a translation that continues has the same.
+        statistics=translate_files.clip_statistics(generator, plan.chosen, max_size) if statistics == "clip" else None,
     )
     huge = {file: target for file, target in missing.items() if file in plan.huge}
     huge_images.translate_files(generator, huge, summary, tile=tile, max_size=max_size, bar=console.timed_bar)
     *lines, last = summary.lines()
     for line in [*lines, f"{last}, by {generator.direction} of {generator.named}"]:
         print(console.one_line(line))
-    if path := skipped.write(output, [*summary.skipped, *skipped.messages(plan.left_out)]):
-        print(f"all files that were not read are named in {path}")
+    if listing := skipped.write(output, [*summary.skipped, *skipped.messages(plan.left_out)]):
+        print(f"all files that were not read are named in {listing}")
     if gallery:
         shown = {file: target for file, target in plan.chosen.items() if file not in plan.huge}
         _write_gallery(run, generator, back, shown, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
+
+
+def _refuse(flags: dict[str, object], inputs: str) -> None:
+    for name, given in flags.items():
+        if given:
+            raise UserError(f"{name} is not for {inputs}: leave {name} out, or give other inputs")
 
 
 def _check_numbers(flags: dict[str, int | None]) -> None:

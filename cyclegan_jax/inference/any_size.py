@@ -32,11 +32,8 @@ from cyclegan_jax.networks.layers import accepted_side
 FloatImage = Float[np.ndarray, "_ _ _"]
 """(H, W, C) in [-1, 1]; every image may have another size."""
 
-LayerStatistics = list[tuple[Float[Array, "_ 1 1 _"], Float[Array, "_ 1 1 _"]]]
-"""Mean and variance of each channel, for each instance norm of a generator in the order of the layers.
-
-Of each image by itself, or (1, 1, 1, C) for all images.
-"""
+LayerStatistics = list[tuple[Float[Array, "1 1 1 _"], Float[Array, "1 1 1 _"]]]
+"""Mean and variance of each channel, for each instance norm of a generator in the order of the layers."""
 
 OVERVIEW: Final = 2048
 """Images with a longer side are translated in tiles; their statistics come from a pass at this size."""
@@ -221,7 +218,7 @@ class AnySize:
 
     def _in_tiles(self, image: FloatImage, tile: int, statistics: LayerStatistics | None = None) -> FloatImage:
         height, width = image.shape[:2]
-        statistics = statistics or self.record([image])
+        statistics = statistics or self.statistics([image])
         result: FloatImage | None = None
         for window in windows.tiles(height, width, tile, self._margin):
             part = image[window.rows, window.columns]
@@ -233,18 +230,18 @@ class AnySize:
         assert result is not None
         return result
 
-    def record(self, images: Sequence[FloatImage], given: LayerStatistics | None = None) -> LayerStatistics:
-        """The instance norms' statistics of each image, in one batch; images are scaled down to `OVERVIEW`.
+    def statistics(self, images: Sequence[FloatImage]) -> LayerStatistics:
+        """The instance norms' means and variances over all pixels of some images, as if they were one image.
 
         Args:
-            images: (H, W, C) floats in [-1, 1], all of one size.
-            given: what the norms normalise by meanwhile; None means the statistics of all images together.
+            images: (H, W, C) floats in [-1, 1], all of one size; they are scaled down to `OVERVIEW`, and translated in
+                one batch.
         """
         overviews = [self._overview(image) for image in images]
         size = self._size(overviews[0])
         arrays = in_corners(overviews, size, len(overviews))
-        self._make_room(f"record {given is None}", arrays[0].shape)
-        return self._record(self._params, *arrays, given)
+        self._make_room("record", arrays[0].shape)
+        return self._record(self._params, *arrays)
 
     def _overview(self, image: FloatImage) -> FloatImage:
         """An image of a size that the network takes, with no side above `OVERVIEW`."""
@@ -272,10 +269,9 @@ def record_statistics(
     images: Float[Array, "N H W C"],
     heights: Int32[Array, " N"],
     widths: Int32[Array, " N"],
-    given: LayerStatistics | None = None,
 ) -> LayerStatistics:
-    """Return the statistics of each norm over each image by itself; the norms use those `given`, if any."""
-    frame = RecordingStatistics(Corner(images.shape[1], heights, widths), None if given is None else iter(given))
+    """Return the statistics of each norm over each image by itself."""
+    frame = RecordingStatistics(Corner(images.shape[1], heights, widths))
     translate(params, images, frame=frame)
     return frame.recorded
 

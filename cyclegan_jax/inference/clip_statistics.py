@@ -1,72 +1,45 @@
-"""One set of instance-norm statistics for all frames of a clip, against flicker.
+"""Which frames of a clip give it one set of instance-norm statistics, against flicker.
 
 An instance norm subtracts the mean of the image at hand and divides by its deviation. Something bright that enters a
-frame therefore changes the output everywhere. The frames of a clip are translated with statistics of some of its frames
-together instead: what does not change in the input does not change in the output.
+frame therefore changes the output everywhere. The frames of a clip are normalised by the statistics of some of them
+together instead (`AnySize.statistics`): what does not change in the input does not change in the output.
+
+The statistics of a norm depend on those of all norms before it. They therefore come from one pass over all of these
+frames, and memory limits their number; passes over some frames each, averaged, would give others.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
-import jax.numpy as jnp
-
-from cyclegan_jax.inference.any_size import OVERVIEW, AnySize, FloatImage, LayerStatistics
-from cyclegan_jax.kernels.instance_norm import pooled
+from cyclegan_jax.inference.any_size import OVERVIEW
 
 _T = TypeVar("_T")
 
-SAMPLED: Final = 16
-"""The most frames that the statistics are taken from."""
+_MOST: Final = 16
 _PIXELS_AT_ONCE: Final = OVERVIEW**2
-"""The most pixels of frames in one pass: as many as the largest image that is translated whole."""
-_PASSES: Final = 3
-"""Passes over the frames where memory does not hold all of them at once."""
+"""The most pixels in the pass: as many as in the largest image that is translated whole."""
 
 
-def sampled(frames: Iterable[_T]) -> list[_T]:
-    """At most `SAMPLED` frames, and at least half as many where there are so many, evenly spaced from the first on.
+def frames_at_once(size: tuple[int, int]) -> int:
+    """How many frames of this height and width the statistics of a clip are taken from: 1 to 16."""
+    pixels = math.prod(min(side, OVERVIEW) for side in size)
+    return max(1, min(_MOST, _PIXELS_AT_ONCE // pixels))
 
-    They are found in one pass that holds no others, whose number need not be known.
+
+def sampled(frames: Iterable[_T], most: int) -> list[_T]:
+    """Pick at most `most` frames at even distances, half as many or more: of few frames all.
+
+    They are found in one pass that holds at most twice as many, over frames whose number need not be known. The first
+    frame of a clip, which is often black, is not among them where there are more than `most`.
     """
     kept: list[_T] = []
-    distance = 1
-    for index, frame in enumerate(frames):
-        if index % distance == 0:
+    distance, number = 1, 0
+    for frame in frames:
+        if number % distance == 0:
             kept.append(frame)
-        if len(kept) > SAMPLED:
+        number += 1
+        if len(kept) > 2 * most:
             kept = kept[::2]
             distance *= 2
-    return kept
-
-
-def clip_statistics(translate: AnySize, frames: Sequence[FloatImage], passes: int = _PASSES) -> LayerStatistics:
-    """The mean and variance of each channel over all frames together, for each instance norm of a generator.
-
-    The frames that memory holds are normalised together in one pass, and the result is exact: that of one image made
-    of all frames. Where it does not hold all, the first pass normalises each group of them by itself, and each further
-    one by the statistics of the pass before. These are exact for one more norm after each pass, counted from the input,
-    because the statistics of a norm depend on those of the norms before it alone.
-
-    Args:
-        translate: the generator.
-        frames: (H, W, C) floats in [-1, 1], all of one size.
-        passes: the number of passes where there are several groups.
-
-    Returns:
-        Arrays of shape (1, 1, 1, C).
-    """
-    pixels = math.prod(min(side, OVERVIEW) for side in frames[0].shape[:2])
-    most = max(1, _PIXELS_AT_ONCE // pixels)
-    groups = [frames[start : start + most] for start in range(0, len(frames), most)]
-    statistics = None
-    for _ in range(passes if len(groups) > 1 else 1):
-        statistics = _together([translate.record(group, statistics) for group in groups])
-    assert statistics is not None
-    return statistics
-
-
-def _together(groups: Sequence[LayerStatistics]) -> LayerStatistics:
-    """Pool the statistics of each image of all groups, layer by layer."""
-    layers = zip(*groups, strict=True)
-    return [pooled(*(jnp.concatenate(moments) for moments in zip(*layer, strict=True))) for layer in layers]
+    return kept if number <= most else kept[1::2]

@@ -21,7 +21,7 @@ from cyclegan_jax.epochs import EpochLength, named
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import hub, model_card, pretrained
 from cyclegan_jax.exchange.pretrained import Pretrained
-from cyclegan_jax.inference import apply, clip_statistics, image_files, masks, user_images
+from cyclegan_jax.inference import apply, image_files, masks, user_images
 from cyclegan_jax.inference.any_size import AnySize, LayerStatistics
 from cyclegan_jax.inference.masks import Mask
 from cyclegan_jax.inference.user_images import UserImage
@@ -171,7 +171,7 @@ class Generator:
         """One set of instance-norm statistics for the frames of a clip, which keeps a translated clip from flickering.
 
         Args:
-            frames: some frames of the clip, all of one size, such as `clip_statistics.sampled` picks.
+            frames: some frames of the clip, all of one size, as many as one batch can hold. See `clip_statistics.py`.
 
         Returns:
             Mean and variance of each channel of each norm, over all frames together: the `statistics` of `translate`.
@@ -183,7 +183,7 @@ class Generator:
         if len({image.shape for image in ready}) != 1:
             sizes = " and ".join(sorted({f"{image.shape[1]}x{image.shape[0]}" for image in ready})[:2]) or "none"
             raise UserError(f"the frames of a clip have one size, but these have {sizes}: scale them to one size")
-        return clip_statistics.clip_statistics(self._any_size, ready)
+        return self._any_size.statistics(ready)
 
     def _shares(self, mask: Mask | Sequence[Mask], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The masks of some images, checked; one array is that of the only one."""

@@ -68,18 +68,20 @@ def check_domains(config: DataConfig, source: Domain, target: Domain) -> None:
         )
 
 
-def read(file: Path, max_size: int | None = None) -> Float[np.ndarray, "H W"]:
-    """Read a mask file: gray of any depth or colours by their lightness; what is transparent is outside.
+def read_for(image: Path, size: tuple[int, int], file: Path, max_size: int | None = None) -> Float[np.ndarray, "H W"]:
+    """Read the mask of an image: gray of any depth, or colours by their lightness; what is transparent is outside.
 
     Args:
-        file: an image file, or a `.npy` array.
-        max_size: a longer side is scaled down to this many pixels, as that of its image is.
+        image: the image or video, for error messages.
+        size: its height and width, scaled down by `max_size`.
+        file: the mask: an image file, or a `.npy` array.
+        max_size: a longer side is scaled down to this many pixels, as that of the image was.
 
     Returns:
         Shares in [0, 1], float64.
 
     Raises:
-        UserError: the file cannot be read, or its values are no shares.
+        UserError: the file cannot be read, has another size than its image, or values that are no shares.
     """
     try:
         encoded = files.read_bytes(file)
@@ -88,7 +90,11 @@ def read(file: Path, max_size: int | None = None) -> Float[np.ndarray, "H W"]:
     values = decode_16bit.stored_values(encoded, str(file))
     height, width, channels = values.shape
     parts = [shares(values[..., channel], (height, width), f"the mask {file}") for channel in range(channels)]
-    return image_files.scaled_down(_lightness(np.stack(parts, axis=2)), max_size)
+    mask = image_files.scaled_down(_lightness(np.stack(parts, axis=2)), max_size)
+    if mask.shape != size:
+        sizes = [f"{width}x{height}" for height, width in (mask.shape, size)]
+        raise UserError(f"the mask {file} is {sizes[0]} pixels, but {image} is {sizes[1]}: make the mask of its size")
+    return mask
 
 
 def _lightness(values: Num[np.ndarray, "H W C"]) -> Float[np.ndarray, "H W"]:

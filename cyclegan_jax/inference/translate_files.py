@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from cyclegan_jax.console import duration
 from cyclegan_jax.data import bands, images
 from cyclegan_jax.data.skipped import NAMED_AT_MOST
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference import gallery, image_files, user_images
-from cyclegan_jax.inference.any_size import DEFAULT_BATCH
+from cyclegan_jax.inference import gallery, image_files, masks, user_images
+from cyclegan_jax.inference.any_size import DEFAULT_BATCH, LayerStatistics
+from cyclegan_jax.inference.clip_statistics import frames_at_once, sampled
 from cyclegan_jax.inference.gallery import GalleryItem
 from cyclegan_jax.inference.generator import Generator
+from cyclegan_jax.inference.masks import Mask
 from cyclegan_jax.inference.user_images import UserImage
 
 _PIXELS_AT_ONCE = 2**24
@@ -56,6 +58,8 @@ def translate_files(
     tile: int | None,
     max_size: int | None,
     progress: Callable[[int, int], None],
+    mask_of: Mapping[Path, Path] | None = None,
+    statistics: LayerStatistics | None = None,
 ) -> Summary:
     """Translate files; those that cannot be read are skipped, with their error in the summary.
 
@@ -67,33 +71,65 @@ def translate_files(
         tile: side of the tiles of large images, pixels; None is the default, see `Generator.translate`.
         max_size: longer sides are scaled down to this many pixels first.
         progress: called with the number of files done and of all.
+        mask_of: the file of the mask by output file, from `masks.find`; None translates everywhere.
+        statistics: one set of instance-norm statistics for all images, see `clip_statistics`.
 
     Raises:
-        UserError: an output cannot be written.
+        UserError: an output cannot be written, or the model cannot mix its inputs and outputs by masks.
     """
     begin = time.monotonic()
     summary = Summary()
-    source, _ = generator.domains
+    config, (source, target) = generator.config.data, generator.domains
+    if mask_of is not None:
+        masks.check_domains(config, source, target)
     ready: dict[Path, UserImage] = {}
+    given: list[Mask] = []
     pixels = 0
     for done, file in enumerate(chosen, start=1):
         try:
-            values = image_files.read(file, generator.config.data, source, max_size)
+            values = image_files.read(file, config, source, max_size)
+            if mask_of is not None:
+                given.append(masks.read_for(file, np.shape(values)[:2], mask_of[chosen[file]], max_size))
             ready[file] = values
             pixels += math.prod(values.shape[:2])
         except UserError as error:
             summary.skipped.append(str(error))
         # Several batches are read together, so that images of one size can share a batch.
         if done == len(chosen) or len(ready) == 4 * (batch_size or DEFAULT_BATCH) or pixels >= _PIXELS_AT_ONCE:
-            outputs = generator.translate(list(ready.values()), batch_size=batch_size, tile=tile)
+            outputs = generator.translate(
+                list(ready.values()),
+                batch_size=batch_size,
+                tile=tile,
+                mask=None if mask_of is None else given,
+                statistics=statistics,
+            )
             with image_files.writing_together() as write:
                 for input, output in zip(ready, outputs, strict=True):
                     write(chosen[input], np.asarray(output))
             summary.translated += len(ready)
-            ready, pixels = {}, 0
+            ready, given, pixels = {}, [], 0
             progress(done, len(chosen))
     summary.seconds = time.monotonic() - begin
     return summary
+
+
+def clip_statistics(generator: Generator, chosen: dict[Path, Path], max_size: int | None) -> LayerStatistics:
+    """One set of instance-norm statistics for image files that are the frames of a clip, from some of them.
+
+    Args:
+        generator: the generator.
+        chosen: as for `translate_files`.
+        max_size: as for `translate_files`.
+
+    Raises:
+        UserError: one of these files cannot be read, or they differ in size.
+    """
+
+    def read(file: Path) -> UserImage:
+        return image_files.read(file, generator.config.data, generator.domains[0], max_size)
+
+    most = frames_at_once(np.shape(read(next(iter(chosen))))[:2])
+    return generator.clip_statistics([read(file) for file in sampled(chosen, most)])
 
 
 def gallery_items(

@@ -121,16 +121,14 @@ class Corner:
 
 @dataclass
 class RecordingStatistics:
-    """Normalises all images of a batch, which have one size, as if they were one, and keeps the statistics of each.
+    """Normalises all images of a batch, which have one size, as if they were one image, and keeps its statistics.
 
     Attributes:
         frame: where the images end.
-        given: statistics to normalise by instead, in the order of the layers; None means those of the batch.
-        recorded: the statistics of each image at each norm so far, in the order of the layers.
+        recorded: the statistics of each norm so far, in the order of the layers.
     """
 
     frame: WholeArray | Corner
-    given: Iterator[Statistics] | None = None
     recorded: list[Statistics] = field(default_factory=list)
 
     def reflect(self, x: Images, pad: int) -> Padded:
@@ -146,9 +144,9 @@ class RecordingStatistics:
         return self.frame.clear(x)
 
     def instance_norm(self, x: Images, kernels: Kernels) -> Images:
-        """Keep the statistics of `frame`; normalise by those that are given, or by those of the whole batch."""
-        self.recorded.append(self.frame.statistics(x))
-        return normalize(x, *(pooled(*self.recorded[-1]) if self.given is None else next(self.given)))
+        """Normalise by the statistics of all images together and keep them."""
+        self.recorded.append(pooled(*self.frame.statistics(x)))
+        return normalize(x, *self.recorded[-1])
 
 
 @dataclass

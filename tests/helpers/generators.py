@@ -8,6 +8,7 @@ import numpy as np
 
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.exchange.pretrained import Pretrained
+from cyclegan_jax.inference.generator import Generator
 from cyclegan_jax.networks import cyclegan, weights
 from tests.conftest import tiny_config
 
@@ -32,6 +33,13 @@ def pretrained(generator: dict[str, Any] | None = None, **changes: Any) -> Pretr
         return rng.uniform(0.1, 0.4, leaf.shape).astype(leaf.dtype)
 
     return Pretrained(config, "AtoB", 7, jax.tree.map_with_path(draw, shapes))
+
+
+def ready(generator: dict[str, Any] | None = None, **changes: Any) -> Generator:
+    """The generator of `pretrained`, ready to be called."""
+    model = pretrained(generator, **changes)
+    definition = cyclegan.define_generator(model.config, model.direction)
+    return Generator(model.config, model.direction, model.step, definition, model.params)
 
 
 def images(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

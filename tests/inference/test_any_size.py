@@ -15,9 +15,28 @@ from cyclegan_jax.inference import any_size
 from cyclegan_jax.inference.any_size import AnySize, bucket, margin
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.networks import cyclegan
+from cyclegan_jax.networks.cyclegan import Params
+from cyclegan_jax.networks.generator import GeneratorNetwork
 from tests.helpers.kernels import PLAIN
 
 CONFIG = GeneratorConfig(blocks=1, width=4)
+
+
+def drawn(
+    config: GeneratorConfig = CONFIG,
+    dtype: Literal["float32", "float64"] = "float64",
+    kernels: Kernels | None = None,
+) -> tuple[nnx.GraphDef[GeneratorNetwork], Params]:
+    """A generator with random parameters; zero biases would hide errors at the borders."""
+    whole = TrainConfig(generator=config, dtype=dtype)
+    shapes = nnx.eval_shape(lambda: cyclegan.make_generator(whole, "AtoB", jax.random.key(0), kernels))
+    rng = np.random.default_rng(0)
+
+    def draw(path: Any, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        values = rng.normal(size=leaf.shape) * 0.1
+        return jnp.asarray(1 + np.abs(values) if path[-1].key in ("scale", "var") else values, leaf.dtype)
+
+    return nnx.graphdef(shapes), jax.tree.map_with_path(draw, nnx.to_pure_dict(nnx.state(shapes, nnx.Param)))
 
 
 def make(
@@ -25,17 +44,8 @@ def make(
     dtype: Literal["float32", "float64"] = "float64",
     kernels: Kernels | None = None,
 ) -> tuple[AnySize, Callable[[np.ndarray], np.ndarray]]:
-    """A random generator as `AnySize` and as a plain function; zero biases would hide errors at the borders."""
-    whole = TrainConfig(generator=config, dtype=dtype)
-    shapes = nnx.eval_shape(lambda: cyclegan.make_generator(whole, "AtoB", jax.random.key(0), kernels))
-    graphdef = nnx.graphdef(shapes)
-    rng = np.random.default_rng(0)
-
-    def drawn(path: Any, leaf: jax.ShapeDtypeStruct) -> jax.Array:
-        values = rng.normal(size=leaf.shape) * 0.1
-        return jnp.asarray(1 + np.abs(values) if path[-1].key in ("scale", "var") else values, leaf.dtype)
-
-    params = jax.tree.map_with_path(drawn, nnx.to_pure_dict(nnx.state(shapes, nnx.Param)))
+    """A random generator as `AnySize` and as a plain function."""
+    graphdef, params = drawn(config, dtype, kernels)
     plain = jax.jit(lambda image: nnx.merge(graphdef, params)(image[None])[0])
     return AnySize(graphdef, params, config, "highest"), lambda image: np.asarray(plain(jnp.asarray(image)))
 
