@@ -90,9 +90,7 @@ def open_picture(encoded: bytes, channels: int | None, name: str) -> Image.Image
             if mode not in ("I", "F") and not mode.startswith("I;"):
                 return _convert(picture, channels)
     except Image.DecompressionBombError as error:
-        raise UserError(
-            f"the image {name} cannot be read, as it is too large ({error}): scale it down or cut it into parts"
-        ) from error
+        raise decode_16bit.too_large(name, error) from error
     except UnidentifiedImageError as error:
         raise UserError(
             f"the image {name} cannot be read: it is not an image in one of the formats {', '.join(FORMATS)}, whatever "

@@ -150,12 +150,22 @@ def stored_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
                 values = all_bits(encoded, picture.format, name)
     except UserError:
         raise
+    except Image.DecompressionBombError as error:
+        raise too_large(name, error) from error
     except Exception as error:  # For damaged files the libraries raise exceptions of many modules.
         raise UserError(
             f"the image {name} cannot be read ({error}): replace it or take it out of the data set"
         ) from error
     values = values[..., None] if values.ndim == 2 else values
     return _upright(values, orientation)
+
+
+def too_large(name: str, error: Image.DecompressionBombError) -> UserError:
+    """Return the error of an image with more pixels than Pillow takes for honest."""
+    return UserError(
+        f"the image {name} cannot be read, as it is too large ({error}): scale it down or cut it into parts; "
+        "`cyclegan-jax translate` takes TIFF files of any size"
+    )
 
 
 def npy_values(encoded: bytes, name: str, most_channels: int = 4) -> Num[np.ndarray, "H W C"]:

@@ -62,133 +62,130 @@ def translate_files(
         generator: the generator.
         chosen: output file by input file.
         summary: counts and errors, added to.
-        tile: as for `translate_file`.
+        tile: as for `WindowByWindow`.
         max_size: what `translate_files.translate_files` scales images down to; huge ones are refused.
-        bar: as for `translate_file`.
+        bar: as for `WindowByWindow.translate`.
 
     Raises:
         UserError: an output cannot be written, or the tile is too small.
     """
     begin = time.monotonic()
+    translator = WindowByWindow(generator, tile) if chosen else None
     for file, target in chosen.items():
+        assert translator is not None
         try:
             if max_size is not None:
                 raise InputError(f"the image {file} is read by windows and not scaled: leave --max_size out")
-            translate_file(generator, file, target, tile=tile, bar=bar)
+            translator.translate(file, target, bar=bar)
             summary.translated += 1
         except InputError as error:
             summary.skipped.append(str(error))
     summary.seconds += time.monotonic() - begin
 
 
-def translate_file(
-    generator: Generator,
-    file: Path,
-    target: Path,
-    *,
-    tile: int | None = None,
-    bar: Callable[[str], Bar],
-    samples: int = _WINDOWS,
-) -> None:
-    """Translate a TIFF file of any size to a tiled BigTIFF file with the same georeference and resolution.
+class WindowByWindow:
+    """A generator for TIFF files of any size."""
 
-    Args:
-        generator: the generator.
-        file: the TIFF file; its first image is translated, at full size.
-        target: the file to create or replace.
-        tile: side of the tiles with their margins, pixels; None is that of `Generator.translate`.
-        bar: returns what is called with the progress of a task, given the name of the task's parts.
-        samples: how many windows the norms' statistics are measured on. Where they are enough to cover the image, the
-            result is that of the whole image.
+    def __init__(self, generator: Generator, tile: int | None = None):
+        """Compile nothing yet; the two programs are compiled for the first image.
 
-    Raises:
-        InputError: the file cannot be read, or its values are not of the kind that the model was trained with.
-        UserError: the target cannot be written, or the tile is too small for its margins.
-    """
-    with contextlib.ExitStack() as stack:
-        with _blaming_input():
-            source = stack.enter_context(tiff_windows.opened(file))
-        translation = _Translation(generator, source, file, tile)
-        statistics = translation.statistics(samples, bar("windows for the statistics"))
-        tiles = translation.tiles(statistics, bar("tiles"))
-        first = next(tiles)
-        tiff_tiles.write(target, itertools.chain([first], tiles), source, translation.step, first.shape[2], first.dtype)
+        Args:
+            generator: the generator.
+            tile: side of the tiles with their margins, pixels; None is that of `Generator.translate`.
 
-
-class _Translation:
-    """The translation of one image."""
-
-    def __init__(self, generator: Generator, source: TiffWindows, file: Path, tile: int | None):
-        self._generator, self._source, self._name = generator, source, f"the image {file}"
-        config = generator.config
+        Raises:
+            UserError: the tile is too small for its margins.
+        """
+        self._generator, config = generator, generator.config
         network = nnx.merge(generator.graphdef, generator.params)
-        self._multiple = network.size_multiple
-        # At the lower and right border the image is mirrored up to a size that the network takes.
-        self._height, self._width = (
-            accepted_side(side, multiple=self._multiple, minimum=network.min_size)
-            for side in (source.height, source.width)
-        )
+        self._multiple, self._least = network.size_multiple, network.min_size
         self._margin = any_size.margin(config.generator)
-        self.step = _step(tile or max(any_size.TILE, 4 * self._margin), self._margin, self._multiple)
-        """The side of a tile inside its margins: that of the tiles of the file."""
-        self._side = self.step + 2 * self._margin
+        # The part of a tile inside its margins is a tile of the file.
+        self._step = _step(tile or max(any_size.TILE, 4 * self._margin), self._margin, self._multiple)
+        self._side = self._step + 2 * self._margin
         translate = partial(apply.translate, generator.graphdef, precision=config.precision)
         self._tile = jax.jit(partial(any_size.translate_with_statistics, translate))
+        window = max(_WINDOW, 2 * self._margin + _LEAST_INSIDE)
+        self._measure = StatisticsOverWindows(generator.graphdef, generator.params, config.precision, window)
 
-    def statistics(self, samples: int, progress: Bar) -> LayerStatistics:
+    def translate(self, file: Path, target: Path, *, bar: Callable[[str], Bar], samples: int = _WINDOWS) -> None:
+        """Translate a TIFF file to a tiled BigTIFF file with the same georeference and resolution.
+
+        Args:
+            file: the TIFF file; its first image is translated, at full size.
+            target: the file to create or replace.
+            bar: returns what is called with the progress of a task, given the name of the task's parts.
+            samples: how many windows the norms' statistics are measured on. Where they are enough to cover the image,
+                the result is that of the whole image.
+
+        Raises:
+            InputError: the file cannot be read, or its values are not of the kind that the model was trained with.
+            UserError: the target cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            with _blaming_input():
+                source = stack.enter_context(tiff_windows.opened(file))
+            statistics = self._statistics(source, samples, bar("windows for the statistics"))
+            tiles = self._tiles(source, statistics, bar("tiles"))
+            first = next(tiles)
+            everything = itertools.chain([first], tiles)
+            tiff_tiles.write(target, everything, source, self._step, first.shape[2], first.dtype)
+
+    def _statistics(self, source: TiffWindows, samples: int, progress: Bar) -> LayerStatistics:
         """Measure the norms' statistics on windows spread over the image."""
-        side = max(_WINDOW, 2 * self._margin + _LEAST_INSIDE)
-        measure = StatisticsOverWindows(
-            self._generator.graphdef, self._generator.params, self._generator.config.precision, side
-        )
-        pixel = self._read(Window(*[slice(0, self._multiple)] * 4)).pixels
-        samples = min(samples, max(1, _KEPT_BYTES // (side * side * pixel.shape[2] * pixel.itemsize)))
-        sampled = windows.sample(self._height, self._width, side, self._margin, multiple=self._multiple, number=samples)
+        corner = self._read(source, Window(*[slice(0, self._multiple)] * 4)).pixels
+        side = self._measure.side
+        samples = min(samples, max(1, _KEPT_BYTES // (side * side * corner.shape[2] * corner.itemsize)))
+        height, width = self._size(source)
+        sampled = windows.sample(height, width, side, self._margin, multiple=self._multiple, number=samples)
+        return self._measure(sampled, [self._read(source, window).pixels for window in sampled], progress=progress)
 
-        pixels = [self._read(window).pixels for window in sampled]
-        return measure(sampled, pixels, progress=progress)
-
-    def tiles(self, statistics: LayerStatistics, progress: Bar) -> Iterator[Values]:
+    def _tiles(self, source: TiffWindows, statistics: LayerStatistics, progress: Bar) -> Iterator[Values]:
         """Yield the translated tiles, row by row, in the channels and the dtype of the result."""
-        places = list(windows.tiles(self._height, self._width, self._side, self._margin))
-        before: tuple[Window, ModelImage, jax.Array] | None = None
+        places = list(windows.tiles(*self._size(source), self._side, self._margin))
+        before: Callable[[], Values] | None = None
         for number, window in enumerate(places):
-            ready = self._read(window)
+            ready = self._read(source, window)
             arrays = any_size.in_corners([ready.pixels], (self._side, self._side), 1)
             output = self._tile(self._generator.params, *arrays, statistics)
-            # JAX computes in the background: meanwhile the next tile is read, and the one before written.
+            # JAX computes in the background: meanwhile the tile before is written, and the next one read.
             if before is not None:
-                yield self._finished(*before)
+                values = before()
                 progress(number, len(places))
-            before = window, ready, output
+                yield values
+            before = partial(self._finished, source, window, ready, output)
         assert before is not None
-        yield self._finished(*before)
+        values = before()
         progress(len(places), len(places))
+        yield values
 
-    def _read(self, window: Window) -> ModelImage:
-        """Read a window of the image, mirrored at its lower and right border to the size that the network takes."""
-        source = self._source
-        rows, columns = (
-            slice(part.start, min(part.stop, side))
-            for part, side in ((window.rows, source.height), (window.columns, source.width))
+    def _size(self, source: TiffWindows) -> tuple[int, int]:
+        """The height and width to which the image is mirrored at its lower and right border, for the network."""
+        return (
+            accepted_side(source.height, multiple=self._multiple, minimum=self._least),
+            accepted_side(source.width, multiple=self._multiple, minimum=self._least),
         )
+
+    def _read(self, source: TiffWindows, window: Window) -> ModelImage:
+        """Read a window of the image, mirrored where it lies outside."""
+        rows = slice(window.rows.start, min(window.rows.stop, source.height))
+        columns = slice(window.columns.start, min(window.columns.stop, source.width))
         domain, _ = self._generator.domains
         with _blaming_input():
             values = source.read(rows, columns)
-            ready = user_images.to_model(values, self._generator.config.data, domain, self._name)
+            ready = user_images.to_model(values, self._generator.config.data, domain, source.name)
         missing = window.rows.stop - rows.stop, window.columns.stop - columns.stop
         return dataclasses.replace(ready, pixels=any_size.extended(ready.pixels, missing)) if any(missing) else ready
 
-    def _finished(self, window: Window, ready: ModelImage, output: jax.Array) -> Values:
+    def _finished(self, source: TiffWindows, window: Window, ready: ModelImage, output: jax.Array) -> Values:
         """Return the part of a tile inside its margins, and inside the image, as values of the result."""
         rows, columns = window.inside
-        rows = slice(rows.start, rows.stop - max(0, window.inner_rows.stop - self._source.height))
-        columns = slice(columns.start, columns.stop - max(0, window.inner_columns.stop - self._source.width))
+        rows = slice(rows.start, rows.stop - max(0, window.inner_rows.stop - source.height))
+        columns = slice(columns.start, columns.stop - max(0, window.inner_columns.stop - source.width))
         inside = dataclasses.replace(ready, alpha=None if ready.alpha is None else ready.alpha[rows, columns])
-        generator = self._generator
-        _, domain = generator.domains
-        pixels = np.asarray(output[0, rows, columns])
-        return np.asarray(user_images.from_model(pixels, inside, generator.config.data, domain))
+        _, domain = self._generator.domains
+        pixels = np.asarray(output)[0, rows, columns]
+        return np.asarray(user_images.from_model(pixels, inside, self._generator.config.data, domain))
 
 
 def _step(tile: int, margin: int, multiple: int) -> int:

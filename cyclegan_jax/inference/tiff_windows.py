@@ -56,18 +56,22 @@ def is_huge(file: Path) -> bool:
 
 def _pixels(stream: BinaryIO) -> int:
     """Return the number of pixels of a TIFF file's first image, by its header; 0 where it has none."""
-    header = stream.read(16)
+    header = stream.read(8)
     if not header.startswith(_MAGIC):
         return 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            directory = TiffImagePlugin.ImageFileDirectory_v2(header)
+            directory = TiffImagePlugin.ImageFileDirectory_v2(header + (stream.read(8) if _is_big(header) else b""))
             stream.seek(directory.next)
             directory.load(stream)
             return int(directory[_IMAGE_WIDTH]) * int(directory[_IMAGE_LENGTH])
         except Exception:  # Pillow raises exceptions of many modules for damaged files
             return 0
+
+
+def _is_big(header: bytes) -> bool:
+    return b"+" in header[2:4]
 
 
 @contextlib.contextmanager
@@ -109,6 +113,7 @@ class TiffWindows:
     """The first image of a TIFF file, read by windows.
 
     Attributes:
+        name: what error messages call the image.
         height: in pixels.
         width: in pixels.
         page: tifffile's description of the image, with its tags.
@@ -126,6 +131,7 @@ class TiffWindows:
         """
         page = tiff.pages.first
         _check(page, file)
+        self.name = f"the image {file}"
         self.page, self._file, self._tiff = page, file, tiff
         self.height, self.width = page.imagelength, page.imagewidth
         self._channels, self._dtype = _channels(page), np.dtype(page.dtype)

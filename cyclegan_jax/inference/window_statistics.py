@@ -25,7 +25,7 @@ from cyclegan_jax.networks.frame import Corner, WindowStatistics
 from cyclegan_jax.networks.generator import GeneratorNetwork
 
 _TOLERANCE: Final = 1e-3
-"""Statistics have settled when none changes by more than this share of its channel's standard deviation."""
+"""Statistics have settled when a pass changes none by more than this share of its channel's standard deviation."""
 
 
 class StatisticsOverWindows:
@@ -40,7 +40,7 @@ class StatisticsOverWindows:
             precision: that of matrix products, `TrainConfig.precision`.
             side: the height and width of a window with its margins.
         """
-        self._params, self._side = params, side
+        self._params, self.side = params, side
         translate = partial(apply.translate, definition, precision=precision)
         self._record = jax.jit(partial(_record, translate))
         empty = np.zeros((1, side, side, nnx.merge(definition, params).in_channels), np.float32)
@@ -54,7 +54,6 @@ class StatisticsOverWindows:
         pixels: Sequence[FloatImage],
         *,
         progress: Callable[[int, int], None],
-        tolerance: float = _TOLERANCE,
     ) -> LayerStatistics:
         """Return the mean and variance of each channel, for each norm in the order of the layers.
 
@@ -62,7 +61,6 @@ class StatisticsOverWindows:
             windows: windows with margins that the generator does not see beyond.
             pixels: the pixels of each window in [-1, 1].
             progress: called with the number of windows done in all passes, and of those in the most passes.
-            tolerance: see `_TOLERANCE`; with 0 there are as many passes as norms.
         """
         known, passes = self._unknown, len(self._unknown)
         for number in range(passes):
@@ -71,7 +69,7 @@ class StatisticsOverWindows:
                 found.append(jax.device_get(self._of_window(window, image, known, has_given=number > 0)))
                 progress(number * len(windows) + len(found), passes * len(windows))
             before, known = known, _pooled(found, [window.inner_pixels for window in windows], like=self._unknown)
-            if number and _change(before, known) <= tolerance:
+            if number and _change(before, known) <= _TOLERANCE:
                 progress(passes * len(windows), passes * len(windows))
                 break
         return known
@@ -79,7 +77,7 @@ class StatisticsOverWindows:
     def _of_window(
         self, window: Window, image: FloatImage, known: LayerStatistics, *, has_given: bool
     ) -> LayerStatistics:
-        arrays, heights, widths = in_corners([image], (self._side, self._side), 1)
+        arrays, heights, widths = in_corners([image], (self.side, self.side), 1)
         rows, columns = window.inside
         names, places = ("tops", "lefts", "bottoms", "rights"), (rows.start, columns.start, rows.stop, columns.stop)
         borders = {name: np.array([place], np.int32) for name, place in zip(names, places, strict=True)}
