@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from cyclegan_jax import optimizer, state
 from cyclegan_jax.config import GeneratorConfig, TrainConfig
+from cyclegan_jax.network_config import Norm
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.train_step import make_train_step
 from cyclegan_jax.training import loop as training
@@ -20,7 +22,7 @@ from tests.evaluation import scenes
 EVERY = 3
 
 
-def config_for(norm: str) -> TrainConfig:
+def config_for(norm: Norm) -> TrainConfig:
     base = tiny_config()
     return tiny_config(
         generator=GeneratorConfig(blocks=1, width=4),
@@ -31,7 +33,7 @@ def config_for(norm: str) -> TrainConfig:
 
 
 @pytest.mark.parametrize("update_first", ["generators", "discriminators"])
-def test_steps_between_updates_leave_the_discriminators(update_first: str) -> None:
+def test_steps_between_updates_leave_the_discriminators(update_first: Any) -> None:
     """Only batch norm's statistics move, by the passes of the generators' loss; the pools fill in all steps."""
     config = dataclasses.replace(config_for("batch"), update_first=update_first)
     transform = optimizer.adam(config.optimizer)

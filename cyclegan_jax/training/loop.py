@@ -170,7 +170,7 @@ def _run(
     interruption.began()
     with live.showing(host.progress.line):
         while step < run.last_step:
-            train_state = plateau.fed(train_state, step, run)
+            train_state = plateau.fed(train_state, step, run.config, run.periods, run.workdir)
             with host.progress.waiting():
                 number, batch = maker.next_batch(step)
             # The call returns at once. The host looks at the metrics of the call before, which are done, while the

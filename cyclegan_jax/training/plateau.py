@@ -13,15 +13,15 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import distributed
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.learning_rates import Plateau
+from cyclegan_jax.periods import Periods
 from cyclegan_jax.state import TrainState
-from cyclegan_jax.training.preparation import PreparedRun
 
 _LOG = logging.getLogger(__name__)
 
 _MISSING: Final = "missing"
 
 
-def fed(train_state: TrainState, step: int, run: PreparedRun) -> TrainState:
+def fed(train_state: TrainState, step: int, config: TrainConfig, periods: Periods, workdir: Path) -> TrainState:
     """Return the state that has seen the score of its checkpoint, where the run evaluates it; called before a step.
 
     The score is read from `scores.json`. So a run that resumes from the checkpoint of an evaluation, which was saved
@@ -30,14 +30,16 @@ def fed(train_state: TrainState, step: int, run: PreparedRun) -> TrainState:
     Args:
         train_state: the state after `step` steps.
         step: its step.
-        run: the run.
+        config: the experiment.
+        periods: when it evaluates.
+        workdir: the run's folder.
 
     Raises:
         UserError: the run's first evaluation has no score of the chosen name.
     """
-    if train_state.plateau is None or not run.periods.evaluates(step):
+    if train_state.plateau is None or not periods.evaluates(step):
         return train_state
-    own = _values(train_state.plateau, step, run.config, run.workdir) if distributed.is_first() else None
+    own = _values(train_state.plateau, step, config, workdir) if distributed.is_first() else None
     values = distributed.from_first(own)
     if _MISSING in values:
         raise UserError(values[_MISSING])

@@ -180,7 +180,7 @@ def _make_steps(
     first = step = int(state.step)
     maker = StepMaker(prepared, state, last)
     while step < last:
-        state = plateau.fed(state, step, prepared.config, workdir)
+        state = plateau.fed(state, step, prepared.config, prepared.periods, workdir)
         number, batch = maker.next_batch(step)
         state, _ = maker.call(number, state, batch)
         step += number

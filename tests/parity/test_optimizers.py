@@ -129,6 +129,7 @@ def test_weight_decay_leaves_running_statistics_alone() -> None:
     nothing = jax.tree.map(jnp.zeros_like, params)
     for kind in ("adam", "adamw"):
         transform = optimizer.adam(OptimizerConfig(kind=kind, weight_decay=0.1))
+        updates: Any
         updates, _ = transform.update(nothing, transform.init(params), params)
         assert float(updates["norm"]["scale"][0]) > 0.09
         assert not updates["norm"]["mean"].any() and not updates["norm"]["var"].any()

@@ -9,6 +9,7 @@ import pytest
 from cyclegan_jax.checkpoints import config_changes, folders, scores
 from cyclegan_jax.config import OptimizerConfig, TrainConfig
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.periods import epoch_length, resolve
 from cyclegan_jax.training import loop as training
 from cyclegan_jax.training import plateau
 from cyclegan_jax.training.verification import verify
@@ -65,7 +66,8 @@ def test_a_score_that_the_run_does_not_have(config: TrainConfig, tmp_path: Path,
     state = training.train(dataclasses.replace(config, steps=3), tmp_path / "run", allow_changes=True)
     assert state.plateau is not None and int(state.plateau.scores) == 1
     # A score that is missing later, as after a failed evaluation, is passed over.
-    assert states_differ(plateau.fed(state, 4, config, tmp_path / "run"), state) == []
+    periods = resolve(config, epoch_length(config, 3, 3))
+    assert states_differ(plateau.fed(state, 4, config, periods, tmp_path / "run"), state) == []
     assert log_lines[-1].startswith("the learning-rate schedule plateau passes over step 4: it has no score cycle_l1_A")
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from cyclegan_jax.checkpoints import metrics_file
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.epochs import EpochLength
 from cyclegan_jax.recipes import pytorch_gan
 from cyclegan_jax.training import legend
 from cyclegan_jax.training.divergence import DivergedError
@@ -31,7 +32,7 @@ def scalars(step: int) -> dict[str, float]:
 
 
 def log(files: RunFiles, steps: range) -> None:
-    progress = Progress(10, 1, 5)
+    progress = Progress(10, EpochLength(5, 1))
     for step in steps:
         progress.done(step, scalars(step))
         files.log_metrics(step, scalars(step), progress)
@@ -58,11 +59,13 @@ def test_the_page_shows_the_whole_run(tmp_path: Path) -> None:
         log(files, range(1, 5))
         add_scores(workdir)
         files.log_warning(3, "discriminator B is winning")
-        files.write_samples(2, grid())
-        files.write_samples(4, grid())
+        files.write_samples(2, 1, grid())
+        files.write_samples(4, 1, grid())
         page = read(files.page.path)
         # Others than the newest are in the strip only.
-        assert [image["src"] for image in page.images] == [f"samples/step_000000{step}.png" for step in (4, 2, 4)]
+        assert [image["src"] for image in page.images] == [
+            f"samples/step_000000{step}_epoch_1.png" for step in (4, 2, 4)
+        ]
         assert all(image["alt"] for image in page.images)
     text = read(workdir / "index.html").text
     for part in (
@@ -79,7 +82,7 @@ def test_the_page_shows_the_whole_run(tmp_path: Path) -> None:
 def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     with RunFiles(tmp_path, tiny_config(), last_step=4) as files:
         log(files, range(1, 4))
-        files.write_samples(3, grid())
+        files.write_samples(3, 1, grid())
     content = (tmp_path / "index.html").read_text()
     assert not re.search(r"(src|href)=.?(http|//|/|data:)|url\(|@import|\$", content)
     for link in {*read(tmp_path / "index.html").links, *re.findall(r'src="([^"]+)"', content)} - {"configs/"}:
@@ -92,7 +95,7 @@ def test_names_commands_and_warnings_are_escaped(tmp_path: Path) -> None:
     with RunFiles(workdir, tiny_config(), last_step=4, command=bad) as files:
         files.log_warning(1, bad)
         (workdir / "samples" / 'step_<"&.png').touch()
-        files.write_samples(1, grid())
+        files.write_samples(1, 1, grid())
     page = read(workdir / "index.html")
     assert page.text.count(bad) == 2
     assert "<b>& run" in page.text
@@ -137,7 +140,7 @@ def test_a_resumed_run_has_the_page_of_an_uninterrupted_one(tmp_path: Path) -> N
 def test_the_page_says_how_the_run_ended(tmp_path: Path, error: Exception, said: str) -> None:
     with pytest.raises(type(error)), RunFiles(tmp_path, tiny_config(), last_step=9) as files:
         log(files, range(1, 3))
-        files.write_samples(2, grid())
+        files.write_samples(2, 1, grid())
         raise error
     text = read(tmp_path / "index.html").text
     assert said in text

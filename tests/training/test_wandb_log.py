@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cyclegan_jax.epochs import EpochLength
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training import loop, wandb_log
 from cyclegan_jax.training.progress import Progress
@@ -59,11 +60,11 @@ def test_a_resumed_run_continues_the_same_one(tmp_path: Path) -> None:
         log.log({"step": step, "loss/cycle_A": 1 / step})
     log.close()
     with RunFiles(workdir, tiny_config(wandb="team/cyclegan", seed=2), 2, last_step=3) as files:
-        progress = Progress(3, 1, 5)
+        progress = Progress(3, EpochLength(5, 1))
         progress.done(3, {"generators": 1.0})
         files.log_metrics(3, {"generators": 1.0}, progress)
         files.log_scores(3, {"reconstruction_A/l1": 0.25})
-        files.write_samples(3, np.zeros((8, 8, 3), np.uint8))
+        files.write_samples(3, 1, np.zeros((8, 8, 3), np.uint8))
     first, second = sent(workdir)
     (run,), (again,) = records(first, "run"), records(second, "run")
     assert run["run_id"] == again["run_id"] == (workdir / wandb_log.ID_FILE).read_text().strip()
