@@ -61,9 +61,14 @@ def check_limits(config: Any, prefix: str, limits: Mapping[str, Limits]) -> None
     for item in dataclasses.fields(config):
         name = f"{prefix}.{item.name}" if prefix else item.name
         value = getattr(config, item.name)
-        for number in value if isinstance(value, tuple) else (value,):
+        for number in _flat(value):
             if name in limits and number is not None and not isinstance(number, str):
                 require(limits[name].hold(number), name, value, limits[name].need(number))
+
+
+def _flat(value: Any) -> list[Any]:
+    """The values in a tuple, and in the tuples in it."""
+    return [each for part in value for each in _flat(part)] if isinstance(value, tuple) else [value]
 
 
 def require(condition: bool, name: str, value: object, need: str) -> None:
@@ -119,6 +124,9 @@ def _allowed(value: object, hint: Any) -> tuple[bool, str]:
         fits = any(value == choice and type(value) is type(choice) for choice in choices)
         return fits, "one of " + ", ".join(str(choice) for choice in choices)
     arms = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple and arms[-1] is Ellipsis:
+        fits = isinstance(value, tuple) and value != () and all(_allowed(part, arms[0])[0] for part in value)
+        return fits, "several of these"  # it comes after what it is several of
     if typing.get_origin(hint) is tuple:
         parts = value if isinstance(value, tuple) else ()
         fits = len(parts) == len(arms) and all(_allowed(part, arms[i])[0] for i, part in enumerate(parts))

@@ -69,6 +69,11 @@ def check_storable(config: TrainConfig) -> None:
             )
 
 
+def _with_tuples(value: Any) -> Any:
+    """The value with tuples for lists, since JSON has no tuples."""
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
 def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
@@ -81,6 +86,6 @@ def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
     def built(name: str, value: Any) -> Any:
         if dataclasses.is_dataclass(hints[name]):
             return _build(hints[name], value, f"{prefix}{name}.")
-        return tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+        return _with_tuples(value)
 
     return kind(**{name: built(name, value) for name, value in values.items()})

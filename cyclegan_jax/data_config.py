@@ -13,6 +13,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.image_size import ImageSize, Size
 
 Domain = Literal["A", "B"]
+Range = tuple[float, float]
 Preprocess = Literal[
     "resize_and_crop",
     "crop",
@@ -92,15 +93,21 @@ class DataConfig:
     labels: Domain | None = None
     """The domain of label maps, if any: they are resized by nearest neighbour, snapped to the palette,
     and scored by palette colour."""
-    channels_A: Literal[1, 3, 4] = 3
-    """Channels of domain A: 1 (gray), 3 (RGB) or 4 (RGBA)."""
-    channels_B: Literal[1, 3, 4] = 3
+    channels_A: int = 3
+    """Channels of domain A: 1 (gray), 3 (RGB), 4 (RGBA), or any other number up to 64: bands, such as those of a
+    satellite image, from .npy arrays (H, W, channels) or TIFF files with a page for each band."""
+    channels_B: int = 3
     """Channels of domain B."""
-    range_A: tuple[float, float] | None = None
+    range_A: Range | tuple[Range, ...] | None = None
     """The lowest and highest value of domain A, such as 0 4095, if its files hold more than 8 bits (16-bit and float
     images, .npy arrays): this range is scaled to [-1, 1], and a value outside is an error; alpha has the full
-    range of its dtype instead. None: 8-bit images."""
-    range_B: tuple[float, float] | None = None
+    range of its dtype instead. Or one such pair for each channel, which are bands then. None: 8-bit images."""
+    range_B: Range | tuple[Range, ...] | None = None
+    """The same for domain B."""
+    bands_A: tuple[int, int, int] | None = None
+    """The bands of domain A that pictures show as red, green and blue, counted from 1; default: the first three, or the
+    first one as gray where there are only two."""
+    bands_B: tuple[int, int, int] | None = None
     """The same for domain B."""
     max_images: int | None = None
     """Train on the first images of each domain only, by name, and at most this many; default: all."""
@@ -127,6 +134,7 @@ class DataConfig:
             )
         for domain in typing.get_args(Domain):
             self._check_range(domain)
+            self._check_bands(domain)
             self._check_augment(domain)
 
     def _check_sizes(self) -> None:
@@ -155,16 +163,31 @@ class DataConfig:
         require(fits, "data.load_size", self.load_size, need)
 
     def _check_range(self, domain: Domain) -> None:
-        limits = self.value_range(domain)
-        if limits is None:
+        limits, ranges = self._range(domain), self.band_ranges(domain)
+        if limits is None or ranges is None:
             return
         need = "two finite values, the lower first"
-        require(-math.inf < limits[0] < limits[1] < math.inf, f"data.range_{domain}", limits, need)
+        if isinstance(limits[0], tuple):
+            need = f"{self.channels(domain)} pairs of finite values, one per channel, the lower first, or one pair"
+        fits = all(-math.inf < low < high < math.inf for low, high in ranges)
+        require(fits and len(ranges) == self.channels(domain), f"data.range_{domain}", limits, need)
         if self.labels == domain:
             raise UserError(
                 f"data.range_{domain} is {limits}, but data.labels is {domain!r} and label maps have 8-bit colours: "
                 "set one of the two to None"
             )
+
+    def _check_bands(self, domain: Domain) -> None:
+        chosen = self.bands_A if domain == "A" else self.bands_B
+        if chosen is None:
+            return
+        if not self.has_bands(domain):
+            raise UserError(
+                f"data.bands_{domain} is {chosen}, but with data.channels_{domain} {self.channels(domain)} and one "
+                "range for all, pictures show the whole image: set it to None"
+            )
+        highest = self.channels(domain)
+        require(max(chosen) <= highest, f"data.bands_{domain}", chosen, f"three numbers from 1 to {highest}, or None")
 
     def _check_augment(self, domain: Domain) -> None:
         name, augment = f"data.augment_{domain}", self.augment(domain)
@@ -181,7 +204,7 @@ class DataConfig:
                 "colours are its classes: set it to 0; vertical_flip and quarter_turns change no colour"
             )
         of_colors = [part for part in changes if part in ("saturation", "hue")]
-        if of_colors and self.channels(domain) not in (3, 4):
+        if of_colors and (self.has_bands(domain) or self.channels(domain) == 1):
             raise UserError(
                 f"{name}.{of_colors[0]} is {strengths[of_colors[0]]}, but data.channels_{domain} is "
                 f"{self.channels(domain)}, which has no colours: set it to 0"
@@ -205,7 +228,7 @@ class DataConfig:
         return self.preprocess not in ("scale_width", "scale_shorter", "none")
 
     def channels(self, domain: Domain) -> int:
-        """Number of channels of a domain's images: 1, 3 or 4."""
+        """Number of channels of a domain's images."""
         return self.channels_A if domain == "A" else self.channels_B
 
     def augment(self, domain: Domain) -> AugmentConfig:
@@ -228,6 +251,27 @@ class DataConfig:
             return self.name.split("2")["AB".index(domain)]
         return f"{pathlib.PurePath(self.dir).name}/train{domain}" if self.dir is not None else f"domain {domain}"
 
-    def value_range(self, domain: Domain) -> tuple[float, float] | None:
+    def has_bands(self, domain: Domain) -> bool:
+        """Whether a domain's channels are bands, and not gray, RGB or RGBA."""
+        given = self._range(domain)
+        return self.channels(domain) not in (1, 3, 4) or (given is not None and isinstance(given[0], tuple))
+
+    def shown_bands(self, domain: Domain) -> tuple[int, ...]:
+        """The bands of a domain that pictures show, counted from 1: three, or one as gray."""
+        chosen = self.bands_A if domain == "A" else self.bands_B
+        return chosen or ((1, 2, 3) if self.channels(domain) >= 3 else (1,))
+
+    def value_range(self, domain: Domain) -> Range | None:
         """The lowest and highest value of a domain's images, or None for 8-bit images."""
+        ranges = self.band_ranges(domain)
+        return None if ranges is None else (min(low for low, _ in ranges), max(high for _, high in ranges))
+
+    def band_ranges(self, domain: Domain) -> tuple[Range, ...] | None:
+        """The lowest and highest value of each channel, or None for 8-bit images."""
+        given = self._range(domain)
+        if given is None or isinstance(given[0], tuple):
+            return given
+        return (given,) * self.channels(domain)
+
+    def _range(self, domain: Domain) -> Range | tuple[Range, ...] | None:
         return self.range_A if domain == "A" else self.range_B

@@ -17,6 +17,7 @@ from cyclegan_jax.config import (
     OptimizerConfig,
     TrainConfig,
 )
+from cyclegan_jax.data_config import AugmentConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training import loop
 
@@ -56,7 +57,28 @@ from cyclegan_jax.training import loop
             "data.load_size is 80, but it must be at least data.image_size (64x96)",
         ),
         (DataConfig, {"load_size": 7.5}, "data.load_size is 7.5, but it must be an integer, or height x width"),
-        (DataConfig, {"channels_A": 2}, "data.channels_A is 2, but it must be one of 1, 3, 4"),
+        (DataConfig, {"channels_A": 65}, "data.channels_A is 65, but it must be at most 64"),
+        (DataConfig, {"bands_A": (1, 2, 3)}, "data.bands_A is (1, 2, 3), but with data.channels_A 3 and one range for"),
+        (
+            DataConfig,
+            {"channels_A": 5, "bands_A": (6, 1, 1)},
+            "data.bands_A is (6, 1, 1), but it must be three numbers from 1 to 5, or None",
+        ),
+        (
+            DataConfig,
+            {"channels_A": 2, "range_A": ((0.0, 1.0),)},
+            "data.range_A is ((0.0, 1.0),), but it must be 2 pairs of finite values, one per channel, the lower first",
+        ),
+        (
+            DataConfig,
+            {"range_A": ((0.0, 1.0), 2.0)},
+            "data.range_A is ((0.0, 1.0), 2.0), but it must be 2 values, each",
+        ),
+        (
+            DataConfig,
+            {"channels_A": 2, "augment_A": AugmentConfig(hue=0.1)},
+            "data.augment_A.hue is 0.1, but data.channels_A is 2, which has no colours: set it to 0",
+        ),
         (DataConfig, {"channels_A": True}, "data.channels_A is True"),
         (DataConfig, {"labels": "B", "channels_B": 1}, "data.channels_B is 1: set it to 3, or data.labels to None"),
         (DataConfig, {"labels": "A", "range_A": (0.0, 9.0)}, "data.range_A is (0.0, 9.0), but data.labels is 'A'"),
@@ -108,7 +130,7 @@ def test_equal_sizes_are_equal_however_they_are_written() -> None:
 
 @pytest.mark.parametrize("recipe", [recipes.paper, recipes.pytorch_gan, recipes.simplified])
 def test_a_config_survives_its_dictionary(recipe: Callable[[], TrainConfig]) -> None:
-    data = DataConfig(dir="somewhere", labels="B", range_A=(0.0, 4095.0), image_size="64x128")
+    data = DataConfig(dir="somewhere", labels="B", range_A=((0.0, 4095.0),) * 3, image_size="64x128")
     config = dataclasses.replace(recipe(), data=data, steps=7)
     assert config_dict.from_dict(config_dict.to_dict(config)) == config
 

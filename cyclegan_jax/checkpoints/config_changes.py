@@ -32,6 +32,8 @@ FREE: Final = {
     "data.test_A",
     "data.test_B",
     "data.on_error",
+    "data.bands_A",
+    "data.bands_B",
     "data.cache_gib",
     "data.threads",
     # Has a rule of its own.

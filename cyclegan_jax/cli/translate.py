@@ -110,8 +110,9 @@ def _plan(
     from cyclegan_jax.inference import file_plan
     from cyclegan_jax.inference.user_images import output_type
 
-    kind = output_type(generator.config.data.value_range(generator.domains[1]))
-    return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind)
+    data, target = generator.config.data, generator.domains[1]
+    kind = output_type(data.value_range(target))
+    return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind, bands=data.has_bands(target))
 
 
 def _without_existing(chosen: dict[Path, Path]) -> dict[Path, Path]:

@@ -28,19 +28,19 @@ class Augmentation:
     turns: int
     colors: tuple[tuple[str, float], ...]
 
-    def apply(self, image: Num[np.ndarray, "H W C"]) -> None:
+    def apply(self, image: Num[np.ndarray, "H W C"], *, has_alpha: bool = False) -> None:
         """Change an image in place.
 
         Args:
-            image: uint8, or float32 in [-1, 1]; square if it is turned. Alpha, the fourth of four channels, keeps its
-                values.
+            image: uint8, or float32 in [-1, 1]; square if it is turned.
+            has_alpha: whether the last channel is alpha, which keeps its values.
         """
         if self.upside_down:
             image[:] = image[::-1].copy()
         if self.turns:
             image[:] = np.rot90(image, self.turns).copy()
         if self.colors:
-            colors = image[..., :3] if image.shape[2] == 4 else image
+            colors = image[..., :-1] if has_alpha else image
             if image.dtype == np.uint8:
                 colors[:] = np.rint(change_colors(colors.astype(np.float32) / 255, self.colors) * 255)
             else:

@@ -107,7 +107,8 @@ class TrainImages:
             crop.write(image, out)
             augmentation = draw_augmentation(self._config.augment(self._domain), rng)
             if augmentation is not None:
-                augmentation.apply(out)
+                is_rgba = out.shape[2] == 4 and not self._config.has_bands(self._domain)
+                augmentation.apply(out, has_alpha=is_rgba)
             if self._is_labels and self._cache is None:
                 out[:] = snap_to_palette(out, self._palette)
             return

@@ -105,7 +105,14 @@ class Evaluator:
         pictures = {
             f"translations_{domain}.png": picture_grid(
                 (domain, f"{domain} to {OTHER_DOMAIN[domain]}", "and back"),
-                [[splits.as_uint8(images[domain][i]), found.outputs[i], found.cycled[i]] for i in shown[domain]],
+                [
+                    [
+                        splits.as_picture(images[domain][i], self._split.config, domain),
+                        found.outputs[i],
+                        found.cycled[i],
+                    ]
+                    for i in shown[domain]
+                ],
             )
             for domain, found in translations.items()
         }

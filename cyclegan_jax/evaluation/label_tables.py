@@ -20,7 +20,7 @@ from cyclegan_jax.evaluation.nearest_class import nearest_class, truth_classes
 from cyclegan_jax.evaluation.score_table import Column, ScoreTable, decimal, markdown
 from cyclegan_jax.evaluation.segmentation_scores import ControlledScores, Scores, score, score_with_controls
 from cyclegan_jax.evaluation.segmenters import Segmenter
-from cyclegan_jax.evaluation.test_split import TestSplit, as_uint8
+from cyclegan_jax.evaluation.test_split import TestSplit, as_picture
 
 _BATCH: Final = 16  # photos segmented at once
 _COLORS: Final = palette.color_array()
@@ -45,7 +45,8 @@ class LabelTables:
         self.photo_domain = OTHER_DOMAIN[labels]
         self._pairs: dict[Domain, list[int]] = {"A": [a for a, _ in split.pairs], "B": [b for _, b in split.pairs]}
         self._truth_images = self._paired(split.images[labels], labels)
-        self._photos = self._paired([as_uint8(image) for image in split.images[self.photo_domain]], self.photo_domain)
+        photos = [as_picture(image, split.config, self.photo_domain) for image in split.images[self.photo_domain]]
+        self._photos = self._paired(photos, self.photo_domain)
         _check_one_size([*self._truth_images, *self._photos])
         self._truth = truth_classes(np.stack(self._truth_images), _COLORS)
         self._constant = constant_map(

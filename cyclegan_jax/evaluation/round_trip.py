@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Float64, Shaped, UInt8
 
-from cyclegan_jax.config import Direction, Domain, TrainConfig
+from cyclegan_jax.config import OTHER_DOMAIN, Direction, Domain, TrainConfig
+from cyclegan_jax.data import bands
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import AnyImage, Uint8Image
 from cyclegan_jax.evaluation import l1_psnr_ssim
@@ -33,7 +34,7 @@ class Translations:
     """The translations of the test images of one domain, in their order.
 
     Attributes:
-        outputs: the images in the other domain.
+        outputs: the images in the other domain, as pictures: of bands, those that pictures show.
         cycled: the reconstructions that were asked for, by the place of their image.
         measures: one value per image, by row and measure, such as `cycle/l1`; NaN where there is nothing to compare.
             The rows are `cycle` (input and reconstruction), `shuffled` (another input and the reconstruction) and
@@ -82,7 +83,10 @@ class Translator:
                 batch = np.stack([images[i] for i in [*part, *fill]])
                 other = np.stack([images[i] for i in [*others[start : start + size], *fill]])
                 fakes, backs, found = self._programs[domain](params, batch, other, colour)
-                fakes_8, backs_8 = images_lib.to_uint8(fakes), images_lib.to_uint8(backs)
+                fakes_8, backs_8 = (
+                    bands.picture(images_lib.to_uint8(each), self._config.data, of)
+                    for each, of in ((fakes, OTHER_DOMAIN[domain]), (backs, domain))
+                )
                 for name, values in jax.device_get(found).items():
                     array = measures.setdefault(name, np.full(len(images), np.nan))
                     alone = len(places) == 1 and name.startswith("shuffled/")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cyclegan_jax.config import DataConfig, Domain
+from cyclegan_jax.data import bands
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.dataset import Dataset, Split
 from cyclegan_jax.data.eval_images import RESNET_MULTIPLE, eval_image, spread
@@ -93,9 +94,9 @@ def load(data: Dataset, config: DataConfig, number: int | None = None, multiple:
     )
 
 
-def as_uint8(image: AnyImage) -> Uint8Image:
-    """Return a uint8 image as it is, and a float image in [-1, 1] scaled to 8 bits."""
-    return image if image.dtype == np.uint8 else images_lib.to_uint8(image)
+def as_picture(image: AnyImage, config: DataConfig, domain: Domain) -> Uint8Image:
+    """Return an image of a domain, uint8 or floats in [-1, 1], as 8 bits; of bands, those that pictures show."""
+    return bands.picture(image if image.dtype == np.uint8 else images_lib.to_uint8(image), config, domain)
 
 
 def _choose(

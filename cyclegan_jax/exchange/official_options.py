@@ -58,6 +58,10 @@ class OfficialOptions:
         data = self._fields("crop_size load_size preprocess", "image_size load_size preprocess", DataConfig)
         if "no_flip" in self.values:
             data["flip"] = not self._value("no_flip", bool)
+        if "serial_batches" in self.values:
+            data["shuffle"] = not self._value("serial_batches", bool)
+        if self.values.get("max_dataset_size", "inf") != "inf":
+            data["max_images"] = self._value("max_dataset_size", int)
         if "preprocess" in data:  # CUT's name of the modes
             data["preprocess"] = data["preprocess"].replace("scale_shortside", "scale_shorter")
         if data.get("preprocess", base.data.preprocess) in ("crop", "none"):

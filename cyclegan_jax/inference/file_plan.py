@@ -15,6 +15,7 @@ from cyclegan_jax import files
 from cyclegan_jax.data.walk import Found, walk
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import file_patterns
+from cyclegan_jax.inference.image_files import TIFF
 
 Format = Literal["png", "jpg", "webp"]
 _KEPT_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -35,7 +36,9 @@ class Plan:
     left_out: dict[Path, str]
 
 
-def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool, kind: np.dtype[Any]) -> Plan:
+def plan(
+    inputs: str, output: str | Path, *, format: Format | None, refuse: bool, kind: np.dtype[Any], bands: bool = False
+) -> Plan:
     """Choose the output file of each input file; names and sub-folders are kept.
 
     Args:
@@ -44,6 +47,7 @@ def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool
         format: the format of the results; None keeps PNG, JPEG and WebP, and turns all others into PNG.
         refuse: whether to raise an error where a result exists already.
         kind: the dtype of the results: uint16 is written as PNG, float32 as NumPy's .npy.
+        bands: whether the results have bands: TIFF files become TIFF files with a page per band, all others .npy.
 
     Raises:
         UserError: there is nothing to translate, two inputs would become one file, a result would replace an input or
@@ -54,18 +58,20 @@ def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool
         raise UserError(
             f"--format is {format}, but this model makes {kind} values, which it does not hold: leave --format out"
         )
+    if format is not None and bands:
+        raise UserError(f"--format is {format}, but this model makes bands, which it does not hold: leave --format out")
     with files.naming("--input"):
         base, found = _find_images(inputs, Path(output))
-    chosen = {file: _target(file, Path(output) / file.relative_to(base), format, kind) for file in found.images}
+    chosen = {file: _target(file, Path(output) / file.relative_to(base), format, kind, bands) for file in found.images}
     with files.naming("--output"):
         _check_places(chosen, Path(output))
         _check_existing(chosen, refuse=refuse)
     return Plan(chosen, found.left_out)
 
 
-def _target(file: Path, place: Path, format: Format | None, kind: np.dtype[Any]) -> Path:
+def _target(file: Path, place: Path, format: Format | None, kind: np.dtype[Any], bands: bool) -> Path:
     """Return the path of the result of `file`, whose path in the output with its own suffix is `place`."""
-    target = place.with_suffix(_suffix(file, format, kind))
+    target = place.with_suffix(_suffix(file, format, kind, bands))
     if len(os.fsencode(target.name)) > _NAME_BYTES:
         raise UserError(
             f"{file} would become {target.name}, whose name is longer than the {_NAME_BYTES} bytes that a file "
@@ -177,7 +183,9 @@ def _ignores_case(folder: Path) -> bool:
         return False
 
 
-def _suffix(file: Path, format: Format | None, kind: np.dtype[Any]) -> str:
+def _suffix(file: Path, format: Format | None, kind: np.dtype[Any], bands: bool) -> str:
+    if bands:
+        return file.suffix if file.suffix.lower() in TIFF else ".npy"
     if kind == np.float32:
         return ".npy"
     if format is not None:

@@ -104,8 +104,8 @@ class Generator:
         Args:
             images: a Pillow picture; the path of an image file; an array (H, W), (H, W, C) or (N, H, W, C) with C from
                 1 to 4; or a list of them, of any sizes. Gray or RGB, with transparency or not, is converted to the
-                channels of the model. Values are uint8, or any within the range that the model was trained with, where
-                its config states one.
+                channels of the model; bands are an array of exactly its channels. Values are uint8, or any within the
+                range that the model was trained with, where its config states one.
             batch_size: the most images at once; large images are translated in smaller batches to save memory. None
                 chooses the faster number: 8 on accelerators, and on CPU fewer for images above 64x64 pixels.
             tile: side of the tiles, pixels; larger tiles take more memory and less time. None is 1024, and more for
@@ -136,7 +136,8 @@ class Generator:
             return image
         source, _ = self.domains
         values = image_files.read(files.expand(image), self.config.data, source)
-        return values if self.config.data.value_range(source) is not None else Image.fromarray(values)
+        data = self.config.data
+        return values if data.has_bands(source) or data.value_range(source) is not None else Image.fromarray(values)
 
     def translate_uint8(self, images: UInt8[np.ndarray, "N H W C"]) -> UInt8[np.ndarray, "N H W D"]:
         """Translate images in [0, 255] to images of the other domain; sizes as in `__call__`."""

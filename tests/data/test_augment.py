@@ -26,7 +26,7 @@ def noise(side: int, channels: int = 3) -> Uint8Image:
 def applied(augmentation: Augmentation | None, image: AnyImage) -> AnyImage:
     assert augmentation is not None
     changed = image.copy()
-    augmentation.apply(changed)
+    augmentation.apply(changed, has_alpha=image.shape[2] == 4)
     return changed
 
 

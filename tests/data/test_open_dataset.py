@@ -226,7 +226,18 @@ def test_a_set_of_the_paper_may_be_unpacked_already(tmp_path: Path) -> None:
     assert (len(opened.train_A), len(opened.test_A)) == (1, 0)
 
 
-@pytest.mark.parametrize("mode", ["resize_and_crop", "scale_width", "scale_width_and_crop", "crop", "none"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "resize_and_crop",
+        "scale_width",
+        "scale_width_and_crop",
+        "scale_shorter",
+        "scale_shorter_and_crop",
+        "crop",
+        "none",
+    ],
+)
 @pytest.mark.parametrize("image_size", [128, 200, 256, 512])
 def test_cityscapes_is_stored_large_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: Any, image_size: int

@@ -79,5 +79,5 @@ def test_training_images_in_part_and_whole():
 
 def test_floats_are_shown_in_8_bits():
     image = np.array([[[-1.0], [0.0], [2.0]]], np.float32)
-    assert splits.as_uint8(image).ravel().tolist() == [0, 128, 255]
-    assert splits.as_uint8(np.array([[[7]]], np.uint8)).ravel().tolist() == [7]
+    assert splits.as_picture(image, DATA, "A").ravel().tolist() == [0, 128, 255]
+    assert splits.as_picture(np.array([[[7]]], np.uint8), DATA, "A").ravel().tolist() == [7]

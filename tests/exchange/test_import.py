@@ -175,6 +175,10 @@ def test_what_the_options_say_of_sizes(tmp_path: Path) -> None:
     widened = data("train_opt.txt", crop_size="64", load_size="512", preprocess="scale_width")
     assert (widened.image_size, widened.load_size) == (64, 512)
     assert data("train_opt.txt", crop_size="64", load_size="512", preprocess="crop").load_size is None
+    part = data("train_opt.txt", crop_size="64", max_dataset_size="20", serial_batches="True")
+    assert (part.max_images, part.shuffle) == (20, False)
+    whole = data("train_opt.txt", crop_size="64", max_dataset_size="inf", serial_batches="False")
+    assert (whole.max_images, whole.shuffle) == (None, True)
     assert data("train_opt.txt", crop_size="64", preprocess="scale_shortside").preprocess == "scale_shorter"
 
 

@@ -142,6 +142,9 @@ def test_another_number_of_images_or_devices(
         "was trained on 4 images of B, but the data now holds 3: give the folder of the run's own data by --data_dir"
     )
     assert sentence in error_of(capsys, run, f"--data_dir={moved}")
+    (moved / "trainB" / "0.png").write_bytes((moved / "trainB" / "1.png").read_bytes() + b"more")
+    sentence = "but others: the size of a file differs: give the folder of the run's own data by --data_dir"
+    assert sentence in error_of(capsys, run, f"--data_dir={moved}")
     environment = open_checkpoint(run, 40).metadata["environment"]
     rewrite(run, 40, environment=environment | {"devices": 4})
     assert "were made on 4 devices, but JAX sees 1 device here" in error_of(capsys, run)
