@@ -4,7 +4,7 @@ import contextlib
 import logging
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cyclegan_jax
@@ -44,14 +44,14 @@ class TrainCommand:
         workdir: the run's folder.
         allow_changes: resume even if losses, optimizer or the like have changed.
         processes: how to find the other processes of the run; None for a single process.
-        words: the command line itself.
+        words: the command line itself, which two equal commands may write in different ways.
     """
 
     config: TrainConfig
     workdir: Path
     allow_changes: bool
     processes: Processes | None
-    words: str
+    words: str = field(compare=False)
 
 
 def run(args: Sequence[str], run_command: Callable[[Callable[[], int]], int], prog: str = "train.py") -> int:

@@ -76,6 +76,11 @@ def test_a_config_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert command.workdir == Path("runs") / name
 
 
+def test_the_page_of_a_run_gets_the_command_as_it_can_be_pasted() -> None:
+    words = parse(["--config", "streets", "--workdir", "my runs/a"], "cyclegan-jax train").words
+    assert words == "cyclegan-jax train --config streets --workdir 'my runs/a'"
+
+
 def test_an_unknown_name_lists_the_configs(capsys: pytest.CaptureFixture[str]) -> None:
     status, printed = stopped(capsys, "--config=street")
     assert (status, printed.count("\n")) == (2, 1)

@@ -40,7 +40,8 @@ def sent(workdir: Path) -> list[list[dict[str, Any]]]:
 
     parts = []
     for file in sorted((workdir / "wandb").glob("offline-run-*/*.wandb"), key=lambda path: path.parent.name):
-        command = [get_core_path(), "leet", "inspect", "--no-observability", "--json", "--run-file", file, file.parent]
+        command = [get_core_path(), "leet", "inspect", "--no-observability", "--json", "--run-file", str(file)]
+        command.append(str(file.parent))
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         parts.append([json.loads(line) for line in done.stdout.splitlines()])
     return parts
