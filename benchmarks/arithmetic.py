@@ -37,7 +37,7 @@ def train_step(config: TrainConfig) -> float:
     times, six with the identity loss of the target domain. A discriminator sees real and generated images without a
     gradient for them, and the generated ones once more without a gradient for its weights.
     """
-    size = config.data.image_size
+    size = config.data.crop_size[0]
     passes = 6 if config.loss.identity_weight > 0 and config.loss.identity == "target" else 4
     judged, first = discriminator(config.discriminator, size)
     one_discriminator = 2 * (3 * judged - first) + 2 * judged

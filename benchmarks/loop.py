@@ -122,7 +122,7 @@ def bare(config: TrainConfig) -> Iterator[float]:
     transform = optimizer.adam(config.optimizer)
     step = jax.jit(make_train_step(config, cyclegan.define(config), transform, epoch_images=600), donate_argnums=0)
     current = jax.jit(lambda: state.create(config, transform))()
-    size = config.data.image_size
+    size = config.data.crop_size[0]
     images = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
     batch = jax.device_put({"A": images, "B": images})
     current, metrics = step(current, batch)

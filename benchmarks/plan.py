@@ -118,7 +118,7 @@ def plan(config: TrainConfig, chip: str, devices: int, kernels: Kernels) -> jax.
     networks = cyclegan.define(config, kernels=kernels)
     step = make_train_step(config, networks, transform, epoch_images=1000, collectives=OverMesh(mesh))
     current = jax.eval_shape(lambda: state.create(config, transform))
-    shape = (config.batch_size, config.data.image_size, config.data.image_size, 3)
+    shape = (config.batch_size, *config.data.crop_size, 3)
     batch = {domain: jax.ShapeDtypeStruct(shape, np.uint8) for domain in "AB"}
     whole, parts = replicated(mesh), split(mesh)
     jitted = jax.jit(step, donate_argnums=0, in_shardings=(whole, parts), out_shardings=whole)

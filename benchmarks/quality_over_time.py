@@ -47,7 +47,7 @@ def main() -> None:
         seed=args.seed,
         ema_decay=0.995,
     )
-    load_size = config.data.resolved_load_size
+    load_size = config.data.resolved_load_size[0]
     train = {domain: read(args.data / f"train{domain}", load_size, domain) for domain in "AB"}
     test = {domain: read(args.data / f"test{domain}", args.size, domain) for domain in "AB"}
     train_truth = list(read(args.data / "trainA", args.size, "A"))
@@ -135,7 +135,7 @@ def read(folder: Path, size: int, domain: str) -> np.ndarray:
 
 def pairs(train: dict[str, np.ndarray], config: TrainConfig, scan: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
     """Yield batches of random crops, half of them mirrored; with a leading axis of steps if `scan` is above 1."""
-    rng, size = np.random.default_rng((config.seed, seed)), config.data.image_size
+    rng, size = np.random.default_rng((config.seed, seed)), config.data.crop_size[0]
     while True:
         batch = {}
         for domain, stored in train.items():

@@ -49,7 +49,7 @@ def make_config(args: argparse.Namespace, size: int, batch: int) -> TrainConfig:
 
 def images(config: TrainConfig) -> Float32[np.ndarray, "2 N H W 3"]:
     """Return a random batch of each domain, in [-1, 1]."""
-    shape = (2, config.batch_size, config.data.image_size, config.data.image_size, 3)
+    shape = (2, config.batch_size, *config.data.crop_size, 3)
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 

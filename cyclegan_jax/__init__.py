@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # For type checkers and editors; at run time `__getattr__` imports these names when they are first used.
+    from cyclegan_jax.checkpoints.metrics_file import read_metrics
     from cyclegan_jax.checkpoints.opened import open_checkpoint
     from cyclegan_jax.console import show_log
     from cyclegan_jax.inference.discriminator import load_discriminator
@@ -13,13 +14,22 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["from_pretrained", "load_discriminator", "load_generator", "open_checkpoint", "show_log", "train"]
+__all__ = [
+    "from_pretrained",
+    "load_discriminator",
+    "load_generator",
+    "open_checkpoint",
+    "read_metrics",
+    "show_log",
+    "train",
+]
 
 _MODULES = {
     "from_pretrained": "inference.generator",
     "load_discriminator": "inference.discriminator",
     "load_generator": "inference.generator",
     "open_checkpoint": "checkpoints.opened",
+    "read_metrics": "checkpoints.metrics_file",
     "show_log": "console",
     "train": "training.loop",
 }

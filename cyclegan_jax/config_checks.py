@@ -1,6 +1,7 @@
 """Checks of a config dataclass's fields, whose errors report the field, its value and the allowed values."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -9,6 +10,8 @@ from cyclegan_jax.errors import UserError
 
 _LONGEST_VALUE: Final = 80
 """Characters of a wrong value that an error shows."""
+_PROJECT: Final = r"([^\s/\\#?%:]+/)?[^/\\#?%:\x00-\x1f]{1,128}"
+"""What W&B allows as the name of a project, and before it that of a team."""
 _TYPE_NAMES: dict[Any, str] = {int: "an integer", float: "a number", str: "a string", bool: "True or False"}
 
 
@@ -48,7 +51,7 @@ def _digits(number: float) -> str:
 
 
 def check_limits(config: Any, prefix: str, limits: Mapping[str, Limits]) -> None:
-    """Check that each number of a config dataclass is within its limits; None and other types have none.
+    """Check that each number of a config dataclass is within its limits; None, text and other types have none.
 
     Args:
         config: an instance of a config dataclass, whose fields have the right types.
@@ -61,9 +64,14 @@ def check_limits(config: Any, prefix: str, limits: Mapping[str, Limits]) -> None
     for item in dataclasses.fields(config):
         name = f"{prefix}.{item.name}" if prefix else item.name
         value = getattr(config, item.name)
-        for number in value if isinstance(value, tuple) else (value,):
-            if name in limits and number is not None:
+        for number in _flat(value):
+            if name in limits and isinstance(number, int | float):
                 require(limits[name].hold(number), name, value, limits[name].need(number))
+
+
+def _flat(value: Any) -> list[Any]:
+    """The values in a tuple, and in the tuples in it."""
+    return [each for part in value for each in _flat(part)] if isinstance(value, tuple) else [value]
 
 
 def require(condition: bool, name: str, value: object, need: str) -> None:
@@ -80,6 +88,17 @@ def require(condition: bool, name: str, value: object, need: str) -> None:
     """
     if not condition:
         raise UserError(f"{name} is {shown(value)}, but it must be {need}")
+
+
+def check_wandb_project(value: str | None) -> None:
+    """Check the name of a project of Weights & Biases, with or without its team.
+
+    Raises:
+        UserError: it is none, or the word of somebody who takes the field for a switch.
+    """
+    need = "the name of a project, such as cyclegan or team/cyclegan, of at most 128 characters without \\ # ? % :"
+    fits = value is None or (re.fullmatch(_PROJECT, value) is not None and value not in ("True", "False"))
+    require(fits, "wandb", value, need)
 
 
 def shown(value: object) -> str:
@@ -119,6 +138,9 @@ def _allowed(value: object, hint: Any) -> tuple[bool, str]:
         fits = any(value == choice and type(value) is type(choice) for choice in choices)
         return fits, "one of " + ", ".join(str(choice) for choice in choices)
     arms = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple and arms[-1] is Ellipsis:
+        fits = isinstance(value, tuple) and value != () and all(_allowed(part, arms[0])[0] for part in value)
+        return fits, "several of these"  # it comes after what it is several of
     if typing.get_origin(hint) is tuple:
         parts = value if isinstance(value, tuple) else ()
         fits = len(parts) == len(arms) and all(_allowed(part, arms[i])[0] for i, part in enumerate(parts))

@@ -3,12 +3,14 @@
 import dataclasses
 import typing
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
 _Config = TypeVar("_Config")
+_LONGEST_VALUE: Final = 200
+"""Characters of a value in a text for people."""
 
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
@@ -47,8 +49,14 @@ def changes(before: TrainConfig, after: TrainConfig) -> dict[str, tuple[Any, Any
 
 
 def shown(changed: Mapping[str, tuple[Any, Any]], names: Collection[str]) -> list[str]:
-    """Return the changed fields of these names as text, each as `name old -> new`."""
-    return [f"{name} {old} -> {new}" for name, (old, new) in changed.items() if name in names]
+    """Return the changed fields of these names as text, each as `name old -> new`, long values cut."""
+    return [f"{name} {cut(old)} -> {cut(new)}" for name, (old, new) in changed.items() if name in names]
+
+
+def cut(value: Any) -> str:
+    """A value as text for people, cut where it is long, such as a palette."""
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def check_storable(config: TrainConfig) -> None:
@@ -69,6 +77,11 @@ def check_storable(config: TrainConfig) -> None:
             )
 
 
+def _with_tuples(value: Any) -> Any:
+    """The value with tuples for lists, since JSON has no tuples."""
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
 def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
@@ -81,6 +94,6 @@ def _build(kind: type[_Config], values: dict[str, Any], prefix: str) -> _Config:
     def built(name: str, value: Any) -> Any:
         if dataclasses.is_dataclass(hints[name]):
             return _build(hints[name], value, f"{prefix}{name}.")
-        return tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+        return _with_tuples(value)
 
     return kind(**{name: built(name, value) for name, value in values.items()})

@@ -9,7 +9,8 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from cyclegan_jax import live
@@ -17,6 +18,7 @@ from cyclegan_jax import live
 LOGGER = logging.getLogger("cyclegan_jax")
 
 _BAR_WIDTH = 30
+_LINE_WIDTH = 79
 
 
 class _StandardOutput(logging.StreamHandler):  # type: ignore[type-arg]
@@ -80,14 +82,34 @@ def _encodable(text: str, stream: TextIO) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def progress_bar(done: int, total: int) -> None:
-    """Draw a bar on standard error over the one before; only on a terminal."""
+def progress_bar(done: int, total: int, words: str = "") -> None:
+    """Draw a bar on standard error, with words after its numbers, over the one before; only on a terminal."""
     if not sys.stderr.isatty():
         return
     filled = round(_BAR_WIDTH * done / total)
     bar = "#" * filled + " " * (_BAR_WIDTH - filled)
     end = "\n" if done == total else ""
-    print(f"\r[{bar}] {done:,}/{total:,}", end=end, file=sys.stderr, flush=True)
+    line = f"[{bar}] {done:,}/{total:,}{words}"
+    # Padded: the line before may have been longer.
+    print(f"\r{line:<{_LINE_WIDTH}}", end=end, file=sys.stderr, flush=True)
+
+
+def timed_bar(what: str) -> Callable[[int, int], None]:
+    """Return a `progress_bar` of one task that says what its parts are, and the time left; called after each part."""
+    first: float | None = None
+
+    def draw(done: int, total: int) -> None:
+        nonlocal first
+        now = time.monotonic()
+        if first is None or done < 2:
+            # The first part takes longer than others, by what is compiled for it.
+            first = now
+            progress_bar(done, total, f" {what}")
+        else:
+            left = (now - first) / (done - 1) * (total - done)
+            progress_bar(done, total, f" {what}, {duration(left)} left" if done < total else f" {what}")
+
+    return draw
 
 
 def duration(seconds: float) -> str:

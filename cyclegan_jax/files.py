@@ -102,6 +102,15 @@ def is_dir(path: str | Path) -> bool:
     return mode is not None and stat.S_ISDIR(mode)
 
 
+def size(path: str | Path) -> int:
+    """Return the size in bytes of what is at `path`, links followed.
+
+    Raises:
+        UnreadableError: as for `exists`, or nothing is there.
+    """
+    return _status(path).st_size
+
+
 def check_readable(path: str | Path) -> None:
     """Return if the first byte of a file can be read, for libraries that do not report why they cannot read one.
 
@@ -121,10 +130,7 @@ def identity(path: str | Path) -> tuple[int, int]:
     Raises:
         UnreadableError: as for `exists`, or nothing is there.
     """
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError) as error:
-        raise UnreadableError(path, error) from error
+    found = _status(path)
     return found.st_dev, found.st_ino
 
 
@@ -342,6 +348,13 @@ def _delete(temporary: Path) -> None:
     # If the folder is gone or read-only, deleting fails as well, and would hide the error that matters.
     with contextlib.suppress(OSError):
         temporary.unlink()
+
+
+def _status(path: str | Path) -> os.stat_result:
+    try:
+        return os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError) as error:
+        raise UnreadableError(path, error) from error
 
 
 def _mode(path: str | Path) -> int | None:

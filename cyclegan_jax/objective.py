@@ -1,11 +1,13 @@
 """The losses of CycleGAN (paper, section 3): adversarial, cycle-consistency and identity losses, and their totals."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cyclegan_jax.config import LossConfig
+from cyclegan_jax.config import Domain, LossConfig
+from cyclegan_jax.gan_losses import discriminator_loss, generator_loss
 
 Terms = dict[str, Float[Array, ""]]
 """Unweighted loss terms by name."""
@@ -30,15 +32,6 @@ class Generated(NamedTuple):
     cycled_B: Float[Array, "N HB WB CB"]
     identity_A: Float[Array, "N HA WA CA"] | None
     identity_B: Float[Array, "N HB WB CB"] | None
-
-
-def least_squares(scores: Float[Array, "*shape"], target: float) -> Float[Array, ""]:
-    """Return the least-squares adversarial loss of patch scores: their mean squared distance from `target`.
-
-    The target is 1 for "real" and 0 for "generated". The paper takes this loss instead of the log likelihood of
-    equation 1 because training is more stable (section 4).
-    """
-    return jnp.square(_at_least_float32(scores) - target).mean()
 
 
 def l1(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, ""]:
@@ -69,8 +62,8 @@ def generator_objective(
         of the real image that the term compares with (`cycle_A`, `identity_A`).
     """
     terms = {
-        "gan_AtoB": least_squares(scores_B, 1.0),
-        "gan_BtoA": least_squares(scores_A, 1.0),
+        "gan_AtoB": generator_loss(scores_B, config.gan),
+        "gan_BtoA": generator_loss(scores_A, config.gan),
         "cycle_A": l1(generated.cycled_A, real_A),
         "cycle_B": l1(generated.cycled_B, real_B),
     }
@@ -91,19 +84,34 @@ def discriminator_objective(
     scores_fake_B: Float[Array, "N hA wA 1"],
     config: LossConfig,
 ) -> tuple[Float[Array, ""], Terms]:
-    """Return the loss that both discriminators minimise: 1 for patches of real images, 0 for generated ones.
-
-    The loss of a domain is halved, which slows the discriminators relative to the generators (paper, appendix 7.1).
+    """Return the loss that both discriminators minimise, but for gradient penalties; see `gan_losses`.
 
     Returns:
         The total, and the terms `discriminator_A` and `discriminator_B`.
     """
     terms = {
-        "discriminator_A": (least_squares(scores_real_A, 1.0) + least_squares(scores_fake_A, 0.0)) / 2,
-        "discriminator_B": (least_squares(scores_real_B, 1.0) + least_squares(scores_fake_B, 0.0)) / 2,
+        "discriminator_A": discriminator_loss(scores_real_A, scores_fake_A, config.gan),
+        "discriminator_B": discriminator_loss(scores_real_B, scores_fake_B, config.gan),
     }
-    domains = config.discriminator_domains or config.domains
-    return _over_domains(terms["discriminator_A"] + terms["discriminator_B"], domains), terms
+    total = terms["discriminator_A"] + terms["discriminator_B"]
+    return _over_domains(total, config.discriminator_domains or config.domains), terms
+
+
+def penalty_objective(
+    penalties: Mapping[Domain, Float[Array, ""]], config: LossConfig
+) -> tuple[Float[Array, ""], Terms]:
+    """Return what the gradient penalties add to the discriminators' loss on a step that computes them.
+
+    Args:
+        penalties: by the domain that the discriminator judges.
+        config: their weight, which is multiplied by `gradient_penalty_every`: over many steps it is the same.
+
+    Returns:
+        The weighted total, and the unweighted terms `gradient_penalty_A` and `gradient_penalty_B`.
+    """
+    total = config.gradient_penalty_every * config.gradient_penalty_weight * (penalties["A"] + penalties["B"])
+    terms = {f"gradient_penalty_{domain}": penalty for domain, penalty in penalties.items()}
+    return _over_domains(total, config.discriminator_domains or config.domains), terms
 
 
 def _over_domains(total: Float[Array, ""], domains: Literal["sum", "mean"]) -> Float[Array, ""]:

@@ -1,53 +1,77 @@
-"""Adam and the learning-rate schedules of the recipes."""
+"""Adam with its weight decay, the clipping of gradients, and the learning rates of a step."""
 
+from typing import Any, NamedTuple
+
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from cyclegan_jax.config import OptimizerConfig
+from cyclegan_jax import learning_rates
+from cyclegan_jax.config import OptimizerConfig, TrainConfig
+from cyclegan_jax.learning_rates import Plateau
+from cyclegan_jax.networks import batch_norm
+
+_CLIP_EPSILON = 1e-6
+"""PyTorch adds this to the norm that it divides by."""
 
 
 def adam(config: OptimizerConfig) -> optax.GradientTransformation:
     """Return Adam without a learning rate; the training step scales its updates by minus the rate.
 
-    The training step computes the rate from its own step counter, so no second counter can disagree with it.
+    The training step computes the rate from its own step counter, so no second counter can disagree with it. Its state
+    is that of plain Adam whatever the weight decay, which a resumed run may therefore change.
     """
-    return optax.scale_by_adam(b1=config.beta1, b2=config.beta2, eps=config.eps)
+    plain = optax.scale_by_adam(b1=config.beta1, b2=config.beta2, eps=config.eps)
+    if config.weight_decay == 0:
+        return plain
+
+    def decayed(grads: Any, params: Any) -> Any:
+        """Add the decay of the parameters, but not of batch norm's running statistics, which nothing descends."""
+        return jax.tree.map_with_path(
+            lambda path, grad, param: (
+                grad if batch_norm.is_statistic(path) else grad + config.weight_decay * param.astype(grad.dtype)
+            ),
+            grads,
+            params,
+        )
+
+    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        if config.kind == "adam":
+            return plain.update(decayed(grads, params), state, params)
+        updates, state = plain.update(grads, state, params)
+        # The step multiplies both by the rate, as AdamW does.
+        return decayed(updates, params), state
+
+    return optax.GradientTransformation(plain.init, update)
 
 
-def schedule_epochs(config: OptimizerConfig) -> int:
-    """Return the number of epochs of the whole schedule."""
-    return config.constant_epochs + config.decay_epochs
+def clipped(grads: Any, largest: float) -> tuple[Any, Float[Array, ""]]:
+    """Scale gradients down to a global norm of at most `largest`, as `torch.nn.utils.clip_grad_norm_`.
 
-
-def learning_rate(
-    config: OptimizerConfig, step: Int[Array, ""] | int, *, batch_size: int, epoch_images: int
-) -> Float[Array, ""]:
-    """Return the learning rate of a step, which changes once per epoch.
-
-    Step s, counted from 0, belongs to epoch e = floor(s * batch_size / epoch_images). With n constant and m decay
-    epochs, the rate is multiplied by
-
-    * `official` (the official code): 1 - max(0, e + 1 - n) / (m + 1), which is m / (m + 1) in the first decay epoch,
-      e = n, and 1 / (m + 1) in the last;
-    * `pytorch_gan` (PyTorch-GAN): 1 - max(0, e - n) / m, which is 1 in the first decay epoch and 1 / m in the last.
-
-    After the schedule's end, the rate of the last epoch stays.
-
-    Args:
-        config: the rate and its schedule.
-        step: the step, counted from 0.
-        batch_size: image pairs per step, over all devices.
-        epoch_images: images of the larger domain, which make an epoch.
+    Returns:
+        The gradients, and their norm before.
     """
-    # step * batch_size can overflow int32; the quotient and the remainder of step / epoch_images cannot.
-    step = jnp.asarray(step)
-    quotient, remainder = step // epoch_images, step % epoch_images
-    epoch = quotient * batch_size + (remainder * batch_size) // epoch_images
-    epoch = jnp.minimum(epoch, schedule_epochs(config) - 1).astype(float)
-    if config.schedule == "official":
-        factor = 1 - jnp.maximum(0, epoch + 1 - config.constant_epochs) / (config.decay_epochs + 1)
-    else:
-        # Without decay epochs the numerator is 0.
-        factor = 1 - jnp.maximum(0, epoch - config.constant_epochs) / max(config.decay_epochs, 1)
-    return config.learning_rate * factor
+    norm = jnp.sqrt(sum(jnp.square(grad).sum() for grad in jax.tree.leaves(grads)))
+    scale = jnp.minimum(1.0, largest / (norm + _CLIP_EPSILON))
+    return jax.tree.map(lambda grad: grad * scale.astype(grad.dtype), grads), norm
+
+
+class Rates(NamedTuple):
+    """The learning rates of a step; they are one array where the config has one rate."""
+
+    generators: Float[Array, ""]
+    discriminators: Float[Array, ""]
+
+
+def rates(
+    config: TrainConfig, step: Int[Array, ""] | int, *, epoch_images: int, plateau: Plateau | None = None
+) -> Rates:
+    """Return the learning rates of a step, see `learning_rates.factor`."""
+    chosen = config.optimizer
+    factor = learning_rates.factor(
+        chosen, step, batch_size=config.pairs_per_step, epoch_images=epoch_images, plateau=plateau
+    )
+    generators = chosen.learning_rate * factor
+    own = chosen.discriminator_learning_rate
+    return Rates(generators, generators if own is None else own * factor)

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, UInt32
 
-from cyclegan_jax import image_pool
+from cyclegan_jax import image_pool, learning_rates
 from cyclegan_jax.config import Domain, TrainConfig
 from cyclegan_jax.image_pool import ImagePool
+from cyclegan_jax.learning_rates import Plateau
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Params
 
@@ -36,6 +37,7 @@ class TrainState(NamedTuple):
         pool_A: earlier generated images of domain A; None without pools.
         pool_B: earlier generated images of domain B; None without pools.
         ema: exponential moving average of the generators' parameters; None if `ema_decay` is 0.
+        plateau: what the learning-rate schedule `plateau` has seen of the scores; None with the others.
     """
 
     step: Int[Array, ""]
@@ -47,6 +49,7 @@ class TrainState(NamedTuple):
     pool_A: ImagePool | None
     pool_B: ImagePool | None
     ema: Params | None
+    plateau: Plateau | None
 
 
 def create(
@@ -59,13 +62,13 @@ def create(
     Args:
         config: the experiment.
         optimizer: the same as for `make_train_step`.
-        sizes: height and width of each domain's training images; by default, squares of `data.image_size`.
+        sizes: height and width of each domain's training images; by default, those of `data.image_size`.
     """
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     params = cyclegan.initialize(config, init_key)
     dtype = image_dtype(config)
-    square = (config.data.image_size, config.data.image_size)
-    size_A, size_B = (sizes["A"], sizes["B"]) if sizes is not None else (square, square)
+    crop = config.data.crop_size
+    size_A, size_B = (sizes["A"], sizes["B"]) if sizes is not None else (crop, crop)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key_data(step_key),
@@ -78,4 +81,5 @@ def create(
         pool_B=image_pool.empty(config.pool_size, (*size_A, config.data.channels_B), dtype),
         # A copy, because the step donates the state and JAX cannot donate one buffer twice.
         ema=jax.tree.map(jnp.copy, params["generators"]) if config.ema_decay > 0 else None,
+        plateau=learning_rates.fresh_plateau() if config.optimizer.schedule == "plateau" else None,
     )

@@ -14,7 +14,20 @@ PACKAGE = ROOT / "cyclegan_jax"
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN = "<!-- The map, written by `python docs/build_map.py`. -->"
 END = "<!-- End of the map. -->"
-PAPER = ("objective", "image_pool", "optimizer", "state", "train_step")
+PAPER = (
+    "objective",
+    "gan_losses",
+    "gradient_penalty",
+    "diff_augment",
+    "image_pool",
+    "learning_rates",
+    "optimizer",
+    "periods",
+    "state",
+    "updates",
+    "accumulation",
+    "train_step",
+)
 """Modules at the root that are the paper's algorithm; the other ones come before every room."""
 ROOMS = (
     *("kernels", "networks", "data", "devices", "checkpoints"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cyclegan_jax.config import (
     OptimizerConfig,
     TrainConfig,
 )
+from cyclegan_jax.data_config import AugmentConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training import loop
 
@@ -26,15 +28,58 @@ from cyclegan_jax.training import loop
     [
         (DataConfig, {"labels": "C"}, "data.labels is 'C', but it must be one of A, B or None"),
         (DataConfig, {"source": "zip"}, "data.source is 'zip', but it must be one of streets, folder"),
-        (DataConfig, {"image_size": "64"}, "data.image_size is '64', but it must be an integer"),
+        (
+            DataConfig,
+            {"image_size": "64 px"},
+            "data.image_size is '64 px', but it must be an integer, or height x width",
+        ),
+        (DataConfig, {"image_size": "64x"}, "data.image_size is '64x', but it must be an integer, or height x width"),
+        (DataConfig, {"image_size": True}, "data.image_size is True, but it must be an integer, or height x width"),
+        (DataConfig, {"image_size": "64x4"}, "data.image_size is '64x4', but it must be at least 8"),
         (DataConfig, {"image_size": 4}, "data.image_size is 4, but it must be at least 8"),
         (
             DataConfig,
             {"image_size": 64, "load_size": 60},
             "data.load_size is 60, but it must be at least data.image_size",
         ),
-        (DataConfig, {"load_size": 7.5}, "data.load_size is 7.5, but it must be an integer or None"),
-        (DataConfig, {"channels_A": 2}, "data.channels_A is 2, but it must be one of 1, 3, 4"),
+        (
+            DataConfig,
+            {"image_size": "64x96", "load_size": "80x90"},
+            "data.load_size is '80x90', but it must be at least data.image_size (64x96)",
+        ),
+        (
+            DataConfig,
+            {"image_size": "64x96", "load_size": "80x99", "preprocess": "scale_width_and_crop"},
+            "data.load_size is '80x99', but it must be one number if data.preprocess is scale_width_and_crop",
+        ),
+        (
+            DataConfig,
+            {"image_size": "64x96", "load_size": 80, "preprocess": "scale_width"},
+            "data.load_size is 80, but it must be at least data.image_size (64x96)",
+        ),
+        (DataConfig, {"load_size": 7.5}, "data.load_size is 7.5, but it must be an integer, or height x width"),
+        (DataConfig, {"channels_A": 65}, "data.channels_A is 65, but it must be at most 64"),
+        (DataConfig, {"bands_A": (1, 2, 3)}, "data.bands_A is (1, 2, 3), but with data.channels_A 3 and one range for"),
+        (
+            DataConfig,
+            {"channels_A": 5, "bands_A": (6, 1, 1)},
+            "data.bands_A is (6, 1, 1), but it must be three numbers from 1 to 5, or None",
+        ),
+        (
+            DataConfig,
+            {"channels_A": 2, "range_A": ((0.0, 1.0),)},
+            "data.range_A is ((0.0, 1.0),), but it must be 2 pairs of finite values, one per channel, the lower first",
+        ),
+        (
+            DataConfig,
+            {"range_A": ((0.0, 1.0), 2.0)},
+            "data.range_A is ((0.0, 1.0), 2.0), but it must be 2 values, each",
+        ),
+        (
+            DataConfig,
+            {"channels_A": 2, "augment_A": AugmentConfig(hue=0.1)},
+            "data.augment_A.hue is 0.1, but data.channels_A is 2, which has no colours: set it to 0",
+        ),
         (DataConfig, {"channels_A": True}, "data.channels_A is True"),
         (DataConfig, {"labels": "B", "channels_B": 1}, "data.channels_B is 1: set it to 3, or data.labels to None"),
         (DataConfig, {"labels": "A", "range_A": (0.0, 9.0)}, "data.range_A is (0.0, 9.0), but data.labels is 'A'"),
@@ -45,11 +90,26 @@ from cyclegan_jax.training import loop
         (DiscriminatorConfig, {"width": False}, "discriminator.width is False, but it must be an integer"),
         (LossConfig, {"cycle_weight_A": -1.0}, "loss.cycle_weight_A is -1.0"),
         (LossConfig, {"discriminator_domains": "max"}, "loss.discriminator_domains is 'max', but it must be one of"),
+        (LossConfig, {"gan": "wgan"}, "loss.gan is 'wgan', but it must be one of lsgan, vanilla, hinge, wgangp"),
+        (LossConfig, {"gradient_penalty": "r2"}, "loss.gradient_penalty is 'r2', but it must be one of none, wgangp"),
+        (LossConfig, {"gradient_penalty_weight": 0}, "loss.gradient_penalty_weight is 0, but it must be above 0"),
+        (LossConfig, {"gradient_penalty_every": 0}, "loss.gradient_penalty_every is 0, but it must be at least 1"),
+        *(
+            (
+                DiscriminatorConfig,
+                {"augment": text},
+                f"discriminator.augment is {text!r}, but it must be some of color,",
+            )
+            for text in ("", "colour", "color, cutout", "color,color", "color,")
+        ),
         (OptimizerConfig, {"beta1": 1.0}, "optimizer.beta1 is 1.0"),
         (OptimizerConfig, {"constant_epochs": 0, "decay_epochs": 0}, "optimizer.decay_epochs is 0"),
         (TrainConfig, {"batch_size": 0}, "batch_size is 0, but it must be at least 1"),
         (TrainConfig, {"seed": -1}, "seed is -1"),
         (TrainConfig, {"steps": 0}, "steps is 0"),
+        (TrainConfig, {"steps": "200"}, "steps is '200', but it must be a number of steps, such as 5000, or of epochs"),
+        (TrainConfig, {"eval_every": "0epochs"}, "eval_every is '0epochs', but it must be above 0 epochs"),
+        (TrainConfig, {"stop_after": 2}, "stop_after is 2 evaluations, but eval_every is 0"),
         (TrainConfig, {"data": 3}, "data is 3, but it must be a DataConfig"),
         (TrainConfig, {"dtype": "float16"}, "dtype is 'float16', but it must be one of float32, bfloat16, float64"),
     ],
@@ -67,16 +127,46 @@ def test_identity_loss_needs_equal_channels() -> None:
     TrainConfig(data=data)
 
 
+def test_a_gradient_penalty_needs_scores_of_single_images() -> None:
+    batch = DiscriminatorConfig(norm="batch")
+    for loss in (LossConfig(gan="wgangp"), LossConfig(gradient_penalty="r1")):
+        with pytest.raises(UserError, match=r"discriminator\.norm 'batch' .*: choose discriminator\.norm instance"):
+            TrainConfig(discriminator=batch, loss=loss)
+    TrainConfig(discriminator=batch, loss=LossConfig(gan="wgangp", gradient_penalty="none"))
+
+
+def test_the_names_of_augmentations_keep_their_order() -> None:
+    assert DiscriminatorConfig(augment="cutout,color").augmentations == ("cutout", "color")
+    assert DiscriminatorConfig().augmentations == ()
+
+
 def test_default_load_size_keeps_the_official_ratio() -> None:
-    assert [DataConfig(image_size=size).resolved_load_size for size in (64, 128, 256)] == [72, 143, 286]
-    assert DataConfig(image_size=64, load_size=64).resolved_load_size == 64
+    assert [DataConfig(image_size=size).resolved_load_size for size in (64, 128, 256)] == [
+        (n, n) for n in (72, 143, 286)
+    ]
+    assert DataConfig(image_size=64, load_size=64).resolved_load_size == (64, 64)
+    assert DataConfig(image_size="64x128").resolved_load_size == (72, 143)
+    assert DataConfig(image_size="64x128", load_size=150).resolved_load_size == (150, 150)
+
+
+def test_equal_sizes_are_equal_however_they_are_written() -> None:
+    square = DataConfig(image_size=64, load_size=72)
+    assert DataConfig(image_size="64x64", load_size="72") == square
+    assert (square.image_size, square.crop_size) == (64, (64, 64))
+    wide = DataConfig(image_size="64x128")
+    assert (wide.image_size, wide.crop_size) == ("64x128", (64, 128))
 
 
 @pytest.mark.parametrize("recipe", [recipes.paper, recipes.pytorch_gan, recipes.simplified])
 def test_a_config_survives_its_dictionary(recipe: Callable[[], TrainConfig]) -> None:
-    data = DataConfig(dir="somewhere", labels="B", range_A=(0.0, 4095.0))
+    data = DataConfig(dir="somewhere", labels="B", range_A=((0.0, 4095.0),) * 3, image_size="64x128")
     config = dataclasses.replace(recipe(), data=data, steps=7)
     assert config_dict.from_dict(config_dict.to_dict(config)) == config
+
+
+def test_epochs_survive_json() -> None:
+    config = TrainConfig(steps="200epochs", checkpoint_every="0.5epochs", snapshot_every="10epochs", eval_every=500)
+    assert config_dict.from_dict(json.loads(json.dumps(config_dict.to_dict(config)))) == config
 
 
 def test_a_dictionary_from_before_a_field_is_the_same_recipe() -> None:

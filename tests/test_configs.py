@@ -37,7 +37,7 @@ def test_settings_of_the_papers_sets(name: str) -> None:
     config = load(name)
     data, loss, optimizer = config.data, config.loss, config.optimizer
     assert (data.source, data.name, data.labels) == ("tfds", name, None)
-    assert (data.image_size, data.resolved_load_size, config.batch_size) == (256, 286, 1)
+    assert (data.image_size, data.resolved_load_size, config.batch_size) == (256, (286, 286), 1)
     assert (config.generator.blocks, config.generator.width, config.discriminator.n_layers) == (9, 64, 3)
     assert (loss.cycle_weight_A, loss.cycle_weight_B, loss.identity) == (10, 10, "target")
     # Half the cycle weight for Monet's paintings and for flowers (appendix 7.1).
@@ -49,7 +49,7 @@ def test_settings_of_the_papers_sets(name: str) -> None:
 @pytest.mark.parametrize("recipe", [recipes.pytorch_gan, recipes.simplified], ids=lambda recipe: recipe.__name__)
 def test_recipes_have_a_file_for_own_images(recipe: Any) -> None:
     config = load(recipe.__name__)
-    assert (config.data.source, config.data.image_size, config.data.resolved_load_size) == ("folder", 256, 286)
+    assert (config.data.source, config.data.image_size, config.data.resolved_load_size) == ("folder", 256, (286, 286))
     assert (config.loss, config.update_first, config.pool_size) == (
         recipe().loss,
         recipe().update_first,

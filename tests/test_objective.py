@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from cyclegan_jax.config import LossConfig
-from cyclegan_jax.objective import Generated, discriminator_objective, generator_objective, l1, least_squares
+from cyclegan_jax.gan_losses import GUESSING, discriminator_loss, generator_loss
+from cyclegan_jax.objective import Generated, discriminator_objective, generator_objective, l1
 
 
 def full(value: float, channels: int = 3) -> jax.Array:
@@ -64,8 +65,27 @@ def test_discriminator_total(config: LossConfig, total: float) -> None:
 @pytest.mark.usefixtures("x64")
 def test_losses_are_at_least_float32_and_keep_float64() -> None:
     for dtype, result in (("bfloat16", "float32"), ("float32", "float32"), ("float64", "float64")):
-        x = jnp.full((3, 5), 0.1, dtype)
-        assert least_squares(x, 1.0).dtype == result
+        x = jnp.full((3, 5, 5, 1), 0.1, dtype)
+        assert generator_loss(x, "lsgan").dtype == discriminator_loss(x, x, "wgangp").dtype == result
         assert l1(x, x).dtype == result
     # In bfloat16 a sum of 4096 ones would stop at 256.
     assert float(l1(jnp.ones((64, 64), jnp.bfloat16), jnp.zeros((64, 64), jnp.bfloat16))) == 1.0
+
+
+def test_a_discriminator_that_guesses_has_the_stated_loss() -> None:
+    """No constant score is better: the least-squares one is between its targets, the others at 0."""
+    for gan, guess in {"lsgan": 0.5, "vanilla": 0.0, "hinge": 0.0}.items():
+        found = {score: float(discriminator_loss(full(score, 1), full(score, 1), gan)) for score in (-1.5, guess, 1.5)}
+        assert found[guess] == pytest.approx(GUESSING[gan], rel=1e-6)
+        assert min(found.values()) == found[guess]
+        # Scores that are right without doubt cost nothing.
+        right = (1.0, 0.0) if gan == "lsgan" else (40.0, -40.0)
+        assert float(discriminator_loss(full(right[0], 1), full(right[1], 1), gan)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_objectives_take_the_configured_loss() -> None:
+    config = LossConfig(gan="wgangp", domains="sum")
+    _, terms = generator_objective(GENERATED, ZERO, ZERO, full(3.0, 1), full(4.0, 1), config)
+    assert (float(terms["gan_AtoB"]), float(terms["gan_BtoA"])) == (-4, -3)
+    total, terms = discriminator_objective(full(1.0, 1), full(2.0, 1), full(5.0, 1), full(3.0, 1), config)
+    assert (float(terms["discriminator_A"]), float(terms["discriminator_B"]), float(total)) == (0.5, -1, -0.5)

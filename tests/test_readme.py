@@ -56,7 +56,7 @@ def test_every_flag_in_the_documents_exists():
     known = set(fields(TrainConfig()))
     parts = {name.partition(".")[0] for name in known if "." in name}
     for document in DOCUMENTS:
-        for flag in re.findall(r"--([a-z_]+\.\w+)", document.read_text()):
+        for flag in re.findall(r"--([a-z_]+(?:\.\w+)+)", document.read_text()):
             assert flag.partition(".")[0] not in parts or flag in known, (document.name, flag)
 
 

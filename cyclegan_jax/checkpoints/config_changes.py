@@ -1,10 +1,12 @@
 """Which config fields a resumed run may change: freely, when its user allows it, or never."""
 
+import dataclasses
 from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
 from cyclegan_jax import config_dict
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data_config import AugmentConfig
 from cyclegan_jax.errors import UserError
 
 FREE: Final = {
@@ -20,9 +22,12 @@ FREE: Final = {
     "checkpoint_every",
     "checkpoint_minutes",
     "keep_checkpoints",
+    "snapshot_every",
     "eval_every",
+    "stop_after",
     "eval_images",
     "eval_features",
+    "wandb",
     # Where the data is, and how it is read.
     "data.dir",
     "data.train_A",
@@ -30,16 +35,20 @@ FREE: Final = {
     "data.test_A",
     "data.test_B",
     "data.on_error",
+    "data.bands_A",
+    "data.bands_B",
     "data.cache_gib",
     "data.threads",
-    # Has a rule of its own.
+    # Have a rule of their own.
     "init_from",
+    "init_step",
 }
 """Fields that leave the experiment as it is."""
 WHEN_ALLOWED: Final = {
     "data.source",
     "data.load_size",
     "data.flip",
+    *(f"data.augment_{domain}.{item.name}" for domain in "AB" for item in dataclasses.fields(AugmentConfig)),
     "generator.dropout",
     "loss.cycle_weight_A",
     "loss.cycle_weight_B",
@@ -47,13 +56,27 @@ WHEN_ALLOWED: Final = {
     "loss.identity",
     "loss.domains",
     "loss.discriminator_domains",
+    "loss.gan",
+    "loss.gradient_penalty",
+    "loss.gradient_penalty_weight",
+    "loss.gradient_penalty_every",
+    "discriminator.augment",
+    "discriminator.every",
     "optimizer.learning_rate",
+    "optimizer.discriminator_learning_rate",
     "optimizer.beta1",
     "optimizer.beta2",
     "optimizer.eps",
+    "optimizer.kind",
+    "optimizer.weight_decay",
+    "optimizer.clip",
     "optimizer.constant_epochs",
     "optimizer.decay_epochs",
     "optimizer.schedule",
+    "optimizer.step_epochs",
+    "optimizer.plateau_score",
+    "optimizer.plateau_patience",
+    "optimizer.warmup_steps",
     "update_first",
     "ema_decay",
 }
@@ -61,6 +84,7 @@ WHEN_ALLOWED: Final = {
 FIXED: Final = {
     "data.image_size",
     "data.labels",
+    "data.palette",
     "data.channels_A",
     "data.channels_B",
     "data.range_A",
@@ -69,6 +93,8 @@ FIXED: Final = {
     "data.name_A",
     "data.name_B",
     "data.preprocess",
+    "data.max_images",
+    "data.shuffle",
     "generator.blocks",
     "generator.width",
     "generator.upsample",
@@ -85,8 +111,9 @@ FIXED: Final = {
     "dtype",
     "init",
     "init_gain",
-    # The schedule computes the epoch from steps times batch size: another one would change the epochs already done.
+    # The schedule computes the epoch from steps times pairs per step: others would change the epochs already done.
     "batch_size",
+    "accumulate",
     # The data's order depends on it: a resumed run would see another permutation.
     "seed",
 }
@@ -119,16 +146,21 @@ def check(before: TrainConfig, after: TrainConfig, workdir: str | Path, *, allow
             f"{workdir} holds a run that was started with another config ({listed}): give its own values to resume it"
             f"{allow}, or start a new run by another --workdir, from its weights with --init_from={workdir}"
         )
-    return config_dict.shown(changed, changed.keys() - {"init_from"})
+    return config_dict.shown(changed, changed.keys() - {"init_from", "init_step"})
 
 
 def _kind(name: str, old: Any, new: Any) -> Literal["free", "when allowed", "fixed"]:
     # The state has an average, or it has none.
     if name == "ema_decay" and (old > 0) != (new > 0):
         return "fixed"
+    # The state remembers the scores, or it has none.
+    if name == "optimizer.schedule" and "plateau" in (old, new):
+        return "fixed"
     # It matters at step 0 only: the command that resumes may leave it out, but not name another run.
     if name == "init_from":
         return "free" if new is None or _same_run(old, new) else "fixed"
+    if name == "init_step":
+        return "free" if new is None else "fixed"
     if name in FREE:
         return "free"
     return "when allowed" if name in WHEN_ALLOWED else "fixed"

@@ -17,8 +17,8 @@ _LISTED_AT_MOST = 4
 """Arrays listed by name in the log line; the rest are counted."""
 
 
-def start_from(run: str | Path, state: TrainState) -> TrainState:
-    """Copy the weights of another run's newest checkpoint into a new run's first state, where name and shape fit.
+def start_from(run: str | Path, state: TrainState, step: int | str | None = None) -> TrainState:
+    """Copy the weights of another run's checkpoint into a new run's first state, where name and shape fit.
 
     Only the networks are copied, and their moving average: optimizers, pools and counters start anew. A new run that
     keeps an average starts it from the old run's, or from its weights where there is none.
@@ -26,14 +26,15 @@ def start_from(run: str | Path, state: TrainState) -> TrainState:
     Args:
         run: the work directory of the old run, or the folder of one of its checkpoints.
         state: the new run's state before its first step.
+        step: which checkpoint, see `open_checkpoint`; a snapshot has no discriminators, and they start fresh.
 
     Raises:
         UserError: there is no whole checkpoint, or none of its arrays fits.
     """
-    checkpoint = open_checkpoint(run)
+    checkpoint = open_checkpoint(run, step)
     old = checkpoint.state()
     averaged = old.get("ema", old["generators"])
-    available = {"generators": old["generators"], "discriminators": old["discriminators"], "ema": averaged}
+    available = {"generators": old["generators"], "discriminators": old.get("discriminators", {}), "ema": averaged}
     found = dict(zip(leaf_names(available), jax.tree.leaves(available), strict=True))
     new = {"generators": state.generators, "discriminators": state.discriminators, "ema": state.ema}
 
@@ -55,7 +56,7 @@ def start_from(run: str | Path, state: TrainState) -> TrainState:
         raise UserError(
             f"nothing of --init_from={run} fits this config: none of its arrays has the same name and shape"
         )
-    line = f"starting from the weights of {run} at step {checkpoint.step:,}: {taken} of {len(leaves)} arrays"
+    line = f"starting from the weights of {run} at {checkpoint.named}: {taken} of {len(leaves)} arrays"
     if left_out:
         more = f" and {len(left_out) - _LISTED_AT_MOST} more" if len(left_out) > _LISTED_AT_MOST else ""
         line += f"; new: {', '.join(left_out[:_LISTED_AT_MOST])}{more}"

@@ -1,4 +1,4 @@
-"""The folder `checkpoints/` of a run: which steps it holds, and renaming and deleting what is in it."""
+"""The folders `checkpoints/` and `snapshots/` of a run: their steps, and renaming and deleting what is there."""
 
 import contextlib
 import os
@@ -15,6 +15,7 @@ _UNFINISHED = re.compile(r"\d+\.(unfinished.*|orbax-checkpoint-tmp.*|deleted)")
 """Early versions wrote a checkpoint without `.unfinished` in its temporary name."""
 _SETTLE_SECONDS = 5.0
 _SETTLE_CHECKS = 3
+_IN_RUN = ("checkpoints", "snapshots")
 
 
 def directory(run: str | Path) -> Path:
@@ -22,10 +23,15 @@ def directory(run: str | Path) -> Path:
     return Path(run).absolute() / "checkpoints"
 
 
+def snapshot_directory(run: str | Path) -> Path:
+    """The absolute path of the folder in which the run keeps its snapshots: generators alone, never deleted."""
+    return Path(run).absolute() / "snapshots"
+
+
 def is_in_run(path: Path) -> bool:
-    """Whether a checkpoint's folder is where its run keeps it, under the name of its step."""
+    """Whether the folder of a checkpoint or snapshot is where its run keeps it, under the name of its step."""
     folder = path.absolute()
-    return folder.parent.name == "checkpoints" and folder.name.isdigit()
+    return folder.parent.name in _IN_RUN and folder.name.isdigit()
 
 
 def is_copy(path: Path) -> bool:
@@ -36,6 +42,11 @@ def is_copy(path: Path) -> bool:
 def steps(run: str | Path) -> list[int]:
     """The steps of a run's checkpoints, whole or damaged, in ascending order."""
     return steps_in(directory(run))
+
+
+def snapshot_steps(run: str | Path) -> list[int]:
+    """The steps of a run's snapshots, whole or damaged, in ascending order."""
+    return steps_in(snapshot_directory(run))
 
 
 def steps_in(folder: Path) -> list[int]:
@@ -66,10 +77,30 @@ def required_steps(run: str | Path) -> list[int]:
         UserError: the run has none.
     """
     present = steps(run)
+    snapshots = [] if present else snapshot_steps(run)
+    if snapshots:
+        raise UserError(
+            f"{run} has no checkpoints, but snapshots of the generators alone: name one by its step "
+            f"({', '.join(map(str, snapshots))})"
+        )
     if not present:
         _refuse_pytorch(Path(run))
         raise UserError(f"{run} has no checkpoints: give the work directory of a run, such as runs/streets")
     return present
+
+
+def loadable_steps(run: str | Path) -> list[int]:
+    """The steps of a run's checkpoints and snapshots, in ascending order: those whose generators can be loaded.
+
+    Raises:
+        UserError: the run has none.
+    """
+    return present_steps(run) or required_steps(run)
+
+
+def present_steps(run: str | Path) -> list[int]:
+    """`loadable_steps`, empty where there are none."""
+    return sorted({*steps(run), *snapshot_steps(run)})
 
 
 def _refuse_pytorch(run: Path) -> None:
@@ -83,15 +114,21 @@ def _refuse_pytorch(run: Path) -> None:
 
 
 def find(run: str | Path, step: int | None = None) -> Path:
-    """The folder of the checkpoint of `step`; None is the newest.
+    """The folder of the checkpoint of `step`, or of the snapshot where there is no checkpoint.
+
+    Args:
+        run: the work directory of the run.
+        step: the step; None is that of the newest checkpoint.
 
     Raises:
-        UserError: the run has no checkpoint, or none of that step.
+        UserError: the run has no checkpoint, or neither checkpoint nor snapshot of that step.
     """
-    present = required_steps(run)
-    if step is not None and step not in present:
+    if step is None:
+        return directory(run) / str(required_steps(run)[-1])
+    saved, present = steps(run), loadable_steps(run)
+    if step not in present:
         raise UserError(f"{run} has no checkpoint of step {step}; it has {', '.join(map(str, present))}")
-    return directory(run) / str(present[-1] if step is None else step)
+    return (directory(run) if step in saved else snapshot_directory(run)) / str(step)
 
 
 def unfinished(path: Path) -> Path:

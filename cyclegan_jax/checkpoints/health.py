@@ -1,23 +1,26 @@
-"""`cyclegan-jax checkpoints`: verify every checkpoint of a run, and list them with size, scores and health."""
+"""`cyclegan-jax checkpoints`: verify every checkpoint and snapshot of a run, and list them with scores and health."""
 
 import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclegan_jax.checkpoints import folders, scores
+from cyclegan_jax.checkpoints import folders, run_epochs, scores
 from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
 from cyclegan_jax.checkpoints.opened import Checkpoint
+from cyclegan_jax.epochs import EpochLength
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import UnreadableError
 
 
 @dataclass(frozen=True)
 class Health:
-    """The condition of one checkpoint.
+    """The condition of one checkpoint or snapshot.
 
     Attributes:
         step: its step.
+        epochs: the epochs done by then, in words; empty where an early version did not save how long an epoch is.
+        is_snapshot: whether it is a snapshot, which holds the generators alone.
         size: bytes on disk.
         saved: when it was saved, seconds since the epoch.
         damage: which file or array is not as it was saved, or None.
@@ -27,6 +30,8 @@ class Health:
     """
 
     step: int
+    epochs: str
+    is_snapshot: bool
     size: int
     saved: float
     damage: str | None
@@ -39,11 +44,12 @@ class Health:
         """Its health in words."""
         if self.damage is not None:
             return f"damaged: {self.damage}"
-        return "ok" if self.verified else "readable; without checksums"
+        words = "ok" if self.verified else "readable; without checksums"
+        return f"{words}, snapshot" if self.is_snapshot else words
 
 
 def examine(run: str | Path) -> list[Health]:
-    """Read every checkpoint of a run and compare it with its checksums, in ascending order of steps.
+    """Read every checkpoint and snapshot of a run and compare it with its checksums, in ascending order of steps.
 
     Those that a training deletes meanwhile are left out.
 
@@ -52,11 +58,15 @@ def examine(run: str | Path) -> list[Health]:
             a checkpoint.
     """
     while True:
-        steps = folders.required_steps(run)
+        steps = folders.loadable_steps(run)
+        length = run_epochs.of_run(run)
         by_metric = scores.read(run)
         best = scores.best_steps(run, steps)
         found = []
-        for step in steps:
+        places = [folders.directory(run) / str(step) for step in folders.steps(run)]
+        places += [folders.snapshot_directory(run) / str(step) for step in folders.snapshot_steps(run)]
+        for path in sorted(places, key=lambda path: int(path.name)):
+            step = int(path.name)
             of_step = {
                 metric: entry["values"][str(step)]
                 for metric, entry in by_metric.items()
@@ -64,14 +74,15 @@ def examine(run: str | Path) -> list[Health]:
             }
             best_by = [metric for metric, best_step in best.items() if best_step == step]
             with contextlib.suppress(DeletedError):
-                found.append(_examine(run, step, of_step, best_by))
+                found.append(_examine(run, path, length, of_step, best_by))
         # Where all were deleted, there are newer ones: a training deletes a checkpoint only after it saved another.
         if found:
             return found
 
 
-def _examine(run: str | Path, step: int, of_step: dict[str, float], best_by: list[str]) -> Health:
-    path = folders.directory(run) / str(step)
+def _examine(
+    run: str | Path, path: Path, length: EpochLength | None, of_step: dict[str, float], best_by: list[str]
+) -> Health:
     checkpoint = None
     damage = None
     try:
@@ -87,20 +98,22 @@ def _examine(run: str | Path, step: int, of_step: dict[str, float], best_by: lis
         saved = path.stat().st_mtime
     except OSError as error:
         raise DeletedError(path) from error
-    return Health(step, size, saved, damage, verified, of_step, best_by)
+    step, is_snapshot = int(path.name), path.parent == folders.snapshot_directory(run)
+    epochs = "" if length is None else length.done(step)
+    return Health(step, epochs, is_snapshot, size, saved, damage, verified, of_step, best_by)
 
 
 def table(healths: list[Health]) -> str:
     """Format checkpoints as lines under a heading; an asterisk marks the best by a metric."""
     metrics = sorted({metric for health in healths for metric in health.scores})
-    rows = [["step", "size", "saved", *metrics, "health"]]
+    rows = [["step", "epoch", "size", "saved", *metrics, "health"]]
     for health in healths:
         cells = [_score(health, metric) for metric in metrics]
         saved = time.strftime("%Y-%m-%d %H:%M", time.localtime(health.saved))
-        rows.append([f"{health.step:,}", f"{health.size / 1e6:.1f} MB", saved, *cells, health.words])
+        rows.append([f"{health.step:,}", health.epochs, f"{health.size / 1e6:.1f} MB", saved, *cells, health.words])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     # Words are aligned to the left, numbers to the right.
-    left = {2, len(widths) - 1}
+    left = {3, len(widths) - 1}
     lines = [
         "  ".join(
             cell.ljust(width) if column in left else cell.rjust(width)
@@ -110,6 +123,8 @@ def table(healths: list[Health]) -> str:
     ]
     if metrics:
         lines.append("* the best by this score, which is kept when newer ones come")
+    if any(health.is_snapshot for health in healths):
+        lines.append("snapshots hold the generators alone: a training resumes from a checkpoint")
     return "\n".join(lines)
 
 

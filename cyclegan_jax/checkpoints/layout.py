@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jax
 
@@ -13,10 +13,18 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.state import TrainState
 
+SNAPSHOT: Final = "snapshot"
+"""The entry in the metadata of a snapshot."""
+
 
 def as_dict(state: TrainState) -> dict[str, Any]:
     """The state by field name; plain dictionaries, which a notebook can read without this package."""
     return {name: value for name, value in state._asdict().items() if value is not None}
+
+
+def generators_alone(fields: dict[str, Any]) -> dict[str, Any]:
+    """What a snapshot has of the result of `as_dict`: the generators, and their moving average where there is one."""
+    return {name: value for name, value in fields.items() if name in ("generators", "ema")}
 
 
 def saved_shapes(config: TrainConfig, metadata: dict[str, Any]) -> TrainState:

@@ -218,8 +218,9 @@ def _save_failed(path: Path, error: Exception) -> SaveError:
     if distributed.is_first():
         folders.remove_failed_save(path.parent)
     kept = [step for step in folders.steps_in(path.parent) if step != int(path.name)]
-    before = f"the checkpoint of step {kept[-1]:,} is kept" if kept else "there is none before it"
+    kind = path.parent.name.removesuffix("s")  # checkpoint or snapshot
+    before = f"the {kind} of step {kept[-1]:,} is kept" if kept else "there is none before it"
     return SaveError(
-        f"the checkpoint of step {int(path.name):,} could not be written to {path.parent} ({failures.reason(error)}); "
+        f"the {kind} of step {int(path.name):,} could not be written to {path.parent} ({failures.reason(error)}); "
         f"{before}. Make room or make the folder writable, and run the same command again"
     )

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import jax
 
-from cyclegan_jax import config_dict
-from cyclegan_jax.checkpoints import folders, layout, on_disk, scores
+from cyclegan_jax import config_dict, files
+from cyclegan_jax.checkpoints import folders, layout, on_disk, run_epochs, scores
 from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
 from cyclegan_jax.config import OPPOSITE, Direction, Domain, TrainConfig
 from cyclegan_jax.devices import float64
+from cyclegan_jax.epochs import EpochLength, named
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Networks, Params
@@ -33,7 +34,7 @@ class UntrainedError(UserError):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A checkpoint whose metadata has been read and verified; arrays are read when a method is called.
+    """A checkpoint or snapshot whose metadata has been read and verified; arrays are read when a method is called.
 
     Attributes:
         run: the work directory of the run, as the caller wrote it; of a copied checkpoint, its own folder.
@@ -66,6 +67,21 @@ class Checkpoint:
     def step(self) -> int:
         """The training steps done before the save."""
         return int(self.metadata["step"])
+
+    @cached_property
+    def epoch(self) -> EpochLength | None:
+        """The length of an epoch of its run; None where an early version saved it."""
+        return run_epochs.of_checkpoint(self.config, self.metadata)
+
+    @property
+    def named(self) -> str:
+        """Its step in words: `step 26,680 (epoch 20)`, without the epoch where its length is not known."""
+        return named(self.step, self.epoch)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it holds the generators alone."""
+        return layout.SNAPSHOT in self.metadata
 
     @property
     def has_checksums(self) -> bool:
@@ -125,16 +141,21 @@ class Checkpoint:
                 f"{self.run} has no trained discriminator of domain {domain}: the files that were imported had none. "
                 "Import its file too, or train the run"
             )
+        if self.is_snapshot:
+            raise UserError(f"{self.path} is a snapshot, which has no discriminators: name a step with a checkpoint")
         return self._network("discriminators", domain)
 
     def state(self) -> dict[str, Any]:
-        """Read all arrays, by field of `TrainState`, to the first device; fields that are switched off are missing.
+        """Read all arrays, by field of `TrainState`, to the first device.
+
+        Fields that are switched off are missing, and in a snapshot all but the generators and their average.
 
         Raises:
             UserError: an array is damaged.
         """
         with float64.allowed(self.config), _advising(self.run, self.path):
-            return self.load(layout.on_first_device(layout.as_dict(self.shapes)))
+            fields = layout.as_dict(self.shapes)
+            return self.load(layout.on_first_device(layout.generators_alone(fields) if self.is_snapshot else fields))
 
     def load(self, like: Any, *, partial: bool = False) -> Any:
         """Read arrays to the placement in `like`; see `on_disk.load`, whose bare `DamagedError` this raises."""
@@ -148,15 +169,13 @@ class Checkpoint:
         return jax.tree.map(lambda leaf: leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype)), params)
 
 
-def open_checkpoint(
-    run: str | Path, step: int | Literal["best"] | None = None, metric: str | None = None
-) -> Checkpoint:
-    """Open a checkpoint of a run; its metadata is read once, here.
+def open_checkpoint(run: str | Path, step: int | str | None = None, metric: str | None = None) -> Checkpoint:
+    """Open a checkpoint or snapshot of a run; its metadata is read once, here.
 
     Args:
         run: the work directory of a run, or the folder of one checkpoint, which may be a copy of any name.
-        step: which checkpoint; None is the newest, or the one whose folder was given; "best" the one with the best
-            score.
+        step: which one: its step; "epoch:N", the one that ends the epoch N; "best", the one with the best score; None
+            is the newest checkpoint, or the one whose folder was given.
         metric: which score decides the best; None where the run was scored by one metric, or all of them agree.
 
     Raises:
@@ -169,17 +188,14 @@ def open_checkpoint(
         if step not in (None, checkpoint.step):
             raise _two_steps(run, checkpoint.step, step)
     else:
-        run, step = _resolve(run, step, metric)
-        path = folders.find(run, step)
-        with _advising(run, path):
-            checkpoint = Checkpoint.read(run, path)
+        workdir, path = _find(run, step, metric)
+        with _advising(workdir, path):
+            checkpoint = Checkpoint.read(workdir, path)
     checkpoint.warn_if_unverified()
     return checkpoint
 
 
-def read_from(
-    run: str | Path, step: int | Literal["best"] | None, metric: str | None, read: Callable[[Checkpoint], _T]
-) -> _T:
+def read_from(run: str | Path, step: int | str | None, metric: str | None, read: Callable[[Checkpoint], _T]) -> _T:
     """Open a checkpoint as `open_checkpoint` does, and return what `read` reads from it.
 
     A training may delete the checkpoint meanwhile. Where no step was named, the newest one is then taken again.
@@ -189,22 +205,24 @@ def read_from(
         UserError: `open_checkpoint` or `read` raised it.
     """
     run = Path(run)
-    if not folders.is_copy(run):
-        run, step = _resolve(run, step, metric)
-    for _ in range(0 if step is not None else _ATTEMPTS):
+    is_named = step is not None or folders.is_in_run(run)
+    for _ in range(0 if is_named else _ATTEMPTS):
         with contextlib.suppress(DeletedError):
             return read(open_checkpoint(run, step))
-    return read(open_checkpoint(run, step))
+    return read(open_checkpoint(run, step, metric))
 
 
-def _resolve(run: Path, step: int | Literal["best"] | None, metric: str | None) -> tuple[Path, int | None]:
-    """The work directory and the step that are meant; None is the newest."""
+def _find(run: Path, step: int | str | None, metric: str | None) -> tuple[Path, Path]:
+    """The work directory and the folder of the checkpoint that are meant."""
     if folders.is_in_run(run):
         folder = run.absolute()
+        workdir = folder.parent.parent
         if step not in (None, int(folder.name)):
             raise _two_steps(run, int(folder.name), step)
-        return folder.parent.parent, int(folder.name)
-    return run, scores.best_step(run, folders.steps(run), metric) if step == "best" else step
+        return workdir, folder if files.exists(folder) else folders.find(workdir, int(folder.name))
+    if step == "best":
+        step = scores.best_step(run, folders.loadable_steps(run), metric)
+    return run, folders.find(run, run_epochs.step_of(run, step) if isinstance(step, str) else step)
 
 
 def _two_steps(folder: Path, held: int, step: int | str | None) -> UserError:
@@ -217,6 +235,6 @@ def _advising(run: Path, path: Path) -> Iterator[None]:
     try:
         yield
     except DamagedError as error:
-        others = [str(step) for step in folders.steps(run) if str(step) != path.name]
+        others = [str(step) for step in folders.present_steps(run) if str(step) != path.name]
         advice = f": name another step ({', '.join(others)})" if others else ": there is no other"
         raise DamagedError(error.path, error.what, advice) from error

@@ -37,6 +37,11 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, like: TrainState, *, al
         UserError: the config has changed in a way that `config_changes.check` refuses, or the data's image size has
             changed.
     """
+    if checkpoint.is_snapshot:
+        raise UserError(
+            f"{checkpoint.path} is a snapshot of the generators alone, from which no run can resume: move it back to "
+            "snapshots/"
+        )
     changed = config_changes.check(checkpoint.config, config, checkpoint.run, allow_changes=allow_changes)
     layout.check_shapes(like, checkpoint.shapes, checkpoint.path)
     values = checkpoint.load(layout.like(layout.as_dict(like)))
@@ -79,6 +84,13 @@ def restore_newest(
             if distributed.is_first():
                 folders.set_aside(newer.path)
         return restored
+    snapshots = distributed.from_first(folders.snapshot_steps(workdir))
+    if snapshots and not damaged:
+        raise UserError(
+            f"{workdir} has no checkpoint to resume from, only snapshots of the generators (steps "
+            f"{', '.join(map(str, snapshots))}): start a new run in another --workdir, with --init_from={workdir} "
+            f"--init_step={snapshots[-1]}"
+        )
     if damaged:
         # Starting again at step 0 in this folder would overwrite what a backup could still complete.
         raise UserError(

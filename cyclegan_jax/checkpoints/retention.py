@@ -4,25 +4,26 @@ Extra checkpoints, saved because much time had passed since the last one, stay o
 run keeps the same checkpoints however long its steps take.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from cyclegan_jax.checkpoints import folders, on_disk, scores, scores_file
-from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
 
 EXTRA: Final = "extra"
 """The entry in the metadata of an extra checkpoint."""
 
 
-def delete_old(workdir: str | Path, config: TrainConfig) -> None:
+def delete_old(workdir: str | Path, keep: int, evaluates: Callable[[int], bool]) -> None:
     """Delete the checkpoints of a run that are neither new, nor the best by a score, nor still to be evaluated.
 
     Called by one process, after a save or while there is none.
 
     Args:
         workdir: the work directory of the run.
-        config: the experiment; its newest `keep_checkpoints` stay.
+        keep: how many of the newest stay.
+        evaluates: whether the run evaluates its checkpoint of a step, which then stays until it has scores.
     """
     steps = folders.steps(workdir)
     try:
@@ -32,8 +33,8 @@ def delete_old(workdir: str | Path, config: TrainConfig) -> None:
         # The scores cannot be read. Training need not stop for that, but which ones are the best is unknown.
         return
     regular = [step for step in steps if not _is_extra(folders.directory(workdir) / str(step))]
-    kept |= set(scores.best_of(found, steps).values()) | set(regular[-config.keep_checkpoints :]) | set(steps[-1:])
-    kept |= {step for step in steps if config.evaluates(step)} - scores.scored_steps(found)
+    kept |= set(scores.best_of(found, steps).values()) | set(regular[-keep:]) | set(steps[-1:])
+    kept |= {step for step in steps if evaluates(step)} - scores.scored_steps(found)
     for step in steps:
         if step not in kept:
             folders.remove(folders.directory(workdir) / str(step))

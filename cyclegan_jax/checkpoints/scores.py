@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 from cyclegan_jax.checkpoints import folders, scores_file
 from cyclegan_jax.checkpoints.scores_file import Scores, is_finite_number, read
@@ -11,11 +11,21 @@ from cyclegan_jax.errors import UserError
 
 _LOG = logging.getLogger(__name__)
 
-_DEFAULTS: Final = ("photo_to_labels_class_iou", "labels_to_photo_class_iou", "fid_", "kid_")
+_DEFAULTS: Final = ("photo_to_labels_class_iou", "labels_to_photo_class_iou", "fid_", "kid_", "paired_l1_")
 """The beginnings of the names of the scores that decide which checkpoint is the best, the first that a run has."""
 _RECONSTRUCTION: Final = "cycle_l1_"
 
-__all__ = ["best_of", "best_step", "best_steps", "read", "record_score", "record_scores", "scored_steps"]
+__all__ = [
+    "best_of",
+    "best_step",
+    "best_steps",
+    "deciding",
+    "read",
+    "record_score",
+    "record_scores",
+    "score_at",
+    "scored_steps",
+]
 
 
 def record_score(workdir: str | Path, step: int, metric: str, value: float, *, better: str) -> None:
@@ -60,6 +70,25 @@ def scored_steps(scores: Scores) -> set[int]:
     return {int(step) for entry in scores.values() for step in entry["values"]}
 
 
+def score_at(
+    scores: Scores, step: int, metric: str | None = None
+) -> tuple[str, float, Literal["lower", "higher"]] | None:
+    """The score of a step by one metric: its name, its value, and which values are better; None where it has none.
+
+    Without `metric` it is the first by which `best_step` chooses, and the mean over both directions where there are
+    two; never the distance of the reconstruction.
+    """
+    for prefix in _DEFAULTS if metric is None else (metric,):
+        names = sorted(name for name in scores if (name.startswith(prefix) if metric is None else name == metric))
+        entries = [scores[name] for name in names if str(step) in scores[name]["values"]]
+        if entries:
+            mean = sum(float(entry["values"][str(step)]) for entry in entries) / len(entries)
+            return " + ".join(names), mean, entries[0]["better"]
+        if names:  # by which other steps were scored: another one would not be comparable
+            return None
+    return None
+
+
 def best_steps(workdir: str | Path, among: list[int]) -> dict[str, int]:
     """The best step by each metric, of those steps in `among` that have its score; of equal ones the later."""
     return best_of(read(workdir), among)
@@ -83,8 +112,9 @@ def best_step(workdir: str | Path, among: list[int], metric: str | None = None) 
         workdir: the work directory of the run.
         among: the steps to choose from.
         metric: the score that decides. None takes the first of class IoU of photo -> labels, class IoU of labels ->
-            photo, FID and KID (the mean over both directions) that the run has; otherwise the one metric of the user's
-            own, or several that agree. Never the L1 distance of the reconstruction: copying the input wins it.
+            photo, FID, KID and the L1 distance to partners (these three as the mean over both directions) that the run
+            has; otherwise the one metric of the user's own, or several that agree. Never the L1 distance of the
+            reconstruction: copying the input wins it.
 
     Raises:
         UserError: there are no scores, none of that metric, only distances of the reconstruction, or the user's own
@@ -107,17 +137,34 @@ def best_step(workdir: str | Path, among: list[int], metric: str | None = None) 
     return step
 
 
-def _by_default(found: Scores, among: list[int], best: dict[str, int], workdir: str | Path) -> dict[str, int]:
-    """The best step by the first default metric, or by each of the user's own."""
+def deciding(found: Scores, among: list[int]) -> tuple[str, dict[str, Any]] | None:
+    """Return the score that decides which checkpoint is the best where no metric is named.
+
+    Args:
+        found: scores that have been read.
+        among: the steps to choose from.
+
+    Returns:
+        Its name and its entry of the form of `Scores`, with steps as integers: the first default metric that the steps
+        have, for FID and KID the mean over both directions. None where they have none.
+    """
+    scored = best_of(found, among)
     for prefix in _DEFAULTS:
-        names = sorted(name for name in best if name.startswith(prefix))
+        names = sorted(name for name in scored if name.startswith(prefix))
         if names:
             entries = [found[name] for name in names]
             shared = [step for step in among if all(str(step) in entry["values"] for entry in entries)]
             mean = {step: sum(entry["values"][str(step)] for entry in entries) / len(entries) for step in shared}
-            together = {"better": entries[0]["better"], "values": mean}
             if mean:
-                return best_of({" + ".join(names): together}, among)
+                return " + ".join(names), {"better": entries[0]["better"], "values": mean}
+    return None
+
+
+def _by_default(found: Scores, among: list[int], best: dict[str, int], workdir: str | Path) -> dict[str, int]:
+    """The best step by the score that decides, or by each of the user's own."""
+    decided = deciding(found, among)
+    if decided is not None:
+        return best_of(dict([decided]), among)
     own = {name: step for name, step in best.items() if not name.startswith(_RECONSTRUCTION)}
     if not own:
         raise UserError(

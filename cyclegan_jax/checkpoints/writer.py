@@ -1,4 +1,4 @@
-"""Saving the checkpoints of a run in the background, one at a time."""
+"""Saving the checkpoints and snapshots of a run in the background, one at a time."""
 
 import contextlib
 import os
@@ -26,8 +26,13 @@ class CheckpointWriter:
     see `retention`, when the new one would survive a power failure.
     """
 
-    def __init__(self, workdir: str | Path, config: TrainConfig):
+    def __init__(self, workdir: str | Path, config: TrainConfig, evaluates: Callable[[int], bool] = lambda step: False):
         """Create the folder of checkpoints where there is none; no other process may be writing to the run.
+
+        Args:
+            workdir: the work directory of the run.
+            config: the experiment, which every checkpoint stores.
+            evaluates: whether the run evaluates its checkpoint of a step, which then stays until it has scores.
 
         Raises:
             UserError: the folder cannot be made or written.
@@ -35,6 +40,7 @@ class CheckpointWriter:
         self._workdir = Path(workdir)
         self._folder = folders.directory(workdir)
         self._config = config
+        self._evaluates = evaluates
         self._saving: on_disk.Saving | None = None
         try:
             files.make_folder(self._folder)
@@ -45,6 +51,7 @@ class CheckpointWriter:
             ) from error
         if distributed.is_first():
             folders.remove_unfinished(self._folder)
+            folders.remove_unfinished(folders.snapshot_directory(workdir))
 
     def __enter__(self) -> Self:
         """Return the writer."""
@@ -88,23 +95,43 @@ class CheckpointWriter:
         Raises:
             SaveError: this save could not begin, or the one before has failed.
         """
-        self.wait()
-        step = int(state.step)
-        path = self._folder / str(step)
-        if distributed.is_first() and path.exists():
-            folders.set_aside(path)
-        distributed.wait_for_all("the checkpoint's place")
-        metadata: dict[str, Any] = {
-            "step": step,
-            "config": config_dict.to_dict(self._config),
-            "data_position": data_position,
-            "environment": environment(),
-        }
+        metadata: dict[str, Any] = {}
         if extra:
             metadata[retention.EXTRA] = True
         if untrained:
             metadata["untrained"] = list(untrained)
+        path = self._free_place(self._folder, state)
+        metadata |= self._metadata(state, data_position)
         self._saving = on_disk.save(path, layout.as_dict(state), metadata, then=self.delete_old)
+
+    def save_snapshot(self, state: TrainState, data_position: dict[str, Any]) -> None:
+        """Wait for the save before, start to write the generators alone, and return; see `save`.
+
+        Raises:
+            SaveError: this save could not begin, or the one before has failed.
+        """
+        path = self._free_place(folders.snapshot_directory(self._workdir), state)
+        metadata = self._metadata(state, data_position) | {layout.SNAPSHOT: True}
+        self._saving = on_disk.save(path, layout.generators_alone(layout.as_dict(state)), metadata)
+
+    def _free_place(self, folder: Path, state: TrainState) -> Path:
+        """The path of a state's step in a folder, from which an earlier save of the step is moved away."""
+        self.wait()
+        path = folder / str(int(state.step))
+        if distributed.is_first():
+            files.make_folder(folder)
+            if path.exists():
+                folders.set_aside(path)
+        distributed.wait_for_all("the checkpoint's place")
+        return path
+
+    def _metadata(self, state: TrainState, data_position: dict[str, Any] | None) -> dict[str, Any]:
+        return {
+            "step": int(state.step),
+            "config": config_dict.to_dict(self._config),
+            "data_position": data_position,
+            "environment": environment(),
+        }
 
     def poll(self) -> None:
         """Look whether the save under way is on disk, without waiting.
@@ -136,13 +163,13 @@ class CheckpointWriter:
         # A lock file there is that of another run.
         if distributed.is_first() and not (moved and files.exists(self._workdir / "run.lock")):
             shutil.rmtree(saving.path, ignore_errors=True)
-            for folder in (self._folder, self._workdir):
+            for folder in (saving.path.parent, self._folder, self._workdir):
                 with contextlib.suppress(OSError):
                     folder.rmdir()  # fails where it holds anything
 
     def delete_old(self) -> None:
         """Delete old checkpoints; called by the first process, after a save or while there is none."""
-        retention.delete_old(self._workdir, self._config)
+        retention.delete_old(self._workdir, self._config.keep_checkpoints, self._evaluates)
 
     def _settle(self, is_done: Callable[[on_disk.Saving], bool]) -> None:
         saving = self._saving

@@ -19,8 +19,8 @@ def evaluate(
 
     Args:
         run: work directory of a run.
-        steps: checkpoints to evaluate: all, or steps such as 1600,2400, which are also drawn as curves; default: the
-            newest checkpoint.
+        steps: checkpoints and snapshots to evaluate: all, steps such as 1600,2400, or ends of epochs such as
+            epoch:20,epoch:40; several are also drawn as curves; default: the newest checkpoint.
         data_dir: folder of the data set, if it has moved since the training.
         images: use at most this many test images of each domain; default: all.
         segmenter: segmentation model that scores labels -> photo: an ONNX file, or module:function.

@@ -24,7 +24,7 @@ def export(
     run: Path,
     output: Path,
     direction: Literal["AtoB", "BtoA"] | None = None,
-    step: int | Literal["best"] | None = None,
+    step: int | str | None = None,
     metric: str | None = None,
     format: Format | None = None,
     uint8: bool = False,
@@ -44,7 +44,8 @@ def export(
             hub: hf://USER/NAME or hf://USER/NAME@REVISION.
         output: folder or file to write.
         direction: direction of the translation; default: AtoB, and that of an exported generator.
-        step: checkpoint to use: a step, or best; default: the newest.
+        step: checkpoint or snapshot to use: a step, the end of an epoch such as epoch:20, or best; default: the newest
+            checkpoint.
         metric: with --step=best, the score that decides, if the scores disagree.
         format: format of the output; default: that of the name's ending .safetensors, .pth, .onnx or .stablehlo,
             otherwise a folder. torch, with a folder, writes all networks of a run by their official names, or with
@@ -85,7 +86,7 @@ def export(
         contents, lines = _contents(kind, output, generator, run if direction is None else None, uint8)
         _write(contents)
     size = sum(path.stat().st_size for path in (output.iterdir() if output.is_dir() else [output]))
-    print(f"{output}: {generator.direction} of step {generator.step:,}, {size / 1e6:.1f} MB")
+    print(f"{output}: {generator.direction} of {generator.named}, {size / 1e6:.1f} MB")
     for line in lines:
         print(line)
     if push is not None:
@@ -212,5 +213,5 @@ def _sample(run: Path, step: int) -> dict[str, bytes]:
     """The newest grid of sample images that is not newer than the checkpoint, for the model card."""
     # The grid of step 0 shows what untrained networks make.
     first, last = f"step_{min(step, 1):07d}", f"step_{step:07d}"
-    grids = [path for path in files.entries(run / "samples") if first <= path.stem <= last]
+    grids = [path for path in files.entries(run / "samples") if first <= path.stem.partition("_epoch")[0] <= last]
     return {"samples.png": files.read_bytes(grids[-1])} if grids else {}

@@ -127,9 +127,10 @@ def _mistake(args: Sequence[str], kinds: Mapping[str, Any], switches: bool, requ
         if name not in known:
             return _unknown(flag, name, known)
         seen.add(name)
-        number = len(typing.get_args(_without_none(known[name]))) if _is_tuple(known[name]) else 1
+        at_least, several = _numbers(known[name])
+        number = max(1, at_least)
         values = [value] if has_value else []
-        while rest and len(values) < number and not rest[0].startswith("--"):
+        while rest and (several or len(values) < number) and not rest[0].startswith("--"):
             values.append(rest.pop(0))
             if values == ["None"]:
                 break
@@ -171,7 +172,7 @@ def _fits(hint: Any, value: str) -> bool:
             return False
         return True
     if arms:  # a tuple, or a union with None
-        return any(_fits(arm, value) for arm in arms if arm is not type(None)) or (
+        return any(_fits(arm, value) for arm in arms if arm not in (type(None), Ellipsis)) or (
             value == "None" and type(None) in arms
         )
     return True
@@ -181,20 +182,17 @@ def _need(hint: Any) -> str:
     arms = typing.get_args(hint)
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, arms))
-    if _is_tuple(hint):
-        return f"{len(typing.get_args(_without_none(hint)))} numbers, or None"
+    if number := _numbers(hint)[0]:
+        return f"{number} numbers, or None"
     if arms:
         return " or ".join("None" if arm is type(None) else _need(arm) for arm in arms)
     return "True or False" if hint is bool else _NUMBERS.get(hint, "a text")
 
 
-def _without_none(hint: Any) -> Any:
-    arms = [arm for arm in typing.get_args(hint) if arm is not type(None)]
-    return arms[0] if type(None) in typing.get_args(hint) and len(arms) == 1 else hint
-
-
-def _is_tuple(hint: Any) -> bool:
-    return typing.get_origin(_without_none(hint)) is tuple
+def _numbers(hint: Any) -> tuple[int, bool]:
+    """How many numbers a flag takes at least: 0 where it takes one value of another kind; and whether it takes more."""
+    arms = [arm for arm in (hint, *typing.get_args(hint)) if typing.get_origin(arm) is tuple]
+    return len(typing.get_args(arms[0])) if arms else 0, len(arms) > 1
 
 
 def as_word(token: str) -> str:

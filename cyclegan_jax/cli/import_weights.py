@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclegan_jax import files, live
+from cyclegan_jax import files, image_size, live
 from cyclegan_jax.cli.flags import Parser
 from cyclegan_jax.config import Direction
 from cyclegan_jax.errors import UserError
@@ -36,9 +36,13 @@ def import_weights(args: Sequence[str]) -> None:
         "--direction", choices=("AtoB", "BtoA"), help="translation direction of files whose names do not state it"
     )
     parser.add_argument("--epoch", help="which networks of a folder; default: latest, or the highest number")
-    parser.add_argument("--image_size", type=int, help="side of the training images, pixels; default: 256")
+    parser.add_argument(
+        "--image_size", help="training images' side in pixels, or height x width such as 256x512; default: 256"
+    )
     parser.add_argument("--labels", choices=("A", "B"), help="the domain of label maps, if any, for the scores")
     known = parser.parse_args(args)
+    if known.image_size is not None:
+        known.image_size = image_size.parse_flag(known.image_size)
     with live.drawn():
         _import([files.expand(path) for path in known.paths], files.expand(known.workdir), known)
 

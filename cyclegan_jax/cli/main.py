@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "checkpoints": "list the checkpoints of a run, and verify them",
     "verify": "make the steps between two checkpoints again, and compare bit for bit",
     "configs": "list the experiments that the package contains, or copy one to edit it",
+    "convert-command": "print what a command of pytorch-CycleGAN-and-pix2pix is here",
 }
 """Each command, and what it does."""
 
@@ -35,7 +36,7 @@ HELP: Final = f"""usage: cyclegan-jax COMMAND [flags]
 CycleGAN in JAX: unpaired image-to-image translation.
 
 commands:
-{chr(10).join(f"  {name:11}  {line}" for name, line in COMMANDS.items())}
+{chr(10).join(f"  {name:15}  {line}" for name, line in COMMANDS.items())}
 
 options:
   -h, --help   show this text; after a command, show the command's flags
@@ -75,6 +76,10 @@ def main(args: Sequence[str] | None = None) -> int:
         from cyclegan_jax.cli.configs import configs
 
         return _with_exit_status(lambda: configs(rest))
+    if command == "convert-command":
+        from cyclegan_jax.cli.convert_command import convert_command
+
+        return _with_exit_status(lambda: convert_command(rest))
     if command == "compare":
         from cyclegan_jax.cli.compare import compare
 

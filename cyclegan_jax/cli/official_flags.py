@@ -1,48 +1,74 @@
 """The flags of the official PyTorch code, pytorch-CycleGAN-and-pix2pix, and what corresponds to each of them here."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from cyclegan_jax.errors import UserError
 
+
+@dataclass(frozen=True)
+class Here:
+    """Flags of this package that do what a flag of the official code does.
+
+    Attributes:
+        flags: the flags, with a space between them. `{}` stands for the value there, `{steps}` for a value in images
+            as a number of steps.
+        note: what differs, to complete a sentence.
+    """
+
+    flags: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        """Return the advice as a part of a sentence."""
+        names = " with ".join(re.sub(r"=\{.*", "", flag) for flag in self.flags.split())
+        return f"here it is {names}" + (f", {self.note}" if self.note else "")
+
+
+Answer = Here | str
+"""What corresponds to a flag of the official code: flags of this package, or a sentence that says what to do."""
+
 _DEFAULT: Final = "leave it out: that is what this package does"
+_IMAGES: Final = "which counts steps or epochs; there it counts images"
 _RESUMES: Final = "leave it out: the same command again continues the run in --workdir"
-_TENSORBOARD: Final = "leave it out: tensorboard --logdir RUN shows the curves, and RUN/samples holds the grids"
+_PAGE: Final = "leave it out: RUN/index.html shows curves and pictures, and tensorboard --logdir RUN the curves"
 _SAVED: Final = "leave it out: the checkpoint holds the config of the network"
 _NOT_HERE: Final = "this is not here"
 
-TRAINING: Final[Mapping[str, str]] = {
-    "--dataroot": "here it is --data.dir",
-    "--name": "here it is --workdir",
-    "--checkpoints_dir": "here it is --workdir",
-    "--load_size": "here it is --data.load_size",
-    "--crop_size": "here it is --data.image_size",
-    "--preprocess": "here it is --data.preprocess",
-    "--no_flip": "here it is --data.flip=False",
-    "--input_nc": "here it is --data.channels_A",
-    "--output_nc": "here it is --data.channels_B",
-    "--num_threads": "here it is --data.threads",
-    "--n_epochs": "here it is --optimizer.constant_epochs",
-    "--n_epochs_decay": "here it is --optimizer.decay_epochs",
-    "--lr": "here it is --optimizer.learning_rate",
-    "--beta1": "here it is --optimizer.beta1",
-    "--lambda_A": "here it is --loss.cycle_weight_A",
-    "--lambda_B": "here it is --loss.cycle_weight_B",
-    "--lambda_identity": "here it is --loss.identity_weight",
-    "--ngf": "here it is --generator.width",
-    "--ndf": "here it is --discriminator.width",
-    "--n_layers_D": "here it is --discriminator.n_layers",
-    "--no_dropout": "here it is --generator.dropout=0",
-    "--print_freq": "here it is --log_every, which counts steps; there it counts images",
-    "--display_freq": "here it is --sample_every, which counts steps; there it counts images",
-    "--update_html_freq": "here it is --sample_every, which counts steps; there it counts images",
-    "--save_latest_freq": "here it is --checkpoint_every, which counts steps; there it counts images",
-    "--save_epoch_freq": "here it is --checkpoint_every, which counts steps; there it counts epochs",
+TRAINING: Final[Mapping[str, Answer]] = {
+    "--dataroot": Here("--data.dir={}"),
+    "--name": Here("--workdir={}"),
+    "--checkpoints_dir": Here("--workdir={}"),
+    "--load_size": Here("--data.load_size={}"),
+    "--crop_size": Here("--data.image_size={}", "which may be a rectangle such as 256x512"),
+    "--no_flip": Here("--data.flip=False"),
+    "--input_nc": Here("--data.channels_A={}"),
+    "--output_nc": Here("--data.channels_B={}"),
+    "--num_threads": Here("--data.threads={}"),
+    "--n_epochs": Here("--optimizer.constant_epochs={}"),
+    "--n_epochs_decay": Here("--optimizer.decay_epochs={}"),
+    "--lr": Here("--optimizer.learning_rate={}"),
+    "--beta1": Here("--optimizer.beta1={}"),
+    "--lambda_A": Here("--loss.cycle_weight_A={}"),
+    "--lambda_B": Here("--loss.cycle_weight_B={}"),
+    "--lambda_identity": Here("--loss.identity_weight={}"),
+    "--ngf": Here("--generator.width={}"),
+    "--ndf": Here("--discriminator.width={}"),
+    "--n_layers_D": Here("--discriminator.n_layers={}"),
+    "--no_dropout": Here("--generator.dropout=0"),
+    "--print_freq": Here("--log_every={steps}", _IMAGES),
+    "--display_freq": Here("--sample_every={steps}", _IMAGES),
+    "--update_html_freq": Here("--sample_every={steps}", _IMAGES),
+    "--save_latest_freq": Here("--checkpoint_every={steps}", _IMAGES),
+    "--save_epoch_freq": Here("--snapshot_every={}epochs", "which keeps the generators of each such epoch"),
     "--save_by_iter": _DEFAULT,
     "--continue_train": _RESUMES,
     "--epoch_count": _RESUMES,
-    "--epoch": "leave it out: a run resumes from its newest checkpoint; --init_from starts a new run from it",
+    "--epoch": "leave it out: a run resumes from its newest checkpoint; a new run starts from any by --init_from with "
+    "--init_step=epoch:20",
     "--load_iter": "leave it out: a run resumes from its newest checkpoint",
     "--gpu_ids": "set CUDA_VISIBLE_DEVICES=0 before the command, or train on all GPUs: --batch_size must be a multiple "
     "of their number",
@@ -54,61 +80,85 @@ TRAINING: Final[Mapping[str, str]] = {
     "--model_suffix": "use --direction of cyclegan-jax translate",
     "--suffix": "give the run another folder by --workdir",
     "--verbose": _NOT_HERE,
-    "--use_wandb": _TENSORBOARD,
-    "--wandb_project_name": _TENSORBOARD,
-    "--no_html": _TENSORBOARD,
+    "--use_wandb": "here it is --wandb=PROJECT",
+    "--wandb_project_name": Here("--wandb={}"),
+    "--no_html": "leave it out: the page of a run, RUN/index.html, is small and quickly written",
     **dict.fromkeys(
         ("--display_ncols", "--display_id", "--display_server", "--display_env", "--display_port", "--display_winsize"),
-        _TENSORBOARD,
+        _PAGE,
     ),
-    "--lr_decay_iters": "this is not here: the learning rate decays linearly, see --optimizer.decay_epochs",
+    "--lr_decay_iters": Here("--optimizer.step_epochs={}"),
     # Of CUT, by the same authors.
     "--no_antialias": "leave it out: --generator.antialias and --discriminator.antialias are off",
     "--no_antialias_up": "leave it out: only --generator.upsample=antialiased turns it on",
-    "--serial_batches": _NOT_HERE,
-    "--max_dataset_size": "this is not here: put the images that you want into folders of their own",
+    "--serial_batches": Here("--data.shuffle=False"),
+    "--max_dataset_size": Here("--data.max_images={}"),
 }
 """Flag of the official training command -> what to use here."""
 
-BY_VALUE: Final[Mapping[str, Mapping[str, str]]] = {
+BY_VALUE: Final[Mapping[str, Mapping[str, Answer]]] = {
+    "--preprocess": {
+        # Of CUT, which leaves larger images as they are.
+        "scale_shortside": Here("--data.preprocess=scale_shorter"),
+        "scale_shortside_and_crop": Here("--data.preprocess=scale_shorter_and_crop"),
+        "": Here("--data.preprocess={}"),
+    },
     "--netG": {
-        "resnet_9blocks": "here it is --generator.blocks=9",
-        "resnet_6blocks": "here it is --generator.blocks=6",
-        "unet_256": "here it is --generator.kind=unet",
-        "unet_128": "here it is --generator.kind=unet with --generator.depth=7",
+        "resnet_9blocks": Here("--generator.blocks=9"),
+        "resnet_6blocks": Here("--generator.blocks=6"),
+        "unet_256": Here("--generator.kind=unet"),
+        "unet_128": Here("--generator.kind=unet --generator.depth=7"),
         "": "this is not here: see --generator.kind for the generators that are",
     },
     "--netD": {
         "basic": _DEFAULT,
-        "n_layers": "here it is --discriminator.kind=n_layers",
-        "pixel": "here it is --discriminator.kind=pixel",
+        "n_layers": Here("--discriminator.kind=n_layers"),
+        "pixel": Here("--discriminator.kind=pixel"),
         "": "this is not here: see --discriminator.kind for the discriminators that are",
     },
     "--norm": {
         "instance": _DEFAULT,
         "sync_instance": "leave it out: instance norm works on single images, whatever the devices",
-        "batch": "here it is --generator.norm=batch with --discriminator.norm=batch",
-        "none": "here it is --generator.norm=none with --discriminator.norm=none",
+        "batch": Here("--generator.norm=batch --discriminator.norm=batch"),
+        "none": Here("--generator.norm=none --discriminator.norm=none"),
         "": "this is not here: see --generator.norm for the norms that are",
     },
-    "--gan_mode": {"lsgan": _DEFAULT, "": "this is not here: the adversarial loss is least squares (lsgan)"},
-    "--lr_policy": {"linear": _DEFAULT, "": "this is not here: the learning rate decays linearly"},
+    "--gan_mode": {
+        "lsgan": _DEFAULT,
+        "vanilla": Here("--loss.gan=vanilla"),
+        "wgangp": Here(
+            "--loss.gan=wgangp",
+            "with the gradient penalty that the official code leaves out; --loss.gradient_penalty=none leaves it out "
+            "here too",
+        ),
+        "hinge": Here("--loss.gan=hinge"),
+        # Of CUT: the same formula.
+        "nonsaturating": Here("--loss.gan=vanilla"),
+        "": "this is not here: see --loss.gan for the losses that are",
+    },
+    "--lr_policy": {
+        "linear": _DEFAULT,
+        "step": Here("--optimizer.schedule=step"),
+        "cosine": Here("--optimizer.schedule=cosine --optimizer.constant_epochs=0"),
+        "plateau": "here it is --optimizer.schedule=plateau with --eval_every",
+        "": "this is not here: see --optimizer.schedule for the policies that are",
+    },
     "--init_type": {
         "normal": _DEFAULT,
-        **{name: f"here it is --init={name}" for name in ("xavier", "kaiming", "orthogonal")},
+        **{name: Here(f"--init={name}") for name in ("xavier", "kaiming", "orthogonal")},
         "": "this is not here: see --init for the distributions that are",
     },
 }
 """The same for flags where it depends on the value; the entry "" holds for all other values."""
 
-TESTING: Final[Mapping[str, str]] = {
+TESTING: Final[Mapping[str, Answer]] = {
     "--dataroot": "here it is --input of translate, or --data_dir of evaluate",
-    "--name": "here it is --run",
-    "--checkpoints_dir": "here it is --run",
-    "--results_dir": "here it is --output",
+    "--name": Here("--run={}"),
+    "--checkpoints_dir": Here("--run={}"),
+    "--results_dir": Here("--output={}"),
     "--num_test": "here it is --images of evaluate; translate takes all files of --input",
-    "--epoch": "here it is --step, which counts steps; there it counts epochs",
-    "--load_iter": "here it is --step",
+    "--epoch": "here it is --step=epoch:20 for 20, or for evaluate --steps=epoch:20; the newest is the default",
+    "--load_iter": Here("--step={}"),
     "--model": "leave it out: translate uses one generator, evaluate both",
     "--model_suffix": "here it is --direction of translate: _A is AtoB, _B is BtoA",
     "--load_size": "leave it out: translate keeps the size of an image, or limits it by --max_size",
@@ -145,6 +195,7 @@ FORMER_NAMES: Final[Mapping[str, str]] = {
     "--which_model_netG": "--netG",
     "--which_model_netD": "--netD",
     "--identity": "--lambda_identity",
+    "--batchSize": "--batch_size",
     "--how_many": "--num_test",
 }
 """Flags of the first versions of the official code, and their later names."""
@@ -159,11 +210,17 @@ def check_training(arguments: Iterable[str]) -> None:
     found = {}
     for name, value in _flags(arguments):
         if name in BY_VALUE:
-            by_value = BY_VALUE[name]
-            found[f"{name} {value}".strip()] = by_value.get(value, by_value[""])
-        if name in TRAINING:
-            found[name] = TRAINING[name]
+            found[f"{name} {value}".strip()] = answer(name, value)
+        elif name in TRAINING:
+            found[name] = answer(name, value)
     _refuse(found)
+
+
+def answer(name: str, value: str) -> Answer:
+    """Return what corresponds to a training flag; KeyError if the official code has no such flag."""
+    if name in BY_VALUE:
+        return BY_VALUE[name].get(value, BY_VALUE[name][""])
+    return TRAINING[name]
 
 
 def check_testing(arguments: Iterable[str], own: frozenset[str]) -> None:
@@ -171,7 +228,7 @@ def check_testing(arguments: Iterable[str], own: frozenset[str]) -> None:
     _refuse({name: TESTING[name] for name, _ in _flags(arguments) if name in TESTING and name not in own})
 
 
-def _refuse(found: Mapping[str, str]) -> None:
+def _refuse(found: Mapping[str, Answer]) -> None:
     """Raise one sentence for all flags, each with its advice, if there are any."""
     if len(found) == 1:
         ((flag, advice),) = found.items()

@@ -8,7 +8,7 @@ from cyclegan_jax import config_dict
 from cyclegan_jax.checkpoints import config_changes
 from cyclegan_jax.config import TrainConfig
 
-_DATA: Final = {"data.dir", "data.train_A", "data.train_B", "data.test_A", "data.test_B", "init_from"}
+_DATA: Final = {"data.dir", "data.train_A", "data.train_B", "data.test_A", "data.test_B", "init_from", "init_step"}
 """Fields that a run may change, since data move, but that tell experiments apart where they begin."""
 _LONGEST: Final = 100
 """Characters of a name."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +44,14 @@ class TrainCommand:
         workdir: the run's folder.
         allow_changes: resume even if losses, optimizer or the like have changed.
         processes: how to find the other processes of the run; None for a single process.
+        words: the command line itself.
     """
 
     config: TrainConfig
     workdir: Path
     allow_changes: bool
     processes: Processes | None
+    words: str
 
 
 def run(args: Sequence[str], run_command: Callable[[Callable[[], int]], int], prog: str = "train.py") -> int:
@@ -87,6 +90,7 @@ def _train(command: TrainCommand) -> int:
                 command.workdir,
                 interruption=Interruption(ends_process=True),
                 allow_changes=command.allow_changes,
+                command=command.words,
             )
         )
     return 0
@@ -132,4 +136,10 @@ def parse(args: Sequence[str], prog: str = "train.py") -> TrainCommand:
     process_flags = (known.coordinator, known.num_processes, known.process_id)
     several = known.distributed or any(flag is not None for flag in process_flags)
     workdir = known.workdir or Path("runs") / run_name(known.config.stem, default, config)
-    return TrainCommand(config, workdir, known.allow_changes, Processes(*process_flags) if several else None)
+    return TrainCommand(
+        config,
+        workdir,
+        known.allow_changes,
+        Processes(*process_flags) if several else None,
+        f"{prog} {shlex.join(args)}",
+    )

@@ -21,7 +21,7 @@ def translate(
     input: str,
     output: Path,
     direction: Literal["AtoB", "BtoA"] | None = None,
-    step: int | Literal["best"] | None = None,
+    step: int | str | None = None,
     metric: str | None = None,
     format: Literal["png", "jpg", "webp"] | None = None,
     max_size: int | None = None,
@@ -35,15 +35,18 @@ def translate(
 ) -> int:
     """Translate image files, or a video, with a run's generator; file names and sub-folders are kept.
 
-    The exit status is 1 if a file could not be read and was skipped.
+    TIFF files of more than 89 million pixels are translated window by window, and become tiled TIFF files. The exit
+    status is 1 if a file could not be read and was skipped.
 
     Args:
         run: work directory of a run, folder of one checkpoint, or an exported generator, also one on the Hugging Face
             hub: hf://USER/NAME or hf://USER/NAME@REVISION.
         input: image file, folder, or quoted pattern such as 'photos/*.jpg'; or a video file.
-        output: folder for the translated images or the video; or a video file: .mp4, .m4v, .mov, .mkv, .webm.
+        output: folder for the translated images or the video; or a video file: .mp4, .m4v, .mov, .mkv, .webm; for one
+            TIFF file of more than 89 million pixels also a .tif file.
         direction: direction of the translation; default: AtoB, and that of an exported generator.
-        step: checkpoint to use: a step, or best; default: the newest.
+        step: checkpoint or snapshot to use: a step, the end of an epoch such as epoch:20, or best; default: the newest
+            checkpoint.
         metric: with --step=best, the score that decides, if the scores disagree.
         format: file format of the translated images; default: PNG, JPEG and WebP files keep theirs, others become PNG.
         max_size: before the translation, scale images down so that no side is longer than this many pixels.
@@ -62,13 +65,13 @@ def translate(
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.data import skipped
-    from cyclegan_jax.inference import masks, translate_files, translate_video
+    from cyclegan_jax.inference import huge_images, masks, translate_files, translate_video
 
     _check_numbers({"--batch_size": batch_size, "--tile": tile, "--max_size": max_size})
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip_existing exclude each other: give only one of them")
     if translate_video.is_video(input, output):
-        _refuse({"--gallery": gallery, "--format": format, "--skip_existing": skip_existing})
+        _refuse({"--gallery": gallery, "--format": format, "--skip_existing": skip_existing}, "videos")
         path, target = translate_video.plan(input, output, overwrite=overwrite)
         generator, _ = _load(run, direction, step, metric, both=False)
         video = translate_video.translate_video(
@@ -88,10 +91,13 @@ def translate(
     plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
     if line := skipped.left_out_line(plan.left_out):
         print(console.one_line(line))
-    missing = _without_existing(plan.chosen) if skip_existing else plan.chosen
+    if plan.huge:
+        _refuse({"--mask": mask, "--statistics": statistics}, f"huge TIFF files such as {min(plan.huge)}")
+    missing = _without_existing(plan) if skip_existing else plan.chosen
+    ordinary = {file: target for file, target in missing.items() if file not in plan.huge}
     summary = translate_files.translate_files(
         generator,
-        missing,
+        ordinary,
         batch_size=batch_size,
         tile=tile,
         max_size=max_size,
@@ -100,19 +106,23 @@ def translate(
         # Of all files, so that a translation that continues has the same.
         statistics=translate_files.clip_statistics(generator, plan.chosen, max_size) if statistics == "clip" else None,
     )
-    for line in summary.lines():
+    huge = {file: target for file, target in missing.items() if file in plan.huge}
+    huge_images.translate_files(generator, huge, summary, tile=tile, max_size=max_size, bar=console.timed_bar)
+    *lines, last = summary.lines()
+    for line in [*lines, f"{last}, by {generator.direction} of {generator.named}"]:
         print(console.one_line(line))
     if listing := skipped.write(output, [*summary.skipped, *skipped.messages(plan.left_out)]):
         print(f"all files that were not read are named in {listing}")
     if gallery:
-        _write_gallery(run, generator, back, plan.chosen, output / "gallery.html")
+        shown = {file: target for file, target in plan.chosen.items() if file not in plan.huge}
+        _write_gallery(run, generator, back, shown, output / "gallery.html")
     return SKIPPED if summary.skipped else 0
 
 
-def _refuse(flags: dict[str, object]) -> None:
+def _refuse(flags: dict[str, object], inputs: str) -> None:
     for name, given in flags.items():
         if given:
-            raise UserError(f"{name} is for image files, but --input or --output is a video: leave {name} out")
+            raise UserError(f"{name} is not for {inputs}: leave {name} out, or give other inputs")
 
 
 def _check_numbers(flags: dict[str, int | None]) -> None:
@@ -122,7 +132,7 @@ def _check_numbers(flags: dict[str, int | None]) -> None:
 
 
 def _load(
-    run: Path, direction: Direction | None, step: int | Literal["best"] | None, metric: str | None, *, both: bool
+    run: Path, direction: Direction | None, step: int | str | None, metric: str | None, *, both: bool
 ) -> "tuple[Generator, Generator | None]":
     """Load the generator of a direction and, if `both`, that of the other one of the same checkpoint."""
     from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
@@ -148,16 +158,23 @@ def _plan(
     from cyclegan_jax.inference import file_plan
     from cyclegan_jax.inference.user_images import output_type
 
-    kind = output_type(generator.config.data.value_range(generator.domains[1]))
-    return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind)
+    data, (source, target) = generator.config.data, generator.domains
+    kind, bands = output_type(data.value_range(target)), data.has_bands(target)
+    windows = not (bands or data.has_bands(source))
+    return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind, bands=bands, windows=windows)
 
 
-def _without_existing(chosen: dict[Path, Path]) -> dict[Path, Path]:
+def _without_existing(plan: "Plan") -> dict[Path, Path]:
     """Return the files that have no whole translation yet, and print how many are left out."""
-    from cyclegan_jax.data.decode import is_whole
+    from cyclegan_jax.data import decode
+    from cyclegan_jax.inference import tiff_tiles
 
+    def is_whole(file: Path) -> bool:
+        return (tiff_tiles if file in plan.huge else decode).is_whole(chosen[file])
+
+    chosen = plan.chosen
     with ThreadPoolExecutor() as executor:
-        whole = dict(zip(chosen, executor.map(is_whole, chosen.values()), strict=True))
+        whole = dict(zip(chosen, executor.map(is_whole, chosen), strict=True))
     missing = {file: target for file, target in chosen.items() if not whole[file]}
     damaged = sum(files.exists(target) for target in missing.values())
     if len(missing) < len(chosen):
@@ -180,7 +197,7 @@ def _write_gallery(
         page,
         translate_files.gallery_items(translated, generator, back, console.progress_bar),
         title=f"{run.resolve().name} {generator.direction}",
-        about=f"Step {generator.step:,}. {'; '.join(subjects)}. Translated on {datetime.date.today():%Y-%m-%d}.",
+        about=f"{generator.named.capitalize()}. {'; '.join(subjects)}. Translated on {datetime.date.today():%Y-%m-%d}.",
         domains=(source, target),
     )
     print(f"gallery: {page}")

@@ -14,7 +14,7 @@ _LISTED_AT_MOST = 10
 """Differing arrays listed by name; the rest are counted."""
 
 
-def verify(run: Path, step: int | None = None, steps: int | None = None, data_dir: str | None = None) -> int:
+def verify(run: Path, step: int | str | None = None, steps: int | None = None, data_dir: str | None = None) -> int:
     """Make the steps between two checkpoints of a run again, and compare the result with the later one bit for bit.
 
     Training steps are deterministic on one kind of hardware with the same versions: a difference means that the data,
@@ -23,7 +23,8 @@ def verify(run: Path, step: int | None = None, steps: int | None = None, data_di
 
     Args:
         run: work directory of a run.
-        step: step of the checkpoint to start from; default: the one before the newest.
+        step: checkpoint to start from: a step, or the end of an epoch such as epoch:20; default: the one before the
+            newest.
         steps: number of steps from there to the checkpoint to compare with; default: to the next checkpoint.
         data_dir: folder of the data set, if it has moved since the training.
     """

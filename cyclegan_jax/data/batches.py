@@ -1,5 +1,6 @@
 """Unpaired training batches, made ahead of time by Grain's threads."""
 
+import logging
 import sys
 from typing import Any, Final, Self
 
@@ -13,6 +14,8 @@ from cyclegan_jax.errors import UserError
 
 Batch = dict[str, Num[np.ndarray, "N H W C"]]
 """Images of A and of B, which may differ in H, W, C and dtype."""
+
+_LOG = logging.getLogger(__name__)
 
 _AHEAD: Final = 8
 """Least number of batches that are ready, or being made, before they are asked for."""
@@ -35,6 +38,7 @@ class TrainIterator:
         self._process_index = process_index
         self._process_count = process_count
         self._threads = threads
+        self._images = _images(domains)
         self._position = 0
         self._batches: Any = None
 
@@ -55,32 +59,55 @@ class TrainIterator:
         return batch
 
     def get_state(self) -> dict[str, int]:
-        """Return the position as JSON values: the pairs that all processes together have taken, and the image counts.
+        """Return the position as JSON values: the pairs that all processes together have taken, and what the data was.
 
-        An iterator with any other number of threads or processes and any other batch size can resume from it.
+        That is the number of images of each domain, and hashes of their names and sizes in bytes where the data is
+        files. An iterator with any other number of threads or processes and any other batch size can resume from it.
         """
-        return {"pairs": self._position, **self._images()}
+        return {"pairs": self._position, **self._images}
 
-    def set_state(self, state: dict[str, int]) -> None:
+    def set_state(self, state: dict[str, int], *, allow_changes: bool = False) -> None:
         """Resume from a position that `get_state` returned.
 
+        Args:
+            state: the position.
+            allow_changes: resume with other images of the same number, too.
+
         Raises:
-            UserError: the number of images has changed, so that the position stands for other images.
+            UserError: the number of images has changed, so that the position stands for other images; or, without
+                `allow_changes`, they are others.
         """
-        for name, number in self._images().items():
-            # States of early versions hold no image counts: there is nothing to compare with.
-            before = state.get(name, number)
-            if before != number:
-                raise UserError(
-                    f"the run was trained on {before:,} images of {name[-1]}, but the data now holds {number:,}: give "
-                    "the run's own data as --data.dir, or start a new run in another --workdir, from the weights of "
-                    "this one with --init_from"
-                )
+        number, others = self.changed_number(state), self.changed_images(state)
+        if number or (others and not allow_changes):
+            allow = "" if number else "add --allow_changes to continue with these, "
+            raise UserError(
+                f"{number or others}: give the run's own data as --data.dir, {allow}or start a new run in another "
+                "--workdir, from the weights of this one with --init_from"
+            )
+        if others:
+            _LOG.warning(f"{others}: continuing with these")
         self.close()
         self._position = state["pairs"]
 
-    def _images(self) -> dict[str, int]:
-        return {f"images_{name}": len(domain) for name, domain in zip("AB", self._domains, strict=True)}
+    def changed_number(self, state: dict[str, int]) -> str | None:
+        """Say that a position belongs to another number of images, if it does."""
+        for domain in "AB":
+            number = self._images[f"images_{domain}"]
+            # States of early versions hold no image counts: there is nothing to compare with.
+            before = state.get(f"images_{domain}", number)
+            if before != number:
+                return f"the run was trained on {before:,} images of {domain}, but the data now holds {number:,}"
+        return None
+
+    def changed_images(self, state: dict[str, int]) -> str | None:
+        """Say that a position belongs to other images of the same number, if it does, and what differs."""
+        for domain in "AB":
+            for kind, what in (("names", "their names differ"), ("files", "the size of a file differs")):
+                name = f"{kind}_{domain}"
+                # Early versions did not save it, and a prepared data set has none.
+                if name in state and name in self._images and state[name] != self._images[name]:
+                    return f"the data holds as many images of {domain} as the run was trained on, but others: {what}"
+        return None
 
     @property
     def skipped(self) -> list[str]:
@@ -101,6 +128,14 @@ class TrainIterator:
         batches = _Batches(self._domains, position + self._process_index * size, size, self._batch_size)
         options = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=batches_ahead(self._threads))
         return iter(grain.MapDataset.source(batches).to_iter_dataset(options))
+
+
+def _images(domains: list[TrainImages]) -> dict[str, int]:
+    """What tells one data set from another, by names such as `images_A`, the number of images."""
+    found: dict[str, int] = {}
+    for name, domain in zip("AB", domains, strict=True):
+        found |= {f"{key}_{name}": value for key, value in {"images": len(domain), **domain.fingerprint()}.items()}
+    return found
 
 
 class _Batches:

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Num
 
 from cyclegan_jax.config import DataConfig
-from cyclegan_jax.data.resize import Size
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.image_size import Size, holds
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def draw_crop(size: Size, config: DataConfig, rng: np.random.Generator) -> Crop:
     top = left = 0
     if config.crops:
         height, width = size
-        size = config.image_size, config.image_size
+        size = config.crop_size
         top = int(rng.integers(0, height - size[0], endpoint=True))
         left = int(rng.integers(0, width - size[1], endpoint=True))
     return Crop(top, left, size, mirror=config.flip and bool(rng.random() < 0.5))
@@ -65,11 +65,10 @@ def check_crop_fits(size: Size, config: DataConfig, name: str) -> None:
     Raises:
         UserError: the image is smaller.
     """
-    side = config.image_size
-    if config.crops and min(size) < side:
+    if config.crops and not holds(size, config.crop_size):
         raise UserError(
             f"the image {name} is {size[1]}x{size[0]} pixels before the crop (data.preprocess is {config.preprocess}), "
-            f"smaller than the crop of {side}: take it out, lower data.image_size, or use "
+            f"smaller than the crop of {config.image_size}: take it out, lower data.image_size, or use "
             "--data.preprocess=resize_and_crop"
         )
 

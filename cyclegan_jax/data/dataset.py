@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from PIL import features
 
@@ -20,7 +20,11 @@ EXTENSIONS: Final[tuple[str, ...]] = (
 )
 """File name endings that count as images, in upper or lower case."""
 
+SLIDE_EXTENSIONS: Final = (".svs", ".ndpi", ".btf")
+"""Endings of TIFF files of slide scanners and of BigTIFF files, which `translate` reads and training does not."""
+
 UNREAD_EXTENSIONS: Final[tuple[str, ...]] = (
+    *SLIDE_EXTENSIONS,
     *(".heic", ".heif", ".jxl", ".jpe", ".jpx", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".icns", ".pcx", ".dib"),
     *(".psd", ".svg", ".exr", ".hdr", ".dds", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".npz"),
     *(() if _HAS_JPEG_2000 else _JPEG_2000),
@@ -62,6 +66,19 @@ class Split(Protocol):
         """Return the name of every example, without reading the images where the storage allows it."""
 
 
+@runtime_checkable
+class Listed(Protocol):
+    """A split that knows its files without reading them."""
+
+    def listing(self) -> Sequence[tuple[str, int]]:
+        """Return the name below the split's folder, and the size in bytes, of every example; -1 for an unknown size."""
+
+
+def listing(split: Split) -> Sequence[tuple[str, int]]:
+    """Return the listing of a split; empty where it has none."""
+    return split.listing() if isinstance(split, Listed) else ()
+
+
 @dataclass(frozen=True)
 class MemorySplit:
     """A split whose examples are in memory."""
@@ -77,6 +94,37 @@ class MemorySplit:
     def names(self) -> list[str]:
         """Return the name of every example."""
         return [example.name for example in self.examples]
+
+    def listing(self) -> list[tuple[str, int]]:
+        """Return name and size of every example, see `Listed`."""
+        return [(example.name, len(example.encoded)) for example in self.examples]
+
+
+@dataclass(frozen=True)
+class FirstImages:
+    """The first images of a split.
+
+    Attributes:
+        split: all images.
+        number: how many of them, at most.
+    """
+
+    split: Split
+    number: int
+
+    def __len__(self) -> int:
+        return min(self.number, len(self.split))
+
+    def __getitem__(self, index: int, /) -> Example:
+        return self.split[index]
+
+    def names(self) -> Sequence[str]:
+        """Return the name of every example."""
+        return self.split.names()[: self.number]
+
+    def listing(self) -> Sequence[tuple[str, int]]:
+        """Return name and size of every example, see `Listed`."""
+        return listing(self.split)[: self.number]
 
 
 EMPTY: Final = MemorySplit()

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Num, Shaped, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig, Domain
-from cyclegan_jax.data import decode_16bit
+from cyclegan_jax.data import bands, decode_16bit
 from cyclegan_jax.data.dataset import Example
 from cyclegan_jax.data.images import FORMATS, to_array, to_pillow
 from cyclegan_jax.errors import UserError
@@ -20,16 +20,18 @@ _MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 
 def decode_example(
     example: Example, config: DataConfig, domain: Domain
-) -> Image.Image | Float32[np.ndarray, "H W channels"]:
+) -> Image.Image | Num[np.ndarray, "H W channels"]:
     """Decode an image of a data set in its stored size.
 
     Returns:
         A Pillow picture of 8 bits per channel; or, where `data.range_A` (or B) gives the domain's value range, an array
-        in [-1, 1].
+        in [-1, 1]; an array of uint8 where the domain has bands of 8 bits.
 
     Raises:
         UserError: the image cannot be read.
     """
+    if config.has_bands(domain):
+        return bands.decode_bands(example.encoded, config, domain, example.name)
     limits = config.value_range(domain)
     if limits is None:
         return open_picture(example.encoded, config.channels(domain), example.name)
@@ -57,7 +59,7 @@ def is_whole(path: Path) -> bool:
     except OSError as error:
         raise files.UnreadableError(path, error) from error
     try:
-        decode_16bit.stored_values(encoded, str(path))
+        bands.stored_bands(encoded, str(path))
     except UserError:
         return False
     return True
@@ -88,9 +90,7 @@ def open_picture(encoded: bytes, channels: int | None, name: str) -> Image.Image
             if mode not in ("I", "F") and not mode.startswith("I;"):
                 return _convert(picture, channels)
     except Image.DecompressionBombError as error:
-        raise UserError(
-            f"the image {name} cannot be read, as it is too large ({error}): scale it down or cut it into parts"
-        ) from error
+        raise decode_16bit.too_large(name, error) from error
     except UnidentifiedImageError as error:
         raise UserError(
             f"the image {name} cannot be read: it is not an image in one of the formats {', '.join(FORMATS)}, whatever "

@@ -147,9 +147,11 @@ def stored_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
             if _pillow_keeps_all_bits(picture, encoded):
                 values = np.asarray(picture.convert(_PLAIN_MODES.get(picture.mode, picture.mode)))
             else:
-                values = _all_bits(encoded, picture.format, name)
+                values = all_bits(encoded, picture.format, name)
     except UserError:
         raise
+    except Image.DecompressionBombError as error:
+        raise too_large(name, error) from error
     except Exception as error:  # For damaged files the libraries raise exceptions of many modules.
         raise UserError(
             f"the image {name} cannot be read ({error}): replace it or take it out of the data set"
@@ -158,8 +160,16 @@ def stored_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
     return _upright(values, orientation)
 
 
-def npy_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
-    """Return the array of a .npy file; one of shape (H, W) gets a channel axis.
+def too_large(name: str, error: Image.DecompressionBombError) -> UserError:
+    """Return the error of an image with more pixels than Pillow takes for honest."""
+    return UserError(
+        f"the image {name} cannot be read, as it is too large ({error}): scale it down or cut it into parts; "
+        "`cyclegan-jax translate` takes TIFF files of any size"
+    )
+
+
+def npy_values(encoded: bytes, name: str, most_channels: int = 4) -> Num[np.ndarray, "H W C"]:
+    """Return the array of a .npy file, of at most so many channels; one of shape (H, W) gets a channel axis.
 
     Raises:
         UserError: the file is damaged, or its shape or dtype is not that of an image.
@@ -172,10 +182,10 @@ def npy_values(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
             f"the array {name} cannot be read ({error}): replace it or take it out of the data set"
         ) from error
     array = array[..., None] if array.ndim == 2 else array
-    if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4) or array.size == 0 or array.dtype.kind not in "uif":
+    if array.ndim != 3 or not 1 <= array.shape[2] <= most_channels or array.size == 0 or array.dtype.kind not in "uif":
         raise UserError(
             f"the array {name} is {array.dtype} of shape {array.shape}, but an image must be (height, width) or "
-            "(height, width, channels) with 1 to 4 channels, of integers or floats"
+            f"(height, width, channels) with 1 to {most_channels} channels, of integers or floats"
         )
     return array
 
@@ -192,12 +202,17 @@ def _pillow_keeps_all_bits(picture: Image.Image, encoded: bytes) -> bool:
     return True
 
 
-def _all_bits(encoded: bytes, kind: str | None, name: str) -> Num[np.ndarray, "..."]:
+def all_bits(encoded: bytes, kind: str | None, name: str) -> Num[np.ndarray, "..."]:
+    """Decode a PNG or TIFF (`kind`) by imagecodecs, which raises exceptions of many modules.
+
+    Raises:
+        UserError: imagecodecs is not installed.
+    """
     try:
         import imagecodecs
     except ImportError as error:
         raise UserError(
-            f"the image {name} has 16 bits per colour channel, which only the package imagecodecs can read: "
+            f"the image {name} has 16 bits per colour channel, or over four channels, which only imagecodecs can read: "
             "pip install 'cyclegan-jax[highdepth]'"
         ) from error
     decode = imagecodecs.png_decode if kind == "PNG" else imagecodecs.tiff_decode

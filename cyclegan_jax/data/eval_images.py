@@ -11,6 +11,7 @@ from cyclegan_jax.data.dataset import Dataset, Example, Split
 from cyclegan_jax.data.decode import decode_example
 from cyclegan_jax.data.images import AnyImage, height_width
 from cyclegan_jax.data.palette import color_array, snap_to_palette
+from cyclegan_jax.data.palette_file import palette_of
 from cyclegan_jax.data.resize import eval_size, resize_example
 from cyclegan_jax.errors import UserError
 
@@ -23,8 +24,8 @@ def eval_image(
 ) -> Num[np.ndarray, "H W C"]:
     """Decode a test image and resize it to `eval_size`, without crop or flip.
 
-    A label map is resized by nearest neighbour, and each pixel is replaced by the nearest colour of the Cityscapes
-    palette (black included), since a JPEG changes colours.
+    A label map is resized by nearest neighbour, and each pixel is replaced by the nearest colour of the palette (that
+    of unlabelled pixels included), since a JPEG changes colours.
 
     Args:
         example: the encoded image.
@@ -41,7 +42,9 @@ def eval_image(
     stored = decode_example(example, config, domain)
     size = eval_size(height_width(stored), config, multiple)
     image = resize_example(stored, size, config, domain)
-    return snap_to_palette(image, color_array(unlabelled=True)) if config.labels == domain else image
+    if config.labels != domain:
+        return image
+    return snap_to_palette(image, color_array(unlabelled=True, palette=palette_of(config)))
 
 
 def sample_images(
@@ -68,7 +71,7 @@ def sample_images(
     sizes = [image.shape[:2] for images_ in chosen.values() for image in images_[:number]]
     height, width = (min(sides) for sides in zip(*sizes, strict=True))
     if config.crops:
-        height, width = min(height, config.image_size), min(width, config.image_size)
+        height, width = min(height, config.crop_size[0]), min(width, config.crop_size[1])
     return {
         domain: np.stack([center_crop(image, (height, width)) for image in images_[:number]])
         for domain, images_ in chosen.items()

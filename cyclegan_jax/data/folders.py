@@ -21,10 +21,12 @@ class FolderSplit:
     """Image files, each read when it is asked for.
 
     Attributes:
+        folder: the folder below which they are.
         paths: the files.
         left_out: the reason for leaving a file or folder out, by its path.
     """
 
+    folder: Path
     paths: tuple[Path, ...]
     left_out: dict[Path, str] = field(default_factory=dict)
 
@@ -41,6 +43,19 @@ class FolderSplit:
     def names(self) -> list[str]:
         """Return the path of every file; no file is opened."""
         return [str(path) for path in self.paths]
+
+    def listing(self) -> list[tuple[str, int]]:
+        """Return the path below `folder`, and the size, of every file, see `Listed`; no file is opened."""
+        below = str(self.folder / "_").removesuffix("_")
+        return [(name.removeprefix(below), _size(name)) for name in self.names()]
+
+
+def _size(path: str) -> int:
+    # What cannot be read is reported when it is its turn.
+    try:
+        return files.size(path)
+    except UnreadableError:
+        return -1
 
 
 def open_folders(config: DataConfig) -> Dataset:
@@ -61,7 +76,7 @@ def open_folders(config: DataConfig) -> Dataset:
         own = given[name]
         if own is None:
             with files.naming("data.dir"):
-                return FolderSplit(()) if root is None else _open_split_of(root, name)
+                return FolderSplit(Path(), ()) if root is None else _open_split_of(root, name)
         option = f"data.{name[:-1]}_{name[-1]}"
         with files.naming(option):
             folder = files.expand(own)
@@ -132,7 +147,7 @@ def _open_split(folder: Path, name: str, *, optional: bool) -> FolderSplit:
     domain = name[-1]
     if not files.is_dir(folder):
         if optional:
-            return FolderSplit(())
+            return FolderSplit(folder, ())
         raise UserError(
             f"data.dir holds no folder {name} ({folder} is missing): put the training images of domain {domain} "
             f"there, give another folder as --data.train_{domain}=..., or give the folder that holds trainA and trainB "
@@ -145,4 +160,4 @@ def _open_split(folder: Path, name: str, *, optional: bool) -> FolderSplit:
             f"{folder} holds no images{f' ({line})' if line else ''}: put the images of domain {domain} there "
             f"({', '.join(EXTENSIONS)})"
         )
-    return FolderSplit(tuple(found.images), found.left_out)
+    return FolderSplit(folder, tuple(found.images), found.left_out)

@@ -1,7 +1,8 @@
 """Images as arrays: their types, the value range of the networks, picture grids, PNG files.
 
-Outside the networks an image is (H, W, C) with C of 1 (gray), 3 (RGB) or 4 (RGBA): uint8 in [0, 255], or, where its
-file holds more than 8 bits (`decode_16bit.py`), float32 in [-1, 1]. Inside the networks images are floats in [-1, 1].
+Outside the networks an image is (H, W, C) with C of 1 (gray), 3 (RGB) or 4 (RGBA), or of bands (`bands.py`): uint8 in
+[0, 255], or, where its file holds more than 8 bits (`decode_16bit.py`), float32 in [-1, 1]. Inside the networks images
+are floats in [-1, 1].
 """
 
 from pathlib import Path

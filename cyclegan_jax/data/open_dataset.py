@@ -1,8 +1,10 @@
 """Opening the data set that a config selects, and preparing it first where that is needed."""
 
+import dataclasses
+
 from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig
-from cyclegan_jax.data.dataset import Dataset
+from cyclegan_jax.data.dataset import Dataset, FirstImages
 from cyclegan_jax.data.folders import data_folder, holds_training_images, open_data_folder, open_folders
 from cyclegan_jax.data.label_check import check_labels
 from cyclegan_jax.errors import UserError
@@ -16,11 +18,16 @@ def open_dataset(config: DataConfig) -> Dataset:
     - `tfds`: a data set by its name, downloaded and prepared once; or a folder as above that holds it unpacked.
     - `streets`: the embedded street scenes, drawn once.
 
+    Of the training images, the first `config.max_images` of each domain are taken.
+
     Raises:
         UserError: data are missing, hold no image, cannot be prepared, or are not the label maps that `config.labels`
             says they are.
     """
     data = _open(config)
+    if config.max_images is not None:
+        first_A, first_B = (FirstImages(split, config.max_images) for split in (data.train_A, data.train_B))
+        data = dataclasses.replace(data, train_A=first_A, train_B=first_B)
     check_labels(data, config)
     return data
 
@@ -69,12 +76,14 @@ def _cityscapes_size(config: DataConfig) -> tuple[int, int] | None:
 
     At least 256x256, as the official preparation stores it; larger if training loads larger images.
     """
-    least = max(256, config.resolved_load_size)
+    height, width = (max(256, side) for side in config.resolved_load_size)
     if config.preprocess == "resize_and_crop":
-        return least, least
+        return height, width
+    # The original proportions are 1:2, but the scale_width modes stretch images that would be lower than the crop.
     if config.preprocess in ("scale_width", "scale_width_and_crop"):
-        # The original aspect ratio is 1:2, but these modes stretch images that would be lower than the crop.
-        return max(least // 2, config.image_size), least // 2 * 2
+        return max(width // 2, config.crop_size[0]), width // 2 * 2
+    if config.preprocess in ("scale_shorter", "scale_shorter_and_crop"):
+        return min(height, width), 2 * min(height, width)
     return None
 
 

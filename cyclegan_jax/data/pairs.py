@@ -7,6 +7,10 @@ from cyclegan_jax.data.dataset import Split
 from cyclegan_jax.errors import UserError
 
 
+class NoPairsError(UserError):
+    """No file name is in both splits: the data set is unpaired."""
+
+
 def paired(test_A: Split, test_B: Split) -> list[tuple[int, int]]:
     """Pair the test images of A and B by file name, without reading them.
 
@@ -17,12 +21,13 @@ def paired(test_A: Split, test_B: Split) -> list[tuple[int, int]]:
         (index in A, index in B) of each pair, in the order of A; images without a partner are left out.
 
     Raises:
-        UserError: a split is empty, two files of a split have one name, or no name is in both splits.
+        NoPairsError: no name is in both splits.
+        UserError: a split is empty, or two files of a split have one name.
     """
     stems_A, stems_B = _index_by_stem(test_A, "A"), _index_by_stem(test_B, "B")
     pairs = [(index, stems_B[stem]) for stem, index in stems_A.items() if stem in stems_B]
     if not pairs:
-        raise UserError(
+        raise NoPairsError(
             "no test image of A has a partner in B: the two images of a pair need the same file name, up to the "
             f"extension, but A has {_first_few(stems_A)} and B has {_first_few(stems_B)}"
         )

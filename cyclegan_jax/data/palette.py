@@ -1,5 +1,7 @@
-"""The 19 training classes of Cityscapes, and the colour that stands for each in a label picture."""
+"""Palettes: the classes of label maps and the colour of each; those of Cityscapes and of CMP's facades."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -7,7 +9,26 @@ from jaxtyping import Int32, UInt8
 
 Color = tuple[int, int, int]
 
-# Names and colours in train-id order, as in `labels.py` of github.com/mcordts/cityscapesScripts.
+UNLABELLED: Final[Color] = (0, 0, 0)
+"""The usual colour of pixels that belong to no class; scores ignore them."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The classes of label maps, in the order of their ids.
+
+    Attributes:
+        names: the names of the classes, all different.
+        colors: the colour of each, all different.
+        unlabelled: the colour of pixels without a class, which no class has; None where every pixel has a class.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[Color, ...]
+    unlabelled: Color | None = UNLABELLED
+
+
+# Names and colours of Cityscapes in train-id order, as in `labels.py` of github.com/mcordts/cityscapesScripts.
 NAMES: Final[tuple[str, ...]] = (
     "road",
     "sidewalk",
@@ -50,20 +71,59 @@ COLORS: Final[tuple[Color, ...]] = (
     (0, 0, 230),
     (119, 11, 32),
 )
-UNLABELLED: Final[Color] = (0, 0, 0)
-"""The colour of pixels that belong to no training class; scores ignore them."""
+CITYSCAPES: Final = Palette(NAMES, COLORS)
+"""The 19 training classes of Cityscapes."""
+
+# In id order, 1 to 12, as in `label_names.txt` of the CMP Facade Database (cmp.felk.cvut.cz/~tylecr1/facade). Its label
+# pictures are indexed, with MATLAB's jet(12) as their colours.
+FACADES: Final = Palette(
+    (
+        "background",
+        "facade",
+        "window",
+        "door",
+        "cornice",
+        "sill",
+        "balcony",
+        "blind",
+        "deco",
+        "molding",
+        "pillar",
+        "shop",
+    ),
+    (
+        (0, 0, 170),
+        (0, 0, 255),
+        (0, 85, 255),
+        (0, 170, 255),
+        (0, 255, 255),
+        (85, 255, 170),
+        (170, 255, 85),
+        (255, 255, 0),
+        (255, 170, 0),
+        (255, 85, 0),
+        (255, 0, 0),
+        (170, 0, 0),
+    ),
+)
+"""The 12 classes of the CMP Facade Database."""
+
+BUILT_IN: Final[Mapping[str, Palette]] = {"cityscapes": CITYSCAPES, "facades": FACADES}
+"""The palettes that `data.palette` knows by name."""
 
 
-def color_array(unlabelled: bool = False) -> UInt8[np.ndarray, "K 3"]:
-    """Return the RGB colours as a new array, one row per train id.
+def color_array(unlabelled: bool = False, palette: Palette = CITYSCAPES) -> UInt8[np.ndarray, "K 3"]:
+    """Return the RGB colours as a new array, one row per class id.
 
     Args:
-        unlabelled: add black as a last row, so that row 19 (or -1) is the colour of unlabelled pixels.
+        unlabelled: add the colour of unlabelled pixels, if there is one, as a last row.
+        palette: whose colours.
 
     Returns:
-        19 rows, or 20 with the unlabelled row.
+        As many rows as classes, or with the unlabelled row one more.
     """
-    return np.array((*COLORS, UNLABELLED) if unlabelled else COLORS, dtype=np.uint8)
+    last = (palette.unlabelled,) if unlabelled and palette.unlabelled is not None else ()
+    return np.array((*palette.colors, *last), dtype=np.uint8)
 
 
 def snap_to_palette(

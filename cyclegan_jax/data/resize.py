@@ -10,24 +10,24 @@ from PIL import Image
 
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.data.images import height_width, to_array, to_pillow
-
-Size = tuple[int, int]
-"""Height and width in pixels."""
+from cyclegan_jax.image_size import Size, scaled
 
 
 def resize(
-    image: Num[np.ndarray, "H W C"] | Image.Image, height: int, width: int, *, nearest: bool
+    image: Num[np.ndarray, "H W C"] | Image.Image, height: int, width: int, *, nearest: bool, bands: bool = False
 ) -> Num[np.ndarray, "{height} {width} C"]:
     """Resize with Pillow, as the official code does.
 
     Bicubic interpolation overshoots at edges: uint8 is clipped to [0, 255], but float32 may leave its range.
 
     Args:
-        image: uint8 or float32 of 1, 3 or 4 channels; or a picture from `decode.open_picture`, which saves two copies.
+        image: uint8 or float32 of 1 to 4 channels, or of any number of bands; or a picture from `decode.open_picture`,
+            which saves two copies.
         height: in pixels.
         width: in pixels.
         nearest: take the nearest pixel, which makes no new colours (for label maps), instead of bicubic interpolation
             with antialiasing (for photos; RGBA colours of uint8 are weighted by their alpha).
+        bands: resize each channel by itself: none is alpha, and there may be any number.
 
     Returns:
         An array of the same dtype; `image` itself if it is an array of that size.
@@ -37,11 +37,11 @@ def resize(
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
     if isinstance(image, Image.Image):
         return to_array(image.resize((width, height), method))
-    if image.dtype == np.uint8:
+    if image.dtype == np.uint8 and not bands:
         return to_array(to_pillow(image).resize((width, height), method))
-    # Pillow has float pictures (mode F) of one channel only.
+    # Pillow has float pictures (mode F) of one channel only, and pictures of at most four.
     channels = [Image.fromarray(channel).resize((width, height), method) for channel in np.moveaxis(image, 2, 0)]
-    return np.stack([np.asarray(channel, dtype=np.float32) for channel in channels], axis=2)
+    return np.stack([np.asarray(channel, dtype=image.dtype) for channel in channels], axis=2)
 
 
 def resize_example(
@@ -58,7 +58,7 @@ def resize_example(
     Returns:
         uint8, or float32 in [-1, 1].
     """
-    resized = resize(image, *size, nearest=config.labels == domain)
+    resized = resize(image, *size, nearest=config.labels == domain, bands=config.has_bands(domain))
     if resized.dtype == np.uint8:
         return resized
     # Generators end in tanh. With values outside [-1, 1] in real images only, a discriminator could recognise them.
@@ -74,21 +74,23 @@ def train_size(size: Size, config: DataConfig, multiple: int) -> Size:
         multiple: without a crop, height and width are rounded to multiples of this.
     """
     if config.preprocess == "resize_and_crop":
-        return config.resolved_load_size, config.resolved_load_size
+        return config.resolved_load_size
     if config.preprocess in ("scale_width", "scale_width_and_crop"):
-        size = _scaled_to_width(size, config.resolved_load_size, config.image_size)
+        size = _scaled_to_width(size, config.resolved_load_size[1], config.crop_size[0])
+    elif config.preprocess in ("scale_shorter", "scale_shorter_and_crop"):
+        size = scaled(size, min(config.resolved_load_size) / min(size))
     return size if config.crops else rounded(size, multiple)
 
 
 def eval_size(size: Size, config: DataConfig, multiple: int) -> Size:
     """Return the size to which a test image is resized; test images are never cropped.
 
-    In `resize_and_crop`, training sees crops of `image_size` from squares of `load_size`; the official code then tests
+    In `resize_and_crop`, training sees crops of `image_size` from images of `load_size`; the official code then tests
     on the whole image, resized to `image_size`. In the other modes a test image keeps the scale of training, and height
     and width are rounded to multiples of `multiple`.
     """
     if config.preprocess == "resize_and_crop":
-        return config.image_size, config.image_size
+        return config.crop_size
     return rounded(train_size(size, config, multiple), multiple)
 
 

@@ -10,14 +10,18 @@ import numpy.typing as npt
 from jaxtyping import Int64, Num
 
 from cyclegan_jax.config import Domain, TrainConfig
+from cyclegan_jax.data.augment import draw_augmentation
 from cyclegan_jax.data.crop_and_flip import check_crop_fits, draw_crop
 from cyclegan_jax.data.dataset import Dataset, Split
 from cyclegan_jax.data.decode import decode_example
+from cyclegan_jax.data.fingerprint import fingerprint
 from cyclegan_jax.data.image_cache import ImageCache
 from cyclegan_jax.data.images import height_width
 from cyclegan_jax.data.palette import color_array, snap_to_palette
-from cyclegan_jax.data.resize import Size, resize_example, train_size
+from cyclegan_jax.data.palette_file import palette_of
+from cyclegan_jax.data.resize import resize_example, train_size
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.image_size import Size
 from cyclegan_jax.networks import cyclegan
 
 _LOG = logging.getLogger(__name__)
@@ -29,8 +33,8 @@ _LOGGED: Final = 5
 class TrainImages:
     """The endless sequence of a domain's augmented images: a pure function of the seed and the position.
 
-    Each epoch is a new random permutation of all images. Grain has a shuffle too, but it takes milliseconds per image
-    in a data set of a few dozen images.
+    Each epoch is a new random permutation of all images, or with `data.shuffle` off their own order. Grain has a
+    shuffle too, but it takes milliseconds per image in a data set of a few dozen images.
 
     Attributes:
         unreadable: error messages of the images skipped so far, by their index in the split.
@@ -42,7 +46,7 @@ class TrainImages:
         self._config = config.data
         self._domain = domain
         self._is_labels = config.data.labels == domain
-        self._palette = color_array(unlabelled=True)
+        self._palette = color_array(unlabelled=True, palette=palette_of(config.data))
         self._multiple = cyclegan.size_multiple(config)
         # Two independent seeds per domain, hashed from one: with seed for A and seed + 1 for B, the order of B in one
         # run would be the order of A in another.
@@ -62,11 +66,14 @@ class TrainImages:
         """Return the number of images in the domain."""
         return len(self._split)
 
-    def write(self, position: int, out: Num[np.ndarray, "H W C"]) -> None:
-        """Write the image at a position of the sequence, randomly cropped and flipped, to `out`.
+    def fingerprint(self) -> dict[str, int]:
+        """Hashes of the images' names and sizes in bytes, see `data.fingerprint`."""
+        return fingerprint(self._split)
 
-        Each pixel of a label map is replaced by the nearest colour of the Cityscapes palette, since a JPEG changes
-        colours.
+    def write(self, position: int, out: Num[np.ndarray, "H W C"]) -> None:
+        """Write the image at a position of the sequence, randomly cropped, flipped and changed, to `out`.
+
+        Each pixel of a label map is replaced by the nearest colour of the palette, since a JPEG changes colours.
 
         Args:
             position: from 0.
@@ -98,6 +105,10 @@ class TrainImages:
                 image = self._cache.get((index, "mirrored"), functools.partial(_mirrored, image), warn_if_full=False)
                 crop = crop.of_mirrored(image.shape[1])
             crop.write(image, out)
+            augmentation = draw_augmentation(self._config.augment(self._domain), rng)
+            if augmentation is not None:
+                is_rgba = out.shape[2] == 4 and not self._config.has_bands(self._domain)
+                augmentation.apply(out, has_alpha=is_rgba)
             if self._is_labels and self._cache is None:
                 out[:] = snap_to_palette(out, self._palette)
             return
@@ -124,7 +135,7 @@ class TrainImages:
             UserError: without a crop, the first image cannot be read (or none, if `data.on_error` is "skip").
         """
         if self._config.crops:
-            return self._config.image_size, self._config.image_size
+            return self._config.crop_size
         for index in range(len(self._split)):
             try:
                 image = decode_example(self._split[index], self._config, self._domain)
@@ -135,7 +146,10 @@ class TrainImages:
         raise UserError(f"none of the training images of domain {self._domain} can be read")
 
     def _draw_order(self, epoch: int) -> Int64[np.ndarray, " images"]:
-        return np.random.default_rng([self._order_seed, epoch]).permutation(len(self._split))
+        number = len(self._split)
+        if not self._config.shuffle:
+            return np.arange(number)
+        return np.random.default_rng([self._order_seed, epoch]).permutation(number)
 
     def _prepared(self, index: int) -> Num[np.ndarray, "H W C"]:
         """Return an image decoded and resized, before crop and flip; from the cache if it is there."""
@@ -158,7 +172,7 @@ class TrainImages:
             raise UserError(
                 f"the image {example.name} is {size[1]}x{size[0]} pixels once it is resized (data.preprocess is "
                 f"{config.preprocess}), but the first of domain {self._domain} is {self.size[1]}x{self.size[0]}: "
-                "without a crop all images need one size; use --data.preprocess=scale_width_and_crop, crop or "
+                "without a crop all images need one size; use --data.preprocess=scale_shorter_and_crop, crop or "
                 "resize_and_crop"
             )
         return resize_example(image, size, config, self._domain)

@@ -15,10 +15,12 @@ class Found:
     Attributes:
         images: the files to read. A link to nothing or a FIFO is among them: reading it reports the error.
         left_out: the reason for leaving a file or folder out, by its path.
+        also: endings that count as images beside `EXTENSIONS`.
     """
 
     images: list[Path] = field(default_factory=list)
     left_out: dict[Path, str] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
     def line(self) -> str | None:
         """Return the line about what is left out; see `skipped.left_out_line`."""
@@ -31,13 +33,13 @@ class Found:
             return
         if file.name.startswith("."):
             self.left_out[file] = "hidden"
-        elif suffix in UNREAD_EXTENSIONS:
+        elif suffix in UNREAD_EXTENSIONS and suffix not in self.also:
             self.left_out[file] = f"{suffix} is not read"
         else:
             self.images.append(file)
 
 
-def walk(folder: Path, results: Path | None = None) -> Found:
+def walk(folder: Path, results: Path | None = None, also: tuple[str, ...] = ()) -> Found:
     """Find the images in a folder and its sub-folders, links to folders followed; hidden ones are left out.
 
     Each folder is read once, however many links lead to it: first those that lie in `folder` itself, then those that
@@ -46,6 +48,7 @@ def walk(folder: Path, results: Path | None = None) -> Found:
     Args:
         folder: where to begin; it may be hidden, or a link.
         results: a folder whose files are results and no inputs; ignored where it is `folder` itself.
+        also: endings that count as images beside `EXTENSIONS`.
 
     Returns:
         The images, sorted by the parts of their paths: this keeps the files of a folder together. In plain text order,
@@ -54,7 +57,7 @@ def walk(folder: Path, results: Path | None = None) -> Found:
     Raises:
         UnreadableError: a folder cannot be listed, or the system does not say what a file is.
     """
-    found = Found()
+    found = Found(also=also)
     own = files.identity(folder)
     ignored = files.identity(results) if results is not None and files.is_dir(results) else own
     seen = {ignored} - {own}

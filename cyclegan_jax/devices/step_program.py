@@ -13,7 +13,8 @@ from cyclegan_jax.devices.collectives import Collectives, OverMesh, PerDevice
 from cyclegan_jax.devices.mesh import check_batch_size, replicated, split
 
 HostBatch = dict[str, np.ndarray]
-"""This process's part of a batch, or of several with a first axis of steps: images by domain, (N, H, W, C)."""
+"""This process's part of a batch, or of several with a first axis of steps: images by domain, (N, H, W, C); with
+`accumulate` (accumulate, N, H, W, C)."""
 Step = Callable[[Any, Any], tuple[Any, Any]]
 """(state, batch) -> (state, metrics), traceable."""
 MakeStep = Callable[[Collectives], Step]
@@ -58,7 +59,8 @@ class StepProgram:
             UserError: the devices cannot share the batch evenly.
         """
         check_batch_size(config, mesh)
-        self._batch_sharding = split(mesh, axis=0 if steps == 1 else 1)
+        # First axes of steps and of parts, if there are several, are not divided.
+        self._batch_sharding = split(mesh, axis=(steps > 1) + (config.accumulate > 1))
         if config.parallel == "jit":
             # One program over the whole batch, into which the compiler puts the communication.
             body = _scan_steps(make_step(OverMesh(mesh)), steps)

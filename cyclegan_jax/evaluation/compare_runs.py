@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from cyclegan_jax import config_dict, files
-from cyclegan_jax.checkpoints import metrics_file, scores
+from cyclegan_jax.checkpoints import scores
+from cyclegan_jax.checkpoints.metrics_file import read_metrics
 from cyclegan_jax.checkpoints.scores_file import Scores
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.errors import UserError
@@ -77,7 +78,7 @@ def _read(path: Path, name: str) -> Run:
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{file} cannot be read ({error}): resume the run once, which writes it again") from error
     found = scores.read(path)
-    lines = metrics_file.read(path)
+    lines = read_metrics(path)
     losses = {
         loss: points
         for loss in LOSSES
@@ -104,7 +105,7 @@ def table(runs: Sequence[Run]) -> str:
     for field in fields[0]:
         values = [_shown(run[field]) for run in fields]
         if len(set(values)) > 1:
-            rows.append((field, values))
+            rows.append((field, [config_dict.cut(value) for value in values]))
     for metric in sorted({metric for run in runs for metric in run.scores}):
         rows.append((metric, _score_row(metric, runs)))
         rows += _control_rows(metric, runs)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from cyclegan_jax import files
-from cyclegan_jax.checkpoints import folders
+from cyclegan_jax.checkpoints import folders, run_epochs
 from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
 from cyclegan_jax.checkpoints.opened import Checkpoint, open_checkpoint, read_from
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import float64
+from cyclegan_jax.epochs import EpochLength, end_of_epoch
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import result_files
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
@@ -33,7 +34,8 @@ def evaluate_run(
     Args:
         run: the work directory of the run.
         settings: what to evaluate.
-        steps: `all`, or steps separated by commas, such as 1600,2400; None takes the newest.
+        steps: `all`, checkpoints and snapshots; or steps and ends of epochs separated by commas, such as
+            1600,epoch:2; None takes the newest checkpoint.
         data_dir: the folder of the data; None takes the folder that the run was trained from.
 
     Returns:
@@ -47,10 +49,10 @@ def evaluate_run(
     with files.naming("--run"):
         if steps is None:
             newest = read_from(run, None, None, _Loaded.read)
-            chosen, config = [newest.step], newest.config
+            chosen, config, epoch = [newest.step], newest.config, newest.epoch
         else:
             chosen = _steps(run, steps)
-            config = _newest_config(run, chosen)
+            config, epoch = _newest_config(run, chosen), run_epochs.of_run(run)
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     # A float64 run is evaluated in float64, as it was trained.
@@ -70,7 +72,7 @@ def evaluate_run(
     if not found:
         raise UserError(f"none of the checkpoints of {run} can be loaded: see the warnings above")
     curves = result_files.write_curves(run, found) if len(chosen) > 1 else None
-    return RunResults(Path(run), found, curves)
+    return RunResults(Path(run), found, curves, epoch)
 
 
 class _Loaded(NamedTuple):
@@ -79,13 +81,14 @@ class _Loaded(NamedTuple):
     step: int
     config: TrainConfig
     generators: Params
+    epoch: EpochLength | None
 
     @classmethod
     def read(cls, checkpoint: Checkpoint) -> Self:
         """Read both generators, in float64 if the run was trained in it."""
         with float64.allowed(checkpoint.config):
             generators = {"AtoB": checkpoint.generator("AtoB"), "BtoA": checkpoint.generator("BtoA")}
-        return cls(checkpoint.step, checkpoint.config, generators)
+        return cls(checkpoint.step, checkpoint.config, generators, checkpoint.epoch)
 
 
 def _newest_config(run: str | Path, steps: list[int]) -> TrainConfig:
@@ -97,13 +100,16 @@ def _newest_config(run: str | Path, steps: list[int]) -> TrainConfig:
 
 
 def _steps(run: str | Path, wanted: str) -> list[int]:
-    present = folders.required_steps(run)
+    present = folders.loadable_steps(run)
     if wanted == "all":
         return present
-    try:
-        steps = sorted({int(part) for part in wanted.split(",")})
-    except ValueError as error:
-        raise UserError(f"--steps is {wanted!r}, but it must be all, or steps such as 1600,2400") from error
+    parts = wanted.split(",")
+    if not all(part.strip().isdecimal() or end_of_epoch(part) is not None for part in parts):
+        raise UserError(
+            f"--steps is {wanted!r}, but it must be all, or steps such as 1600,2400, or ends of epochs such as "
+            "epoch:1,epoch:2"
+        )
+    steps = sorted({run_epochs.step_of(run, part) if end_of_epoch(part) is not None else int(part) for part in parts})
     missing = [step for step in steps if step not in present]
     if missing:
         raise UserError(

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Final
 
 import jax
+import numpy as np
 
-from cyclegan_jax.config import OTHER_DOMAIN, DataConfig, Domain, TrainConfig
+from cyclegan_jax.config import DOMAINS, OTHER_DOMAIN, DataConfig, Domain, TrainConfig
 from cyclegan_jax.data.dataset import Dataset
 from cyclegan_jax.data.eval_images import spread
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.data.open_dataset import open_dataset
+from cyclegan_jax.data.palette import CITYSCAPES
+from cyclegan_jax.data.palette_file import palette_of
 from cyclegan_jax.data.picture_grid import picture_grid
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import test_split as splits
@@ -19,6 +22,7 @@ from cyclegan_jax.evaluation.features import INCEPTION, Extractor, load_features
 from cyclegan_jax.evaluation.fid_kid_tables import FidKidTables
 from cyclegan_jax.evaluation.inception import inception_is_available
 from cyclegan_jax.evaluation.label_tables import LabelTables
+from cyclegan_jax.evaluation.paired import PairedScores
 from cyclegan_jax.evaluation.reconstruction_table import reconstruction_table
 from cyclegan_jax.evaluation.results import Results
 from cyclegan_jax.evaluation.round_trip import Translations, Translator
@@ -26,6 +30,7 @@ from cyclegan_jax.evaluation.score_table import ScoreTable
 from cyclegan_jax.evaluation.segmentation_scores import ControlledScores
 from cyclegan_jax.evaluation.segmenters import Segmenter, load_segmenter
 from cyclegan_jax.networks.cyclegan import Params
+from cyclegan_jax.state import image_dtype
 
 SHOWN: Final = 6
 """Rows of a picture."""
@@ -73,7 +78,7 @@ class Evaluator:
             UserError: there are no test images, or a setting names a function or file that does not exist.
         """
         # Before the images, which take longer to read: a mistake in a flag fails at once.
-        segmenter = None if settings.segmenter is None else load_segmenter(settings.segmenter)
+        segmenter = None if settings.segmenter is None else _load_segmenter(settings.segmenter, config.data)
         extractor, features_notes = _load_features(settings, features_flag, weights_flag)
         data = open_dataset(config.data) if data is None else data
         self._split = splits.load(data, config.data, settings.images, config.generator.size_multiple)
@@ -81,9 +86,15 @@ class Evaluator:
         self._fid_kid = None if extractor is None else FidKidTables(self._split, extractor)
         segmenter_name = Path(settings.segmenter or "").name
         self._labels, label_notes = _label_tables(self._split, config.data, segmenter, segmenter_name)
+        self._paired, paired_notes = _paired_scores(self._split, config)
         skipped = self._split.skipped
         skipped_notes = [f"{skipped:,} test images could not be read and were left out."] if skipped else []
-        self._notes = (*label_notes, *features_notes, *skipped_notes)
+        self._notes = (*label_notes, *paired_notes, *features_notes, *skipped_notes)
+
+    @property
+    def chooses_best(self) -> bool:
+        """Whether the results have a score by which a checkpoint is the best, which the reconstruction is not."""
+        return self._labels is not None or self._fid_kid is not None
 
     def evaluate(self, params: Params, features_failed: Callable[[UserError], None] | None = None) -> Results:
         """Evaluate two generators.
@@ -100,12 +111,23 @@ class Evaluator:
         params = jax.device_put(jax.device_get(params), jax.local_devices()[0])
         images = self._split.images
         shown = {domain: spread(len(images[domain]), SHOWN) for domain in images}
-        translations = {domain: self._translator(params, domain, images[domain], shown[domain]) for domain in images}
+        watched = {domain: paired.watch() for domain, paired in self._paired.items()}
+        translations = {
+            domain: self._translator(params, domain, images[domain], shown[domain], watched.get(domain))
+            for domain in images
+        }
         tables: list[ScoreTable] = []
         pictures = {
             f"translations_{domain}.png": picture_grid(
                 (domain, f"{domain} to {OTHER_DOMAIN[domain]}", "and back"),
-                [[splits.as_uint8(images[domain][i]), found.outputs[i], found.cycled[i]] for i in shown[domain]],
+                [
+                    [
+                        splits.as_picture(images[domain][i], self._split.config, domain),
+                        found.outputs[i],
+                        found.cycled[i],
+                    ]
+                    for i in shown[domain]
+                ],
             )
             for domain, found in translations.items()
         }
@@ -113,6 +135,9 @@ class Evaluator:
         if self._labels is not None:
             tables, label_pictures, classes = _evaluate_labels(self._labels, translations)
             pictures |= label_pictures
+        for source, seen in watched.items():
+            tables.append(seen.scores.table(seen))
+            pictures[f"paired_{seen.scores.direction}.png"] = seen.scores.picture(translations[source].outputs, SHOWN)
         notes = self._notes
         try:
             if self._fid_kid is not None:
@@ -126,6 +151,7 @@ class Evaluator:
         return Results(
             tables=tuple(tables),
             pictures=pictures,
+            files={f"paired_{seen.scores.direction}.csv": seen.scores.csv(seen) for seen in watched.values()},
             classes=classes,
             images={domain: len(images[domain]) for domain in images},
             notes=notes,
@@ -147,6 +173,26 @@ def _evaluate_labels(
         tables.append(table)
         pictures["labels_to_photo.png"] = labels.labels_to_photo_picture(photos, ids, SHOWN)
     return tables, pictures, classes
+
+
+def _paired_scores(split: splits.TestSplit, config: TrainConfig) -> tuple[dict[Domain, PairedScores], list[str]]:
+    """Prepare the paired scores by source domain; label maps have scores of their own."""
+    if config.data.labels is not None:
+        return {}, []
+    if not split.pairs:
+        return {}, [f"No paired scores: {split.unpaired}."] if split.unpaired else []
+    dtype = np.dtype(image_dtype(config))
+    return {source: PairedScores(split, direction, dtype) for direction, (source, _) in DOMAINS.items()}, []
+
+
+def _load_segmenter(spec: str, config: DataConfig) -> Segmenter:
+    palette = palette_of(config)
+    if palette != CITYSCAPES:
+        raise UserError(
+            f"--segmenter scores photos by the {len(CITYSCAPES.names)} classes of Cityscapes, but data.palette of the "
+            f"run has {len(palette.names)} other classes: leave it out"
+        )
+    return load_segmenter(spec)
 
 
 def _load_features(settings: Settings, flag: str, weights_flag: str) -> tuple[Extractor | None, list[str]]:

@@ -12,7 +12,7 @@ from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import Uint8Image
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.inception import load_inception
-from cyclegan_jax.evaluation.user_functions import load_function
+from cyclegan_jax.user_functions import load_function
 
 INCEPTION: Final = "inception"
 _BATCH: Final = 16

@@ -12,7 +12,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.features import INCEPTION, Extractor
 from cyclegan_jax.evaluation.fid_kid import frechet_distance, kernel_distance
 from cyclegan_jax.evaluation.score_table import Column, ScoreTable
-from cyclegan_jax.evaluation.test_split import TestSplit, as_uint8
+from cyclegan_jax.evaluation.test_split import TestSplit, as_picture
 
 
 class FidKidTables:
@@ -101,7 +101,7 @@ class FidKidTables:
     @cached_property
     def _test(self) -> dict[Domain, Float64[np.ndarray, "N D"]]:
         return {
-            domain: self._extractor([as_uint8(image) for image in images])
+            domain: self._extractor([as_picture(image, self._split.config, domain) for image in images])
             for domain, images in self._split.images.items()
         }
 
@@ -111,7 +111,7 @@ class FidKidTables:
         return {
             domain: self._extractor(
                 [
-                    as_uint8(image)
+                    as_picture(image, self._split.config, domain)
                     for image in self._split.train_images(domain, len(self._split.images[OTHER_DOMAIN[domain]]))
                 ]
             )

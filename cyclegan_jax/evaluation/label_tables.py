@@ -9,9 +9,10 @@ from jaxtyping import UInt8
 
 from cyclegan_jax.config import OTHER_DOMAIN, Domain
 from cyclegan_jax.data import images as images_lib
-from cyclegan_jax.data import palette
 from cyclegan_jax.data.eval_images import spread
 from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.data.palette import color_array
+from cyclegan_jax.data.palette_file import palette_of
 from cyclegan_jax.data.picture_grid import picture_grid
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.confusion_matrix import confusion_matrix
@@ -20,10 +21,9 @@ from cyclegan_jax.evaluation.nearest_class import nearest_class, truth_classes
 from cyclegan_jax.evaluation.score_table import Column, ScoreTable, decimal, markdown
 from cyclegan_jax.evaluation.segmentation_scores import ControlledScores, Scores, score, score_with_controls
 from cyclegan_jax.evaluation.segmenters import Segmenter
-from cyclegan_jax.evaluation.test_split import TestSplit, as_uint8
+from cyclegan_jax.evaluation.test_split import TestSplit, as_picture
 
 _BATCH: Final = 16  # photos segmented at once
-_COLORS: Final = palette.color_array()
 
 
 class LabelTables:
@@ -45,23 +45,27 @@ class LabelTables:
         self.photo_domain = OTHER_DOMAIN[labels]
         self._pairs: dict[Domain, list[int]] = {"A": [a for a, _ in split.pairs], "B": [b for _, b in split.pairs]}
         self._truth_images = self._paired(split.images[labels], labels)
-        self._photos = self._paired([as_uint8(image) for image in split.images[self.photo_domain]], self.photo_domain)
+        photos = [as_picture(image, split.config, self.photo_domain) for image in split.images[self.photo_domain]]
+        self._photos = self._paired(photos, self.photo_domain)
         _check_one_size([*self._truth_images, *self._photos])
-        self._truth = truth_classes(np.stack(self._truth_images), _COLORS)
+        palette = palette_of(split.config)
+        self._colors, self._names = color_array(palette=palette), palette.names
+        self._truth = truth_classes(np.stack(self._truth_images), self._colors, palette.unlabelled)
         self._constant = constant_map(
-            (truth_classes(image, _COLORS) for image in split.train_images(labels)), len(palette.NAMES)
+            (truth_classes(image, self._colors, palette.unlabelled) for image in split.train_images(labels)),
+            len(self._names),
         )
         self._segmenter = segmenter
         self._segmenter_name = segmenter_name
         self._real: Scores | None = None
         if segmenter is not None:
             real = _segment(segmenter, self._photos)
-            self._real = score(confusion_matrix(self._truth, real, len(palette.NAMES)), palette.NAMES)
+            self._real = score(confusion_matrix(self._truth, real, len(self._names)), self._names)
 
     def photo_to_labels(self, outputs: Sequence[Uint8Image]) -> tuple[ScoreTable, ControlledScores]:
         """Score the label pictures that were made from the test photos, given in the photos' order."""
-        predicted = nearest_class(np.stack(self._paired(outputs, self.photo_domain)), _COLORS)
-        found = score_with_controls(predicted, self._truth, self._constant, palette.NAMES)
+        predicted = nearest_class(np.stack(self._paired(outputs, self.photo_domain)), self._colors)
+        found = score_with_controls(predicted, self._truth, self._constant, self._names)
         rows = {"model": found.model, "constant map": found.constant_map, "shuffled": found.shuffled}
         return _table("photo_to_labels", "photo -> labels", rows), found
 
@@ -79,7 +83,7 @@ class LabelTables:
         if self._segmenter is None or self._real is None:
             return None
         predicted = _segment(self._segmenter, self._paired(outputs, self.label_domain))
-        found = score_with_controls(predicted, self._truth, self._constant, palette.NAMES)
+        found = score_with_controls(predicted, self._truth, self._constant, self._names)
         rows = {
             "model": found.model,
             "real photos": self._real,
@@ -102,7 +106,7 @@ class LabelTables:
         return picture_grid(
             ("photo", "generated labels", "true labels"),
             [
-                [self._photos[i], _COLORS[nearest_class(made[i], _COLORS)], self._truth_images[i]]
+                [self._photos[i], self._colors[nearest_class(made[i], self._colors)], self._truth_images[i]]
                 for i in spread(len(made), number)
             ],
         )
@@ -114,7 +118,10 @@ class LabelTables:
         made = self._paired(outputs, self.label_domain)
         return picture_grid(
             ("labels", "generated photo", "its classes", "real photo"),
-            [[self._truth_images[i], made[i], _COLORS[ids[i]], self._photos[i]] for i in spread(len(made), number)],
+            [
+                [self._truth_images[i], made[i], self._colors[ids[i]], self._photos[i]]
+                for i in spread(len(made), number)
+            ],
         )
 
     def _paired(self, images: Sequence[Uint8Image], domain: Domain) -> list[Uint8Image]:
@@ -162,18 +169,19 @@ def per_class_table(model: Scores, constant: Scores) -> str:
 
 def _table(key: str, title: str, rows: dict[str, Scores], record: str = "") -> ScoreTable:
     model, constant = rows["model"], rows["constant map"]
+    number = len(model.names)
     notes = [per_class_table(model, constant)]
     if model.absent:
         notes.append(
             f"Not in the ground truth: {', '.join(model.absent)}. They are left out of class accuracy and class IoU, "
-            f"and count as 0 in the columns of {len(model.names)}, as in the official code."
+            f"and count as 0 in the columns of {number}, as in the official code."
         )
     columns = (
         Column("pixel_accuracy", "pixel accuracy", "higher"),
         Column("class_accuracy", "class accuracy", "higher"),
         Column("class_iou", "class IoU", "higher", record=f"{key}_class_iou{record}"),
-        Column("class_accuracy_19", "class accuracy of 19", "higher"),
-        Column("class_iou_19", "class IoU of 19", "higher"),
+        Column(f"class_accuracy_{number}", f"class accuracy of {number}", "higher"),
+        Column(f"class_iou_{number}", f"class IoU of {number}", "higher"),
     )
     per_class = {
         name: {"share": share, "accuracy": accuracy, "iou": iou}

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from cyclegan_jax.data.palette import UNLABELLED
+from cyclegan_jax.data.palette import UNLABELLED, Color
 from cyclegan_jax.errors import UserError
 
 IGNORE: Final = 255
@@ -30,21 +30,31 @@ def nearest_class(
 
 
 def truth_classes(
-    images: UInt8[np.ndarray, "*pixels 3"], palette: UInt8[np.ndarray, "K 3"]
+    images: UInt8[np.ndarray, "*pixels 3"],
+    palette: UInt8[np.ndarray, "K 3"],
+    unlabelled: Color | None = UNLABELLED,
 ) -> UInt8[np.ndarray, "*pixels"]:
-    """Return the class ids of ground-truth pictures, 0 to K - 1, with `IGNORE` for black pixels.
+    """Return the class ids of ground-truth pictures, 0 to K - 1, with `IGNORE` for unlabelled pixels.
 
-    Each pixel takes the nearest of black and the palette's colours, so that pictures stored as JPEG can be read.
-    Lossless pictures are better: JPEG blends colours at borders, and a blend may be nearest to a third class.
+    Each pixel takes the nearest of the palette's colours and the unlabelled one, so that pictures stored as JPEG can be
+    read. Lossless pictures are better: JPEG blends colours at borders, and a blend may be nearest to a third class.
+
+    Args:
+        images: the pictures.
+        palette: the colours of the classes in id order.
+        unlabelled: the colour of pixels without a class; None where every pixel has one.
 
     Raises:
-        UserError: the palette has more than 254 colours or none, repeats a colour, or contains black.
+        UserError: the palette has more than 254 colours or none, repeats a colour, or contains the unlabelled one.
     """
     _check_palette(palette)
-    black = np.flatnonzero((palette == UNLABELLED).all(axis=1))
-    if black.size:
-        raise UserError(f"class {black[0]} of the palette is black, which means unlabelled: give it another colour")
-    ids = _nearest(images, np.array([*palette, UNLABELLED], np.int32))
+    if unlabelled is None:
+        return _nearest(images, palette.astype(np.int32))
+    same = np.flatnonzero((palette == unlabelled).all(axis=1))
+    if same.size:
+        colour = "black" if unlabelled == UNLABELLED else f"{list(unlabelled)}"
+        raise UserError(f"class {same[0]} of the palette is {colour}, which means unlabelled: give it another colour")
+    ids = _nearest(images, np.array([*palette, unlabelled], np.int32))
     ids[ids == len(palette)] = IGNORE
     return ids
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cyclegan_jax.epochs import named
 from cyclegan_jax.evaluation.curves import score_curves
 from cyclegan_jax.evaluation.result_files import step_folder
 from cyclegan_jax.evaluation.results import Results, RunResults
@@ -14,7 +15,7 @@ def report(results: RunResults) -> str:
     last = results.by_step[newest]
     if results.curves is None:
         images = " and ".join(f"{number:,} of {domain}" for domain, number in last.images.items())
-        title = f"{results.run} at step {newest:,}, test images: {images}"
+        title = f"{results.run} at {named(newest, results.epoch)}, test images: {images}"
         return "\n\n".join([title, last.markdown(), f"written to {step_folder(results.run, newest)}"])
     written = f"written to {results.curves} and the folders beside it"
     return "\n\n".join([comparison(results.by_step), *last.notes, written])

@@ -1,4 +1,4 @@
-"""Writes the files of an evaluation: scores.json, scores.md, pictures and figures in `evaluation/` of a run."""
+"""Writes the files of an evaluation: scores.json, scores.md, CSV, pictures and figures in `evaluation/` of a run."""
 
 import contextlib
 import json
@@ -41,7 +41,7 @@ def read_controls(run: str | Path, step: int) -> dict[str, dict[str, float]]:
 
 
 def write(run: str | Path, step: int, results: Results, settings: Mapping[str, Any]) -> Path:
-    """Write `scores.json`, `scores.md` and the pictures of one checkpoint, and record its scores in the run.
+    """Write `scores.json`, `scores.md`, CSV files and pictures of one checkpoint, and record its scores in the run.
 
     Args:
         run: the work directory of the run.
@@ -75,6 +75,8 @@ def _write(folder: Path, run: str | Path, step: int, results: Results, settings:
     make_folder(folder)
     for name, picture in results.pictures.items():
         images_lib.save_png(folder / name, picture)
+    for name, file in results.files.items():
+        write_atomically(folder / name, file)
     for key, scores in results.classes.items():
         figures.save_class_figure(folder / f"{key}_classes.png", _TITLES[key], scores)
     write_atomically(folder / "scores.md", results.markdown() + "\n")

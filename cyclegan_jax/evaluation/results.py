@@ -1,12 +1,13 @@
 """The results of an evaluation: of one checkpoint, and of several checkpoints of a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cyclegan_jax.config import Domain
 from cyclegan_jax.data.images import Uint8Image
+from cyclegan_jax.epochs import EpochLength
 from cyclegan_jax.evaluation.score_table import Better, ScoreTable
 from cyclegan_jax.evaluation.segmentation_scores import ControlledScores
 
@@ -23,6 +24,7 @@ class Results:
         notes: what was left out, and why.
         suffix: the ending of record names if only a part of the test images was used, so that their scores are not
             compared with those of all images.
+        files: the content of further files by their names, such as the scores of single images.
     """
 
     tables: tuple[ScoreTable, ...]
@@ -31,6 +33,7 @@ class Results:
     images: dict[Domain, int]
     notes: tuple[str, ...]
     suffix: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def scores(self) -> dict[str, float]:
@@ -43,7 +46,7 @@ class Results:
         return {name: value for table in self.tables for name, value in table.records(self.suffix).items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of `scores.json`: everything except the pictures."""
+        """Return the content of `scores.json`: everything except pictures and files."""
         return {
             "images": dict(self.images),
             **{table.key: table.to_json() for table in self.tables},
@@ -64,8 +67,10 @@ class RunResults:
         run: the work directory of the run.
         by_step: the results of each checkpoint that could be loaded.
         curves: the file with the scores over the steps, or None if a single checkpoint was asked for.
+        epoch: the length of an epoch, or None where an early version saved the run.
     """
 
     run: Path
     by_step: Mapping[int, Results]
     curves: Path | None
+    epoch: EpochLength | None = None

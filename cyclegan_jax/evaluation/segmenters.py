@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation.onnx_segmenter import load_onnx
-from cyclegan_jax.evaluation.user_functions import load_function
+from cyclegan_jax.user_functions import load_function
 
 Segmenter = Callable[[UInt8[np.ndarray, "N H W 3"]], UInt8[np.ndarray, "N H W"]]
 """A function from photos to class ids in the order of the palette."""

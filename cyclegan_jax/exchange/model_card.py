@@ -39,7 +39,7 @@ def model_card(
         "translates": f"{source} -> {target}",
         "direction": model.direction,
         "training images": f"{data_name}, {data.image_size} pixels",
-        "training steps": f"{model.step:,}, batch size {config.batch_size}",
+        "training steps": f"{model.step:,}, batch size {config.pairs_per_step}",
         "generator": f"{_architecture(config.generator)}, width {config.generator.width}, {weights}",
         "cycle weights": f"{config.loss.cycle_weight_A:g} and {config.loss.cycle_weight_B:g}",
         "identity weight": f"{config.loss.identity_weight:g}",

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import re
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig, LossConfig, OptimizerConfig, TrainConfig
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.loss_config import GanLoss
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ class OfficialOptions:
         data = self._fields("crop_size load_size preprocess", "image_size load_size preprocess", DataConfig)
         if "no_flip" in self.values:
             data["flip"] = not self._value("no_flip", bool)
+        if "preprocess" in data:  # CUT's name of the modes
+            data["preprocess"] = data["preprocess"].replace("scale_shortside", "scale_shorter")
         if data.get("preprocess", base.data.preprocess) in ("crop", "none"):
             data.pop("load_size", None)
         weights = ["lambda_A", "lambda_B"]
@@ -66,10 +70,14 @@ class OfficialOptions:
             "cycle_weight_A cycle_weight_B identity_weight",
             LossConfig,
         )
-        optimizer = self._fields(
-            "lr beta1 beta2 n_epochs n_epochs_decay",
-            "learning_rate beta1 beta2 constant_epochs decay_epochs",
-            OptimizerConfig,
+        loss |= self._adversarial()
+        optimizer = (
+            self._fields(
+                "lr beta1 beta2 n_epochs n_epochs_decay",
+                "learning_rate beta1 beta2 constant_epochs decay_epochs",
+                OptimizerConfig,
+            )
+            | self._schedule()
         )
         generator = base.generator
         if generator.kind == "unet" and self.values.get("no_dropout") == "False":  # no tensor of the file tells it
@@ -87,10 +95,36 @@ class OfficialOptions:
         except UserError as error:
             raise UserError(f"{self.path} has an unsupported value: {error}") from error
 
+    def _adversarial(self) -> dict[str, Any]:
+        """The fields of the adversarial loss."""
+        mode = self.values.get("gan_mode", "lsgan")
+        if mode not in typing.get_args(GanLoss):
+            _LOG.warning(f"{self.path}: gan_mode was {mode}; here a training goes on with lsgan")
+            return {}
+        if mode != "wgangp":
+            return {"gan": mode}
+        _LOG.warning(
+            f"{self.path}: gan_mode was wgangp, which the official code trains without a gradient penalty; so does a "
+            "training here that goes on, unless --loss.gradient_penalty=wgangp adds it"
+        )
+        return {"gan": mode, "gradient_penalty": "none"}
+
+    def _schedule(self) -> dict[str, Any]:
+        """The fields of a schedule that is not the default one."""
+        policy = self.values.get("lr_policy")
+        if policy == "step":
+            return {"schedule": "step", **self._fields("lr_decay_iters", "step_epochs", OptimizerConfig)}
+        if policy == "cosine":
+            # Over the first epochs. In those of n_epochs_decay the rate rises again there.
+            epochs = self._fields("n_epochs", "decay_epochs", OptimizerConfig)
+            return {"schedule": "cosine", "constant_epochs": 0, **epochs}
+        return {}
+
     def _warn(self) -> None:
         """Log what the training had that a run here has not."""
-        for name, ours in (("model", "cycle_gan"), ("gan_mode", "lsgan"), ("lr_policy", "linear")):
-            if self.values.get(name, ours) != ours:
+        for name, ours in (("model", "cycle_gan"), ("lr_policy", "linear")):
+            known = ("linear", "step", "cosine") if name == "lr_policy" else (ours,)
+            if self.values.get(name, ours) not in known:
                 _LOG.warning(f"{self.path}: {name} was {self.values[name]}; here a training goes on with {ours}")
 
     def _fields(self, options: str, fields: str, config: type[Any]) -> dict[str, Any]:

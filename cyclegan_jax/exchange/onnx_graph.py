@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from cyclegan_jax.config import GeneratorConfig, Norm
 from cyclegan_jax.exchange.pretrained import Pretrained
 from cyclegan_jax.kernels.instance_norm import EPS
+from cyclegan_jax.network_config import GeneratorConfig, Norm
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.layers import NORM_PARAMS
 

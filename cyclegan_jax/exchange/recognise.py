@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, Norm, Upsample
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import layouts
 from cyclegan_jax.exchange.layouts import Layer, Part
 from cyclegan_jax.exchange.torch_tensor import FormatError, shown
+from cyclegan_jax.network_config import DiscriminatorConfig, GeneratorConfig, Norm, Upsample
 
 Tensors = Mapping[str, np.ndarray]
 

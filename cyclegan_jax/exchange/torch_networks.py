@@ -17,6 +17,7 @@ from cyclegan_jax.exchange.official_options import OfficialOptions
 from cyclegan_jax.exchange.recognise import Recognised, Tensors
 from cyclegan_jax.exchange.torch_names import Slot
 from cyclegan_jax.exchange.torch_tensor import FormatError
+from cyclegan_jax.image_size import ImageSize
 from cyclegan_jax.networks import cyclegan, weights
 from cyclegan_jax.networks.cyclegan import Params
 
@@ -102,7 +103,7 @@ def _domains(slot: Slot) -> tuple[Domain, ...]:
 def config_of(
     networks: Mapping[Slot, TorchNetwork],
     options: OfficialOptions | None = None,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     labels: Domain | None = None,
 ) -> TrainConfig:
     """The config of a run that continues with these networks; of the data, only channels and sizes are known.

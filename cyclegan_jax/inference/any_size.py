@@ -11,7 +11,7 @@ image, scaled to at most `OVERVIEW` pixels. They can also be given, as those of 
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int32
 from cyclegan_jax.config import GeneratorConfig
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference import apply
+from cyclegan_jax.inference import apply, windows
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.frame import WHOLE_ARRAY, Corner, GivenStatistics, RecordingStatistics
 from cyclegan_jax.networks.generator import GeneratorNetwork
@@ -94,7 +94,7 @@ def margin(config: GeneratorConfig) -> int:
     return math.ceil(reach / config.size_multiple) * config.size_multiple
 
 
-_Translate = Callable[..., Float[Array, "N H W D"]]
+Translate = Callable[..., Float[Array, "N H W D"]]
 """`apply.translate` of one generator at one precision: called with parameters, images and `frame=`."""
 
 
@@ -120,8 +120,8 @@ class AnySize:
         self._whole = jax.jit(translate)
         self._whole_given = jax.jit(partial(_translate_whole_with_statistics, translate))
         self._parts = jax.jit(partial(_translate_parts, translate))
-        self._record = jax.jit(partial(_record_statistics, translate))
-        self._tile = jax.jit(partial(_translate_with_statistics, translate))
+        self._record = jax.jit(partial(record_statistics, translate))
+        self._tile = jax.jit(partial(translate_with_statistics, translate))
         self._sizes: set[tuple[int, int]] = set()
         self._programs: set[tuple[str, tuple[int, ...]]] = set()
 
@@ -175,14 +175,8 @@ class AnySize:
 
     def _to_multiple(self, image: FloatImage) -> FloatImage:
         """Pad at the bottom and the right to a size that the network takes, by mirroring."""
-        for axis in (0, 1):
-            side = image.shape[axis]
-            missing = accepted_side(side, multiple=self._multiple, minimum=self._least) - side
-            if missing:
-                pads = [(0, missing if axis == other else 0) for other in range(3)]
-                # An image smaller than its padding has too few pixels to mirror; its edge is repeated.
-                image = np.pad(image, pads, mode="reflect" if missing < side else "edge")
-        return image
+        height, width = (accepted_side(side, multiple=self._multiple, minimum=self._least) for side in image.shape[:2])
+        return extended(image, (height - image.shape[0], width - image.shape[1]))
 
     def _size(self, image: FloatImage) -> tuple[int, int]:
         """The height and width of the array for an image."""
@@ -210,7 +204,7 @@ class AnySize:
         # Batches are filled up to a power of two. Otherwise the last batch of a folder, which can have any number of
         # images, would need a program of its own for each number.
         number = min(batch_size, 2 ** math.ceil(math.log2(len(images))))
-        arrays, heights, widths = _in_corners(images, size, number)
+        arrays, heights, widths = in_corners(images, size, number)
         is_whole = all(image.shape[:2] == size for image in images)
         self._make_room(f"whole {statistics is None}" if is_whole else f"parts {statistics is None}", arrays.shape)
         # Without masks and gathers in the usual case of a folder of images of one size.
@@ -226,15 +220,13 @@ class AnySize:
         height, width = image.shape[:2]
         statistics = statistics or self.statistics([image])
         result: FloatImage | None = None
-        for rows, inner_rows in _tiles(height, tile, self._margin):
-            for columns, inner_columns in _tiles(width, tile, self._margin):
-                part = image[rows, columns]
-                output = self._tile(self._params, *_in_corners([part], (tile, tile), 1), statistics)
-                if result is None:
-                    result = np.empty((height, width, output.shape[-1]), output.dtype)
-                inside = np.asarray(output[0, : part.shape[0], : part.shape[1]])
-                place = _shifted(inner_rows, rows.start), _shifted(inner_columns, columns.start)
-                result[inner_rows, inner_columns] = inside[place]
+        for window in windows.tiles(height, width, tile, self._margin):
+            part = image[window.rows, window.columns]
+            output = self._tile(self._params, *in_corners([part], (tile, tile), 1), statistics)
+            if result is None:
+                result = np.empty((height, width, output.shape[-1]), output.dtype)
+            inside = np.asarray(output[0, : part.shape[0], : part.shape[1]])
+            result[window.inner_rows, window.inner_columns] = inside[window.inside]
         assert result is not None
         return result
 
@@ -247,7 +239,7 @@ class AnySize:
         """
         overviews = [self._overview(image) for image in images]
         size = self._size(overviews[0])
-        arrays = _in_corners(overviews, size, len(overviews))
+        arrays = in_corners(overviews, size, len(overviews))
         self._make_room("record", arrays[0].shape)
         return self._record(self._params, *arrays)
 
@@ -262,7 +254,7 @@ class AnySize:
 
 
 def _translate_parts(
-    translate: _Translate,
+    translate: Translate,
     params: Params,
     images: Float[Array, "N H W C"],
     heights: Int32[Array, " N"],
@@ -271,36 +263,48 @@ def _translate_parts(
     return translate(params, images, frame=Corner(images.shape[1], heights, widths))
 
 
-def _record_statistics(
-    translate: _Translate,
+def record_statistics(
+    translate: Translate,
     params: Params,
     images: Float[Array, "N H W C"],
     heights: Int32[Array, " N"],
     widths: Int32[Array, " N"],
 ) -> LayerStatistics:
+    """Return the statistics of each norm over each image by itself."""
     frame = RecordingStatistics(Corner(images.shape[1], heights, widths))
     translate(params, images, frame=frame)
     return frame.recorded
 
 
 def _translate_whole_with_statistics(
-    translate: _Translate, params: Params, images: Float[Array, "N H W C"], statistics: LayerStatistics
+    translate: Translate, params: Params, images: Float[Array, "N H W C"], statistics: LayerStatistics
 ) -> Float[Array, "N H W D"]:
     return translate(params, images, frame=GivenStatistics(WHOLE_ARRAY, iter(statistics)))
 
 
-def _translate_with_statistics(
-    translate: _Translate,
+def translate_with_statistics(
+    translate: Translate,
     params: Params,
     images: Float[Array, "N H W C"],
     heights: Int32[Array, " N"],
     widths: Int32[Array, " N"],
     statistics: LayerStatistics,
 ) -> Float[Array, "N H W D"]:
+    """`apply.translate` of images in the corners of arrays, with statistics of the norms that are not their own."""
     return translate(params, images, frame=GivenStatistics(Corner(images.shape[1], heights, widths), iter(statistics)))
 
 
-def _in_corners(
+def extended(image: FloatImage, missing: tuple[int, int]) -> FloatImage:
+    """Add so many rows at the bottom and columns at the right, by mirroring."""
+    for axis, number in enumerate(missing):
+        if number:
+            pads = [(0, number if axis == other else 0) for other in range(3)]
+            # An image smaller than its padding has too few pixels to mirror; its edge is repeated.
+            image = np.pad(image, pads, mode="reflect" if number < image.shape[axis] else "edge")
+    return image
+
+
+def in_corners(
     images: Sequence[FloatImage], size: tuple[int, int], number: int
 ) -> tuple[Float[np.ndarray, "N H W C"], Int32[np.ndarray, " N"], Int32[np.ndarray, " N"]]:
     """Put images into the upper left corners of `number` arrays of one size, the last image into the spare ones.
@@ -314,15 +318,3 @@ def _in_corners(
         array[: image.shape[0], : image.shape[1]] = image
     heights, widths = np.array([image.shape[:2] for image in chosen], np.int32).T
     return arrays, heights, widths
-
-
-def _tiles(side: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]:
-    """For each tile along a side: the pixels it reads, and the pixels inside its margins, which it fills."""
-    step = tile - 2 * margin
-    for start in range(0, side, step):
-        stop = min(start + step, side)
-        yield slice(max(0, start - margin), min(side, stop + margin)), slice(start, stop)
-
-
-def _shifted(place: slice, by: int) -> slice:
-    return slice(place.start - by, place.stop - by)

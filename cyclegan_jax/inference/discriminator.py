@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -47,7 +47,10 @@ class Discriminator:
         return apply
 
     def __call__(self, images: Float[Array | np.ndarray, "N H W C"]) -> Float[Array, "N h w"]:
-        """Score each patch of images in [-1, 1]: about 1 for real, about 0 for generated."""
+        """Score each patch of images in [-1, 1]: about 1 for real, about 0 for generated with `loss.gan=lsgan`.
+
+        With the other losses a higher score is more real, without bounds; 0 is in between for `vanilla` and `hinge`.
+        """
         return self._apply(self.params, images)
 
     def heat_map(self, image: UserImage) -> Float[np.ndarray, "H W"]:
@@ -57,7 +60,8 @@ class Discriminator:
             image: a Pillow picture or an array, as `Generator.translate` takes them.
 
         Returns:
-            (H, W) float32: about 1 where the discriminator sees a real image, about 0 where it sees a generated one.
+            (H, W) float32, higher where the discriminator sees a real image, lower where it sees a generated one: about
+            1 and 0 with `loss.gan=lsgan`, without bounds with the other losses.
 
         Raises:
             UserError: it is not an image, or its values are not of the kind that the model was trained with.
@@ -98,14 +102,15 @@ def _interpolated(
 
 
 def load_discriminator(
-    run: str | Path, domain: Domain, step: int | Literal["best"] | None = None, *, metric: str | None = None
+    run: str | Path, domain: Domain, step: int | str | None = None, *, metric: str | None = None
 ) -> Discriminator:
     """Load one discriminator of a run; the other arguments are those of `load_generator`.
 
     Args:
         run: the work directory of a run, or the folder of one of its checkpoints.
         domain: `A` or `B`, whose images it judges.
-        step: which checkpoint; None is the newest, "best" the one with the best score.
+        step: which checkpoint: its step; "epoch:N", the one that ends the epoch N; "best", the one with the best score;
+            None is the newest.
         metric: which score decides the best.
 
     Raises:

@@ -12,9 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from cyclegan_jax import files
+from cyclegan_jax.data.dataset import SLIDE_EXTENSIONS
 from cyclegan_jax.data.walk import Found, walk
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference import file_patterns
+from cyclegan_jax.inference import file_patterns, tiff_windows
+from cyclegan_jax.inference.image_files import TIFF
 
 Format = Literal["png", "jpg", "webp"]
 _KEPT_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -29,21 +31,36 @@ class Plan:
     Attributes:
         chosen: output file by input file.
         left_out: the reason for leaving a file or folder of the inputs out, by its path.
+        huge: those inputs that are translated window by window, see `tiff_windows.is_huge`.
     """
 
     chosen: dict[Path, Path]
     left_out: dict[Path, str]
+    huge: frozenset[Path] = frozenset()
 
 
-def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool, kind: np.dtype[Any]) -> Plan:
+def plan(
+    inputs: str,
+    output: str | Path,
+    *,
+    format: Format | None,
+    refuse: bool,
+    kind: np.dtype[Any],
+    bands: bool = False,
+    windows: bool = True,
+) -> Plan:
     """Choose the output file of each input file; names and sub-folders are kept.
 
     Args:
         inputs: a file; a folder, whose images are taken with those in its sub-folders; or a pattern such as `a/*.jpg`.
-        output: the folder for the results. Where it lies inside the folder of the inputs, its files are not inputs.
-        format: the format of the results; None keeps PNG, JPEG and WebP, and turns all others into PNG.
+        output: the folder for the results. Where it lies inside the folder of the inputs, its files are not inputs. For
+            one huge TIFF file it may also be the result's path, with the ending .tif or .tiff.
+        format: the format of the results; None keeps PNG, JPEG and WebP, and turns all others into PNG. Huge TIFF files
+            become TIFF files.
         refuse: whether to raise an error where a result exists already.
         kind: the dtype of the results: uint16 is written as PNG, float32 as NumPy's .npy.
+        bands: whether the results have bands: TIFF files become TIFF files with a page per band, all others .npy.
+        windows: whether huge TIFF files are read window by window. Not those of bands, which have a page for each.
 
     Raises:
         UserError: there is nothing to translate, two inputs would become one file, a result would replace an input or
@@ -54,18 +71,28 @@ def plan(inputs: str, output: str | Path, *, format: Format | None, refuse: bool
         raise UserError(
             f"--format is {format}, but this model makes {kind} values, which it does not hold: leave --format out"
         )
+    if format is not None and bands:
+        raise UserError(f"--format is {format}, but this model makes bands, which it does not hold: leave --format out")
     with files.naming("--input"):
         base, found = _find_images(inputs, Path(output))
-    chosen = {file: _target(file, Path(output) / file.relative_to(base), format, kind) for file in found.images}
+    huge = frozenset(file for file in found.images if windows and tiff_windows.is_huge(file))
+    suffixes = {
+        file: _huge_suffix(file) if file in huge else _suffix(file, format, kind, bands) for file in found.images
+    }
+    folder = Path(output)
     with files.naming("--output"):
-        _check_places(chosen, Path(output))
+        if huge == set(found.images) and len(huge) == 1 and _is_tiff(folder) and not files.is_dir(folder):
+            chosen, folder = dict.fromkeys(huge, folder), folder.parent
+        else:
+            chosen = {file: _target(file, folder / file.relative_to(base), suffixes[file]) for file in found.images}
+        _check_places(chosen, folder)
         _check_existing(chosen, refuse=refuse)
-    return Plan(chosen, found.left_out)
+    return Plan(chosen, found.left_out, huge)
 
 
-def _target(file: Path, place: Path, format: Format | None, kind: np.dtype[Any]) -> Path:
+def _target(file: Path, place: Path, suffix: str) -> Path:
     """Return the path of the result of `file`, whose path in the output with its own suffix is `place`."""
-    target = place.with_suffix(_suffix(file, format, kind))
+    target = place.with_suffix(suffix)
     if len(os.fsencode(target.name)) > _NAME_BYTES:
         raise UserError(
             f"{file} would become {target.name}, whose name is longer than the {_NAME_BYTES} bytes that a file "
@@ -95,7 +122,7 @@ def _find_images(inputs: str, output: Path) -> tuple[Path, Found]:
     if files.is_dir(path):
         # The same command can be run again: results inside the folder are not translated a second time. Unless the
         # results go into the folder itself, where inputs and results cannot be told apart.
-        base, found = path, walk(path, results=output)
+        base, found = path, walk(path, results=output, also=SLIDE_EXTENSIONS)
     elif files.exists(path):  # reading what is no regular file, such as a FIFO, reports it
         base, found = path.parent, Found([path])
     elif glob.has_magic(inputs):
@@ -113,7 +140,7 @@ def _find_images(inputs: str, output: Path) -> tuple[Path, Found]:
 
 def _matches(pattern: str) -> tuple[Path, Found]:
     """Return the folder that all files of a pattern are in, and the files."""
-    found = Found()
+    found = Found(also=SLIDE_EXTENSIONS)
     # glob takes a folder that it may not list for an empty one.
     files.entries(_fixed_part(pattern))
     for file in sorted(file_patterns.matching(pattern)):
@@ -177,9 +204,19 @@ def _ignores_case(folder: Path) -> bool:
         return False
 
 
-def _suffix(file: Path, format: Format | None, kind: np.dtype[Any]) -> str:
+def _suffix(file: Path, format: Format | None, kind: np.dtype[Any], bands: bool) -> str:
+    if bands:
+        return file.suffix if file.suffix.lower() in TIFF else ".npy"
     if kind == np.float32:
         return ".npy"
     if format is not None:
         return f".{format}"
     return file.suffix if kind == np.uint8 and file.suffix.lower() in _KEPT_SUFFIXES else ".png"
+
+
+def _huge_suffix(file: Path) -> str:
+    return file.suffix if _is_tiff(file) else ".tif"
+
+
+def _is_tiff(path: Path) -> bool:
+    return path.suffix.lower() in (".tif", ".tiff")

@@ -8,7 +8,6 @@ import html
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -17,6 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from cyclegan_jax import web_page
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import make_folder, replacing
 
@@ -69,10 +69,9 @@ def write_gallery(
         UserError: the page cannot be written.
     """
     path = Path(path)
-    template = resources.files("cyclegan_jax.inference").joinpath("gallery.html").read_text(encoding="utf-8")
     before, after = (
         Template(part).substitute(title=html.escape(title), about=html.escape(about))
-        for part in template.split("$items")
+        for part in web_page.template("cyclegan_jax.inference", "gallery.html").split("$items")
     )
     number = 0
     try:

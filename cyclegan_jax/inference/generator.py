@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from cyclegan_jax import files
 from cyclegan_jax.checkpoints.opened import Checkpoint, read_from
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.data import images as images_lib
+from cyclegan_jax.epochs import EpochLength, named
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import hub, model_card, pretrained
 from cyclegan_jax.exchange.pretrained import Pretrained
@@ -42,6 +43,7 @@ class Generator:
         step: the training step of its checkpoint.
         graphdef: its definition: `nnx.merge(graphdef, params)` is the Flax module.
         params: its parameters.
+        epoch: the length of an epoch of its run; None of an exported generator, or where an early version saved it.
     """
 
     config: TrainConfig
@@ -49,6 +51,12 @@ class Generator:
     step: int
     graphdef: nnx.GraphDef[GeneratorNetwork]
     params: Params
+    epoch: EpochLength | None = None
+
+    @property
+    def named(self) -> str:
+        """Its step in words: `step 26,680 (epoch 20)`, without the epoch where its length is not known."""
+        return named(self.step, self.epoch)
 
     @property
     def domains(self) -> tuple[Domain, Domain]:
@@ -123,8 +131,8 @@ class Generator:
         Args:
             images: a Pillow picture; the path of an image file; an array (H, W), (H, W, C) or (N, H, W, C) with C from
                 1 to 4; or a list of them, of any sizes. Gray or RGB, with transparency or not, is converted to the
-                channels of the model. Values are uint8, or any within the range that the model was trained with, where
-                its config states one.
+                channels of the model; bands are an array of exactly its channels. Values are uint8, or any within the
+                range that the model was trained with, where its config states one.
             batch_size: the most images at once; large images are translated in smaller batches to save memory. None
                 chooses the faster number: 8 on accelerators, and on CPU fewer for images above 64x64 pixels.
             tile: side of the tiles, pixels; larger tiles take more memory and less time. None is 1024, and more for
@@ -190,7 +198,8 @@ class Generator:
             return image
         source, _ = self.domains
         values = image_files.read(files.expand(image), self.config.data, source)
-        return values if self.config.data.value_range(source) is not None else Image.fromarray(values)
+        data = self.config.data
+        return values if data.has_bands(source) or data.value_range(source) is not None else Image.fromarray(values)
 
     def translate_uint8(self, images: UInt8[np.ndarray, "N H W C"]) -> UInt8[np.ndarray, "N H W D"]:
         """Translate images in [0, 255] to images of the other domain; sizes as in `__call__`."""
@@ -271,7 +280,7 @@ class Generator:
 def load_generator(
     run: str | Path,
     direction: Direction | None = None,
-    step: int | Literal["best"] | None = None,
+    step: int | str | None = None,
     *,
     ema: bool | None = None,
     metric: str | None = None,
@@ -283,7 +292,8 @@ def load_generator(
             `Generator.save_pretrained` or `cyclegan-jax export` wrote: a folder, or the file `model.safetensors` of it;
             or a generator on the Hugging Face hub: `hf://USER/NAME`, or `hf://USER/NAME@REVISION`.
         direction: `AtoB` or `BtoA`; None is AtoB, and for an exported generator its own.
-        step: which checkpoint; None is the newest, "best" the one with the best score.
+        step: which checkpoint or snapshot: its step; "epoch:N", the one that ends the epoch N; "best", the one with the
+            best score; None is the newest checkpoint.
         ema: whether to load the moving average of the weights; None loads it where the run kept one.
         metric: which score decides the best; None where the run was scored by one metric, or all of them agree.
 
@@ -312,7 +322,7 @@ def from_pretrained(name: str | Path, *, revision: str | None = None) -> Generat
     return load_generator(str(hub.address(str(name), revision)))
 
 
-def _exported(path: Path, direction: Direction | None, step: int | Literal["best"] | None) -> Generator:
+def _exported(path: Path, direction: Direction | None, step: int | str | None) -> Generator:
     model = pretrained.load(path)
     for name, wanted, held in (("direction", direction, model.direction), ("step", step, model.step)):
         if wanted not in (None, held):
@@ -325,4 +335,4 @@ def from_checkpoint(checkpoint: Checkpoint, direction: Direction, ema: bool | No
     """Load one generator of a checkpoint that is open; see `load_generator`."""
     params = checkpoint.generator(direction, ema)
     definition = checkpoint.networks.generators[direction]
-    return Generator(checkpoint.config, direction, checkpoint.step, definition, params)
+    return Generator(checkpoint.config, direction, checkpoint.step, definition, params, checkpoint.epoch)

@@ -4,7 +4,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from PIL import Image
 
 from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig, Domain
-from cyclegan_jax.data import decode_16bit
+from cyclegan_jax.data import bands, decode_16bit
 from cyclegan_jax.data.decode import open_picture
 from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
@@ -22,6 +22,8 @@ from cyclegan_jax.inference import user_images
 
 Values: TypeAlias = Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]
 """The pixels of an image file."""
+TIFF: Final = (".tif", ".tiff")
+"""Suffixes of bands, one per page; other results have no such suffix."""
 _QUALITY = 95
 """Of JPEG and WebP."""
 
@@ -45,13 +47,15 @@ def read(file: Path, config: DataConfig, domain: Domain, max_size: int | None = 
         encoded = read_bytes(file)
     except UnreadableError as error:
         raise UserError(f"the image {error}") from error
-    if config.value_range(domain) is None:
+    has_bands = config.has_bands(domain)
+    if config.value_range(domain) is None and not has_bands:
         values: npt.NDArray[Any] = np.asarray(open_picture(encoded, None, str(file)))
     else:
-        values = decode_16bit.stored_values(encoded, str(file))
+        read_values = bands.stored_bands if has_bands else decode_16bit.stored_values
+        values = read_values(encoded, str(file))
         # Values outside the range raise here, where only this file is skipped, and not later for a whole batch.
         user_images.to_model(values, config, domain, f"the image {file}")
-    return scaled_down(values, max_size, nearest=config.labels == domain)
+    return scaled_down(values, max_size, nearest=config.labels == domain, has_bands=has_bands)
 
 
 @contextlib.contextmanager
@@ -59,7 +63,8 @@ def writing_together() -> Iterator[Callable[[Path, Values], None]]:
     """Yield `write(path, values)`, which writes an image in the format of the path's suffix.
 
     The images are at their paths, and on the disk, when the block ends; each older file is replaced at once. Folders
-    are created. Transparency, which JPEG cannot hold, is laid on white there. Values are uint8, uint16 or float32.
+    are created. Transparency, which JPEG cannot hold, is laid on white there. A TIFF has one page per channel. Values
+    are uint8, uint16 or float32.
 
     Raises:
         UserError: an image cannot be written.
@@ -80,13 +85,16 @@ def writing_together() -> Iterator[Callable[[Path, Values], None]]:
         raise UserError(f"{path} cannot be written ({error.strerror or error}): give another --output") from error
 
 
-def scaled_down(values: npt.NDArray[Any], max_size: int | None, *, nearest: bool = False) -> npt.NDArray[Any]:
+def scaled_down(
+    values: npt.NDArray[Any], max_size: int | None, *, nearest: bool = False, has_bands: bool = False
+) -> npt.NDArray[Any]:
     """Scale pixels (H, W) or (H, W, C) down so that no side is longer than `max_size`; None keeps their size.
 
     Args:
         values: uint8, or of any dtype that float32 holds; the result has the same one, and stays in their range.
         max_size: in pixels.
         nearest: whether to make no new values, as for label maps.
+        has_bands: whether the channels are bands, of which none is alpha.
     """
     height, width = values.shape[:2]
     if max_size is None or max(height, width) <= max_size:
@@ -97,10 +105,11 @@ def scaled_down(values: npt.NDArray[Any], max_size: int | None, *, nearest: bool
     factor = max_size / max(height, width)
     size = max(1, round(height * factor)), max(1, round(width * factor))
     if dtype == np.uint8:
-        values = resize(values, *size, nearest=nearest)
+        values = resize(values, *size, nearest=nearest, bands=has_bands)
     else:
         # Bicubic interpolation overshoots at edges; uint16 would wrap around, and a stated range would be left.
-        parts = [part for part in decode_16bit.split_alpha(values) if part is not None]
+        bands_or_parts = np.split(values, values.shape[2], 2) if has_bands else decode_16bit.split_alpha(values)
+        parts = [part for part in bands_or_parts if part is not None]
         scaled = [
             np.clip(resize(part.astype(np.float32), *size, nearest=nearest), part.min(), part.max()) for part in parts
         ]
@@ -112,6 +121,10 @@ def _encode(values: Shaped[np.ndarray, "..."], suffix: str) -> bytes:
     stream = io.BytesIO()
     if suffix == ".npy":
         np.save(stream, values)
+        return stream.getvalue()
+    if suffix.lower() in TIFF:
+        pages = [Image.fromarray(page) for page in np.moveaxis(np.atleast_3d(values), 2, 0)]
+        pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:])
         return stream.getvalue()
     values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
     if values.dtype != np.uint8:

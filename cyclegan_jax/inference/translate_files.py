@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig, Domain
 from cyclegan_jax.console import duration
-from cyclegan_jax.data import images
+from cyclegan_jax.data import bands, images
 from cyclegan_jax.data.skipped import NAMED_AT_MOST
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import gallery, image_files, masks, user_images
@@ -160,7 +160,7 @@ def gallery_items(
 def _shown(image: UserImage, config: DataConfig, domain: Domain) -> UInt8[np.ndarray, "H W C"]:
     """An image of a domain as 8 bits, with its transparency."""
     ready = user_images.to_model(image, config, domain)
-    pixels = images.to_uint8(ready.pixels)
+    pixels = bands.picture(images.to_uint8(ready.pixels), config, domain)
     if ready.alpha is None or pixels.shape[2] == 4:
         return pixels
     return np.concatenate([pixels, np.rint(255 * ready.alpha).astype(np.uint8)], axis=2)

@@ -14,14 +14,16 @@ from jaxtyping import Float, Float32
 from PIL import Image, ImageOps
 
 from cyclegan_jax.config import DataConfig, Domain
-from cyclegan_jax.data import decode_16bit
+from cyclegan_jax.data import bands, decode_16bit
 from cyclegan_jax.data.decode import stored_mode
 from cyclegan_jax.data.images import to_uint8
 from cyclegan_jax.errors import UserError
 
 Array: TypeAlias = npt.NDArray[Any]
 UserImage: TypeAlias = Image.Image | Array
-"""A Pillow picture; or (H, W) or (H, W, C), gray, gray and alpha, RGB or RGBA: uint8, or what a stated range covers."""
+"""A Pillow picture; or (H, W) or (H, W, C), gray, gray and alpha, RGB or RGBA: uint8, or what a stated range covers.
+
+Of a domain with bands, (H, W, bands)."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,18 @@ def to_model(image: UserImage, config: DataConfig, domain: Domain, name: str = "
     """
     is_picture = isinstance(image, Image.Image)
     values = _picture_values(image) if isinstance(image, Image.Image) else np.asarray(image)
-    if values.ndim not in (2, 3) or values.size == 0 or (values.ndim == 3 and values.shape[2] > 4):
+    most = bands.MOST if config.has_bands(domain) else 4
+    if values.ndim not in (2, 3) or values.size == 0 or (values.ndim == 3 and values.shape[2] > most):
         raise UserError(
             f"{name} has the shape {values.shape}, but an image is (height, width), or (height, width, channels) with "
-            "1 to 4 channels"
+            f"1 to {most} channels"
         )
     is_flat = values.ndim == 2
     values = values[..., None] if is_flat else values
+    if config.has_bands(domain):
+        pixels = bands.scaled(values, config, domain, name)
+        pixels = (pixels.astype(np.float32) - 127.5) / 127.5 if pixels.dtype == np.uint8 else pixels
+        return ModelImage(pixels, None, is_picture, is_flat)
     limits = config.value_range(domain)
     scaled: Float[np.ndarray, "H W D"]
     if limits is not None:
@@ -90,11 +97,14 @@ def from_model(pixels: Float[np.ndarray, "H W C"], source: ModelImage, config: D
         domain: the domain of `pixels`.
 
     Returns:
-        uint8 where the config states no range of the domain, otherwise values in it of the dtype `output_type`.
+        uint8 where the config states no range of the domain, otherwise values in it of the dtype `output_type`. Bands
+        are an array without transparency, whatever they were made from.
 
     Raises:
         UserError: a picture was given, but Pillow cannot hold the result.
     """
+    if config.has_bands(domain):
+        return bands.unscaled(pixels, config, domain, output_type(config.value_range(domain)))
     if source.alpha is not None and pixels.shape[2] != 4:
         pixels = np.concatenate([pixels, source.alpha.astype(pixels.dtype) * 2 - 1], axis=2)
     limits = config.value_range(domain)

@@ -48,7 +48,7 @@ class OverBatch(WholeArray):
 
 def statistics_of(network: nnx.Module) -> Statistics:
     """The statistics that a pass has left in a network that was made for it."""
-    return [leaf for path, leaf in jax.tree.leaves_with_path(weights.params(network)) if _is_statistic(path)]
+    return [leaf for path, leaf in jax.tree.leaves_with_path(weights.params(network)) if is_statistic(path)]
 
 
 def fold(params: Any, passes: Sequence[Statistics]) -> Any:
@@ -57,7 +57,7 @@ def fold(params: Any, passes: Sequence[Statistics]) -> Any:
     # For each statistic its values in all passes, in order.
     values = iter(zip(*passes, strict=True))
     return jax.tree.unflatten(
-        structure, [_moved(leaf, next(values)) if _is_statistic(path) else leaf for path, leaf in leaves]
+        structure, [_moved(leaf, next(values)) if is_statistic(path) else leaf for path, leaf in leaves]
     )
 
 
@@ -67,5 +67,6 @@ def _moved(running: Array, values: Sequence[Array]) -> Array:
     return running
 
 
-def _is_statistic(path: Any) -> bool:
+def is_statistic(path: Any) -> bool:
+    """Whether a path in the parameters is that of a running statistic, which nothing descends."""
     return path[-1].key in ("mean", "var")

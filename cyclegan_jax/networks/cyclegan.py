@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from cyclegan_jax import image_size
 from cyclegan_jax.config import Direction, Domain, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels.choice import Kernels
@@ -127,7 +128,7 @@ def define(
 
     Args:
         config: the experiment.
-        sizes: height and width of each domain's training images, where they are not squares of `data.image_size`.
+        sizes: height and width of each domain's training images, where they are not those of `data.image_size`.
         kernels: chooses the form of each operation; `Kernels.for_platform()` by default.
 
     Raises:
@@ -200,12 +201,18 @@ def _check_image_size(
                     f"needs multiples of {multiple} that are at least {minimum}: choose another data.preprocess"
                 )
         return
-    size = config.data.image_size
     if not config.data.crops:
         return  # The size depends on the data.
-    if size % multiple or size < minimum:
-        nearest = max(-(-minimum // multiple) * multiple, round(size / multiple) * multiple)
+    size = config.data.crop_size
+    if any(side % multiple or side < minimum for side in size):
+        least = -(-minimum // multiple) * multiple
+        nearest = image_size.write((_nearest(size[0], multiple, least), _nearest(size[1], multiple, least)))
+        need = f"a multiple of {multiple} that is" if size[0] == size[1] else f"multiples of {multiple} that are"
         raise UserError(
-            f"data.image_size is {size}, but {type(network).__name__} needs a multiple of {multiple} that is at least "
+            f"data.image_size is {config.data.image_size}, but {type(network).__name__} needs {need} at least "
             f"{minimum}: use {nearest}{', or a smaller generator.depth' if isinstance(network, UNetGenerator) else ''}"
         )
+
+
+def _nearest(side: int, multiple: int, least: int) -> int:
+    return max(least, round(side / multiple) * multiple)

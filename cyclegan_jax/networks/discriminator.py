@@ -9,8 +9,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from cyclegan_jax.config import Norm
 from cyclegan_jax.kernels.choice import Kernels
+from cyclegan_jax.network_config import Norm
 from cyclegan_jax.networks import antialias, weights
 from cyclegan_jax.networks.frame import WHOLE_ARRAY, Frame
 from cyclegan_jax.networks.layers import Conv, biased, check_input
@@ -50,7 +50,8 @@ class PatchGAN(nnx.Module):
             frame: in training, where batch norm takes its statistics from.
 
         Returns:
-            Unbounded scores, one per patch: towards 1 for real images and 0 for generated ones.
+            Unbounded scores, one per patch, higher for real images. The least-squares loss draws them towards 1 for
+            real images and 0 for generated ones.
 
         Raises:
             UserError: the shape is not one the network can take.

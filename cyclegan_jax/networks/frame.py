@@ -3,7 +3,8 @@
 In training, an array is image all over. To translate images of many sizes with few compilations, each image is put into
 the corner of a larger array: with `Corner` the network computes the same as for the image alone, up to rounding. To
 translate an image in tiles, or the frames of a clip alike, `RecordingStatistics` takes the norms' statistics from one
-pass, and `GivenStatistics` uses them in another.
+pass, and `GivenStatistics` uses them in another. `WindowStatistics` does both at once, for images of which no pass sees
+the whole.
 """
 
 from collections.abc import Iterator
@@ -175,6 +176,59 @@ class GivenStatistics:
     def instance_norm(self, x: Images, kernels: Kernels) -> Images:
         """Normalise by the next statistics."""
         return normalize(x, *next(self.remaining))
+
+
+@dataclass
+class WindowStatistics:
+    """Normalises a window of an image by given statistics, and records those of the part inside its margins.
+
+    Attributes:
+        frame: where the windows end.
+        tops: the first row inside the margins of each window, at full resolution.
+        lefts: the first column inside them.
+        bottoms: the row after the last one; all four are multiples of the generator's `size_multiple`.
+        rights: the column after the last one.
+        given: the statistics of the norms that are still to come.
+        has_given: False to normalise by the window's own statistics instead, where none are known yet.
+        recorded: the statistics of each norm so far.
+    """
+
+    frame: Corner
+    tops: Int[Array, " N"]
+    lefts: Int[Array, " N"]
+    bottoms: Int[Array, " N"]
+    rights: Int[Array, " N"]
+    given: Iterator[Statistics]
+    has_given: Bool[Array, ""]
+    recorded: list[Statistics] = field(default_factory=list, init=False)
+
+    def reflect(self, x: Images, pad: int) -> Padded:
+        """Pad by mirroring at the borders of `frame`."""
+        return self.frame.reflect(x, pad)
+
+    def replicate(self, x: Images) -> Padded:
+        """Pad by copies of the border of `frame`."""
+        return self.frame.replicate(x)
+
+    def clear(self, x: Images) -> Images:
+        """Set everything outside of `frame` to 0."""
+        return self.frame.clear(x)
+
+    def instance_norm(self, x: Images, kernels: Kernels) -> Images:
+        """Normalise by the next statistics, and record those inside the margins."""
+        own = statistics(x, self._inside(x))
+        self.recorded.append(own)
+        mean, variance = (
+            jnp.where(self.has_given, given, of_window) for given, of_window in zip(next(self.given), own, strict=True)
+        )
+        return normalize(x, mean, variance)
+
+    def _inside(self, x: Images) -> Bool[Array, "N H W 1"]:
+        scale = self.frame.side // x.shape[1]
+        rows, columns = jnp.arange(x.shape[1]) * scale, jnp.arange(x.shape[2]) * scale
+        inside_rows = (rows >= self.tops[:, None]) & (rows < self.bottoms[:, None])
+        inside_columns = (columns >= self.lefts[:, None]) & (columns < self.rights[:, None])
+        return inside_rows[:, :, None, None] & inside_columns[:, None, :, None]
 
 
 def _gathered(x: Images, rows: Int[Array, "N P"], columns: Int[Array, "N Q"]) -> Padded:

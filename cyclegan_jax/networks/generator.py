@@ -9,8 +9,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from cyclegan_jax.config import GeneratorConfig, Norm
 from cyclegan_jax.kernels.choice import Kernels
+from cyclegan_jax.network_config import GeneratorConfig, Norm
 from cyclegan_jax.networks import antialias, weights
 from cyclegan_jax.networks.frame import WHOLE_ARRAY, Frame
 from cyclegan_jax.networks.layers import UPSAMPLING, Conv, biased, check_input, dropout, layer_keys

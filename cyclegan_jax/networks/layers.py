@@ -10,10 +10,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from cyclegan_jax.config import Norm
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.kernels import convolution
 from cyclegan_jax.kernels.choice import Kernels, Padding
+from cyclegan_jax.network_config import Norm
 
 NORM_PARAMS: Final[Mapping[Norm, tuple[str, ...]]] = {
     "instance": (),

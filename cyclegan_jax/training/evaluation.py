@@ -8,6 +8,7 @@ from cyclegan_jax.checkpoints import scores as checkpoint_scores
 from cyclegan_jax.checkpoints import scores_file
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.data.dataset import Dataset
+from cyclegan_jax.epochs import EpochLength, named
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.evaluation import result_files
 from cyclegan_jax.evaluation.evaluator import Evaluator, Settings
@@ -22,11 +23,17 @@ class TrainingEvaluation:
     It uses no random numbers of the run: the weights are the same with and without evaluations.
     """
 
-    def __init__(self, config: TrainConfig, data: Dataset, workdir: Path):
+    def __init__(self, config: TrainConfig, data: Dataset, workdir: Path, epoch: EpochLength | None = None):
         """Read the test images, and load the features that `config.eval_features` chooses.
 
+        Args:
+            config: the experiment.
+            data: its data set.
+            workdir: the work directory of the run.
+            epoch: how long an epoch is, for the log.
+
         Raises:
-            UserError: there are no test images, or no such features.
+            UserError: there are no test images, no such features, or no score that `config.stop_after` could count by.
         """
         weights = config.eval_features if config.eval_features and config.eval_features.endswith(".pth") else None
         self._settings = Settings(
@@ -40,7 +47,13 @@ class TrainingEvaluation:
             self._evaluator = Evaluator(config, self._settings, data, **flags)
         except UserError as error:
             raise UserError(f"eval_every is {config.eval_every}, but the run cannot be evaluated: {error}") from error
+        if config.stop_after and not self._evaluator.chooses_best:
+            raise UserError(
+                f"stop_after is {config.stop_after}, but these evaluations have no score that chooses the best "
+                "checkpoint: set --eval_features, such as inception, or --data.labels"
+            )
         self._workdir = workdir
+        self._epoch = epoch
 
     def __call__(self, step: int, generators: Params) -> dict[str, float]:
         """Evaluate the generators of the checkpoint of `step`, which must be on disk, and write the results.
@@ -61,7 +74,7 @@ class TrainingEvaluation:
             f"{name} {value:.4g}{' (best so far)' if best.get(name) == step else ''}"
             for name, (value, _) in results.records.items()
         ]
-        _LOG.info(f"evaluated step {step:,}: {', '.join(parts)}")
+        _LOG.info(f"evaluated {named(step, self._epoch)}: {', '.join(parts)}")
         return results.scores
 
     def has_scored(self, step: int) -> bool:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cyclegan_jax.config import Direction, Domain, TrainConfig
+from cyclegan_jax.gan_losses import GUESSING
 
 WINDOW: Final = 500
 """Number of steps over which metrics are averaged, and before which there is no warning."""
-WINNING_LOSS: Final = 0.01
-"""A discriminator wins below this loss; 0.25 is the loss of one that always answers 0.5, 0 that of a perfect one."""
+WINNING_SHARE: Final = 0.04
+"""A discriminator wins below this share of the loss of one that guesses: with least squares below 0.01."""
 COPYING_DIFFERENCE: Final = 0.02
 """A generator copies if the means of |G(x) - x| and |cycled - x|, images in [-1, 1], are below this: 2.5 of 255."""
 
@@ -63,8 +64,13 @@ class FailureDetector:
         return [warning for warning in found if warning is not None]
 
     def _discriminator_wins(self, step: int, domain: Domain, direction: Direction) -> str | None:
-        loss = self._means[f"discriminator_{domain}"]
-        if not self._begins(f"discriminator_{domain}", loss.below(WINNING_LOSS), not loss.below(2 * WINNING_LOSS)):
+        guessing = GUESSING.get(self.config.loss.gan)
+        if guessing is None:
+            return None
+        loss, winning = self._means.get(f"discriminator_{domain}"), WINNING_SHARE * guessing
+        if loss is None:  # a resumed run may not have updated the discriminators yet
+            return None
+        if not self._begins(f"discriminator_{domain}", loss.below(winning), not loss.below(2 * winning)):
             return None
         return (
             f"warning: at step {step:,} discriminator {domain} is winning: its mean loss over the last {WINDOW:,} "

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Final
 import jax
 import numpy as np
 
-from cyclegan_jax import live
+from cyclegan_jax import gradient_penalty, live, updates
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.data import skipped
 from cyclegan_jax.devices import distributed
+from cyclegan_jax.epochs import named
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.state import TrainState
@@ -63,13 +65,10 @@ class Host:
         self._run = run
         self._checkpoints = checkpoints
         self._files = files
-        self.progress = Progress(
-            run.last_step,
-            config.batch_size,
-            run.epoch_images,
-            lambda step: schedule.pauses_left(step, config, run.last_step),
-        )
+        self.progress = Progress(run.last_step, run.periods.epoch, lambda step: schedule.pauses_left(step, run.periods))
         self._failures = FailureDetector(config)
+        self._penalties: Scalars = {}
+        self._at_last_update: Scalars = {}
         self.save_clock = SaveClock(config.checkpoint_minutes)
         self._sample_clock = SampleClock(config.sample_minutes)
 
@@ -92,16 +91,37 @@ class Host:
 
     def _observe_step(self, step: int, scalars: Scalars) -> None:
         self._check_folders()
+        scalars = self._measured(step, scalars)
         check_losses(scalars, step, self._checkpoints)
         self._checkpoints.poll()
+        scalars = self._measured(step, scalars)
         self.progress.done(step, scalars)
         for warning in self._failures.update(step, scalars):
             _LOG.warning(warning)
-        due = schedule.due_after(step, self._run.config, self._run.last_step).log
+            if self._files is not None:
+                self._files.log_warning(step, warning.removeprefix("warning: "))
+        due = schedule.due_after(step, self._run.periods).log
         if self._files is not None and (due or self.progress.seconds_since_line() > _LINE_SECONDS):
             self._files.log_metrics(step, scalars, self.progress)
             _LOG.info(self.progress.line())
             self.progress.new_line()
+
+    def _measured(self, step: int, scalars: Scalars) -> Scalars:
+        """The metrics of a step; those that it did not compute are of the last step that did, if there is any."""
+        config = self._run.config
+        every, penalties = (
+            config.discriminator.every,
+            [name for name in scalars if name.startswith("gradient_penalty_")],
+        )
+        if not updates.is_due(step - 1, every):
+            # A term of the generators that is NaN makes their total NaN.
+            known = {name: value for name, value in scalars.items() if name == "generators" or not math.isnan(value)}
+            return self._at_last_update | known
+        if gradient_penalty.is_due(updates.number_of(step - 1, every), config.loss.gradient_penalty_every):
+            self._penalties = {name: scalars[name] for name in penalties}
+        others = {name: value for name, value in scalars.items() if name not in penalties}
+        self._at_last_update = others | self._penalties
+        return self._at_last_update
 
     def _check_folders(self) -> None:
         if self._files is None:
@@ -121,6 +141,11 @@ class Host:
             SaveError: a checkpoint could not be written.
         """
         self._check_folders()  # once more, since a save would make a deleted folder anew
+        if due.snapshot:
+            # Before the checkpoint: a run that resumes from this step would not make the snapshot any more.
+            with self._pause("snapshot", f"saving the generators of step {step:,}"):
+                check_state(train_state, step, self._checkpoints)
+                self._checkpoints.save_snapshot(train_state, self._run.batches.get_state())
         if due.checkpoint:
             with self._pause("checkpoint", f"saving step {step:,}"):
                 check_state(train_state, step, self._checkpoints)
@@ -133,7 +158,7 @@ class Host:
             distributed.wait_for_all("stopped")
         if due.sample and self._files is not None:
             with self._pause("sample", "drawing samples"):
-                self._files.write_samples(step, self._run.draw_samples(_weights(train_state)))
+                _write_samples(self._run, step, train_state, self._files)
             self._sample_clock.sampled()
         if due.evaluation:
             with self._pause("evaluation", f"evaluating step {step:,}"):
@@ -158,8 +183,12 @@ def draw_untrained(run: PreparedRun, train_state: TrainState, files: RunFiles | 
     if files is None or run.config.sample_minutes == 0 or int(train_state.step) > 0:
         return
     with live.showing("drawing samples of the untrained networks"):
-        path = files.write_samples(0, run.draw_samples(_weights(train_state)))
+        path = _write_samples(run, 0, train_state, files)
     _LOG.info(f"{path} shows test images before training")
+
+
+def _write_samples(run: PreparedRun, step: int, train_state: TrainState, files: RunFiles) -> Path:
+    return files.write_samples(step, run.periods.epoch.current(step), run.draw_samples(_weights(train_state)))
 
 
 def evaluate_missed(
@@ -168,7 +197,7 @@ def evaluate_missed(
     """Evaluate the checkpoint from which a run resumes, if the run ended between saving and evaluating it."""
     step = int(train_state.step)
     if run.evaluate is not None and not run.evaluate.has_scored(step):
-        _LOG.info(f"step {step:,} was saved but not evaluated: evaluating it now")
+        _LOG.info(f"{named(step, run.periods.epoch)} was saved but not evaluated: evaluating it now")
         _evaluate(run, step, train_state, checkpoints, files)
 
 

@@ -1,6 +1,7 @@
 """The training loop: prepare the run, restore its state, compile the step, and run until the last step or a signal."""
 
 import contextlib
+import dataclasses
 import logging
 import shlex
 import time
@@ -13,9 +14,11 @@ from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.console import duration
+from cyclegan_jax.data import palette_file
 from cyclegan_jax.devices import distributed, float64
+from cyclegan_jax.epochs import named
 from cyclegan_jax.state import TrainState
-from cyclegan_jax.training import schedule
+from cyclegan_jax.training import early_stopping, plateau, schedule
 from cyclegan_jax.training.host import Finished, Host, draw_untrained, evaluate_missed, log_skipped
 from cyclegan_jax.training.interruption import Interruption, StoppedError
 from cyclegan_jax.training.preparation import PreparedRun, log_end_of_schedule, log_run, prepare
@@ -33,10 +36,12 @@ def train(
     *,
     interruption: Interruption | None = None,
     allow_changes: bool = False,
+    command: str = "cyclegan_jax.train",
 ) -> TrainState:
-    """Train a new run in `workdir`, or resume the one there, until `config.steps`.
+    """Train a new run in `workdir`, or resume the one there, until `config.steps`, or as `config.stop_after` says.
 
-    Writes `checkpoints/`, `samples/*.png`, `tensorboard/`, `config.json` and `configs/` there, and with
+    Writes `checkpoints/`, `samples/*.png`, `index.html` (a page to watch the run by), `metrics.jsonl`, `events.jsonl`,
+    `tensorboard/`, `config.json` and `configs/` there, with `config.snapshot_every` `snapshots/`, and with
     `config.eval_every` `evaluation/` and `scores.json`. Relative paths in the config are stored as absolute ones.
 
     In the main thread the first Ctrl-C (SIGINT, the interrupt button of a notebook) or SIGTERM saves the state after
@@ -47,8 +52,9 @@ def train(
         config: the experiment.
         workdir: the run's folder; if it holds checkpoints, the run resumes from the newest undamaged one.
         interruption: handles signals instead, as the command line does.
-        allow_changes: resume even if losses, optimizer or the like are not those of the run; see
+        allow_changes: resume even if losses, optimizer, training images or the like are not those of the run; see
             `checkpoints.config_changes`.
+        command: what starts the run, to be shown on its page.
 
     Returns:
         The state after the last step.
@@ -62,6 +68,7 @@ def train(
     begin = time.monotonic()
     config_dict.check_storable(config)
     config = config_paths.absolute(config)
+    config = dataclasses.replace(config, data=palette_file.stored(config.data))
     with float64.allowed(config):
         with live.showing("opening the data"):
             run = prepare(config, Path(workdir))
@@ -70,32 +77,33 @@ def train(
                 train_state = _restore_or_begin(run, allow_changes)
             log_run(run)
             start = int(train_state.step)
-            missed = start > 0 and schedule.due_after(start, run.config, run.last_step).evaluation
+            missed = start > 0 and schedule.due_after(start, run.periods).evaluation
             if start >= run.last_step and not missed:
                 _LOG.info(_at_the_end(run, start))
                 return train_state
             log_end_of_schedule(run)
-            with _open_files(run, start) as files, interruption or Interruption() as stop:
+            with _open_files(run, start, command) as files, interruption or Interruption() as stop:
                 if missed:
                     evaluate_missed(run, train_state, checkpoints, files)
                 train_state = _run(run, train_state, checkpoints, files, stop)
         distributed.wait_for_all("the end")
         log_skipped(run)
-        if start >= run.last_step:
+        steps = int(train_state.step) - start
+        if steps:
+            _log_end(run, steps, time.monotonic() - begin)
+        elif start >= run.last_step:
             _LOG.info(_at_the_end(run, start))
-        else:
-            _log_end(run, run.last_step - start, time.monotonic() - begin)
         return train_state
 
 
 def _at_the_end(run: PreparedRun, start: int) -> str:
-    return f"{run.workdir} is at step {start:,} already: raise --steps to train longer"
+    return f"{run.workdir} is at {named(start, run.periods.epoch)} already: raise --steps to train longer"
 
 
 def _log_end(run: PreparedRun, steps: int, seconds: float) -> None:
     """Log what was made, where it is, and what to do with it."""
     workdir, folder = run.workdir, shlex.quote(str(run.workdir))
-    _LOG.info(f"done: {steps:,} steps in {duration(seconds)}; pictures are in {workdir / 'samples'}")
+    _LOG.info(f"done: {steps:,} steps in {duration(seconds)}; pictures, curves and scores: {workdir / 'index.html'}")
     _LOG.info(f"curves:    tensorboard --logdir {folder}")
     _LOG.info(f"translate: cyclegan-jax translate --run {folder} --input PHOTOS --output OUT")
     _LOG.info(f"score:     cyclegan-jax evaluate --run {folder}")
@@ -105,8 +113,12 @@ def _log_end(run: PreparedRun, steps: int, seconds: float) -> None:
 def _open_checkpoints(run: PreparedRun) -> Iterator[CheckpointWriter]:
     """Lock the work directory, and open its checkpoints for writing."""
     lock = WorkdirLock(run.workdir) if distributed.is_first() else contextlib.nullcontext()
-    with lock, reporting_unwritable(run.workdir), CheckpointWriter(run.workdir, run.config) as checkpoints:
+    with lock, reporting_unwritable(run.workdir), _writer(run) as checkpoints:
         yield checkpoints
+
+
+def _writer(run: PreparedRun) -> CheckpointWriter:
+    return CheckpointWriter(run.workdir, run.config, run.periods.evaluates)
 
 
 def _restore_or_begin(run: PreparedRun, allow_changes: bool) -> TrainState:
@@ -115,23 +127,24 @@ def _restore_or_begin(run: PreparedRun, allow_changes: bool) -> TrainState:
     restored = restore_newest(run.workdir, run.config, train_state, allow_changes=allow_changes)
     if restored is not None:
         changes = f", with {', '.join(restored.changed)}" if restored.changed else ""
-        _LOG.info(f"continuing {run.workdir} from step {int(restored.state.step):,}{changes}")
+        _LOG.info(f"continuing {run.workdir} from {named(int(restored.state.step), run.periods.epoch)}{changes}")
         if restored.data_position is not None:
-            run.batches.set_state(restored.data_position)
+            run.batches.set_state(restored.data_position, allow_changes=allow_changes)
         return restored.state
     if run.config.init_from is not None:
-        train_state = fine_tuning.start_from(run.config.init_from, train_state)
+        train_state = fine_tuning.start_from(run.config.init_from, train_state, run.config.init_step)
     return train_state
 
 
 @contextlib.contextmanager
-def _open_files(run: PreparedRun, start: int) -> Iterator[RunFiles | None]:
-    """Open TensorBoard and samples in the first process; the others write no files."""
+def _open_files(run: PreparedRun, start: int, command: str) -> Iterator[RunFiles | None]:
+    """Open TensorBoard, samples and the run's page in the first process; the others write no files."""
     if not distributed.is_first():
         yield None
         return
     write_config(run.config, run.workdir, start)
-    with RunFiles(run.workdir, run.config, start) as files:
+    with RunFiles(run.workdir, run.config, start, last_step=run.last_step, command=command) as files:
+        _LOG.info(f"{files.page.path} shows the run in a browser")
         yield files
 
 
@@ -146,6 +159,10 @@ def _run(
     step = int(train_state.step)
     if step >= run.last_step:
         return train_state
+    if reason := early_stopping.reason_to_stop(run, step):
+        _LOG.info(f"{run.workdir} has stopped early at {named(step, run.periods.epoch)}: {reason}")
+        _LOG.info("to train longer, raise --stop_after, or set it to 0 to train until the last step")
+        return train_state
     draw_untrained(run, train_state, files)
     maker = StepMaker(run, train_state, run.last_step)
     host, agreement = Host(run, checkpoints, files), Agreement()
@@ -153,6 +170,7 @@ def _run(
     interruption.began()
     with live.showing(host.progress.line):
         while step < run.last_step:
+            train_state = plateau.fed(train_state, step, run)
             with host.progress.waiting():
                 number, batch = maker.next_batch(step)
             # The call returns at once. The host looks at the metrics of the call before, which are done, while the
@@ -166,8 +184,7 @@ def _run(
             signal_number, save = agreement.update(interruption.requested or 0, host.save_clock.asks())
             due = schedule.due_after(
                 step,
-                run.config,
-                run.last_step,
+                run.periods,
                 signal_received=signal_number > 0,
                 save_asked=save,
                 sample_asked=host.wants_samples(),
@@ -178,4 +195,7 @@ def _run(
                 host.do(due, step, train_state)
             if due.stop:
                 raise StoppedError(signal_number, step)
+            if due.evaluation and step < run.last_step and (reason := early_stopping.reason_to_stop(run, step)):
+                _LOG.info(f"stopping early at {named(step, run.periods.epoch)}: {reason}")
+                break
     return train_state

@@ -59,7 +59,7 @@ def on_device(config: TrainConfig, sizes: Sizes | None, devices: int) -> memory.
     parts: dict[tuple[str, ...], int] = dict.fromkeys((generators, _DISCRIMINATORS, _POOLS), 0)
     for name, number in _state_bytes(config, sizes).items():
         parts[_PART.get(name, _DISCRIMINATORS if "discriminator" in name else generators)] += number
-    images = _batch_bytes(config, sizes, itemsize=1) * config.steps_per_dispatch
+    images = _batch_bytes(config, sizes, itemsize=1) * config.accumulate * config.steps_per_dispatch
     height, width = _sizes(config, sizes)["A"]
     item = jax.numpy.dtype(config.dtype).itemsize
     # A ResNet's first convolution keeps the size of the image, a U-Net's halves height and width.
@@ -96,5 +96,5 @@ def _batch_bytes(config: TrainConfig, sizes: Sizes | None, itemsize: int) -> int
 
 
 def _sizes(config: TrainConfig, sizes: Sizes | None) -> Sizes:
-    square = (config.data.image_size, config.data.image_size)
-    return {"A": square, "B": square} if sizes is None else sizes
+    crop = config.data.crop_size
+    return {"A": crop, "B": crop} if sizes is None else sizes

@@ -10,7 +10,7 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from cyclegan_jax import files, state
+from cyclegan_jax import files, gradient_penalty, periods, state
 from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.checkpoints.opened import open_checkpoint
@@ -24,11 +24,13 @@ from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.devices import distributed, memory
 from cyclegan_jax.devices.mesh import check_batch_size, make_mesh, replicated
 from cyclegan_jax.devices.step_program import StepProgram
+from cyclegan_jax.epochs import named
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Networks, Params
+from cyclegan_jax.periods import Periods
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import make_train_step
-from cyclegan_jax.training import memory_estimate, schedule
+from cyclegan_jax.training import memory_estimate, wandb_log
 from cyclegan_jax.training.samples import make_sampler
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class PreparedSteps:
         batches: this process's part of the training batches; its position is that of a new run.
         images_A: number of training images of domain A.
         images_B: number of training images of domain B.
-        last_step: the step at which the run ends.
+        periods: what is due when, the step at which the run ends, and the length of an epoch.
         new_state: builds the state of a new run, replicated on all devices.
         program: the program that makes a number of steps per call.
     """
@@ -62,19 +64,19 @@ class PreparedSteps:
     batches: TrainIterator
     images_A: int
     images_B: int
-    last_step: int
+    periods: Periods
     new_state: Callable[[], TrainState]
     program: Callable[[int], StepProgram]
 
     @property
-    def epoch_images(self) -> int:
-        """Images in the larger domain, which make one epoch."""
-        return max(self.images_A, self.images_B)
+    def last_step(self) -> int:
+        """The step at which the run ends."""
+        return self.periods.last_step
 
     @property
     def end_of_schedule(self) -> int:
         """The step at which the learning-rate schedule ends."""
-        return schedule.schedule_steps(self.config, self.epoch_images)
+        return periods.end_of_schedule(self.config, self.periods.epoch)
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,11 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
         UserError: the data, the config and the devices do not fit together.
     """
     # Before anything is written: a run that cannot start leaves no work directory.
+    if config.wandb is not None and distributed.is_first():
+        wandb_log.check_installed()
     if config.init_from is not None and not folders.steps(workdir):
         with files.naming("--init_from"):
-            open_checkpoint(config.init_from)
+            open_checkpoint(config.init_from, config.init_step)
     mesh = make_mesh()
     data = _open_data(config, mesh)
     steps = _steps_on(config, data, mesh)
@@ -113,15 +117,17 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
         workdir=workdir,
         draw_samples=make_sampler(config, steps.networks, sample_images["A"], sample_images["B"]),
         left_out=data.left_out,
-        evaluate=_evaluation(config, data, workdir) if config.eval_every and distributed.is_first() else None,
+        evaluate=_evaluation(config, data, workdir, steps.periods)
+        if config.eval_every and distributed.is_first()
+        else None,
     )
 
 
-def _evaluation(config: TrainConfig, data: Dataset, workdir: Path) -> "TrainingEvaluation":
+def _evaluation(config: TrainConfig, data: Dataset, workdir: Path, periods: Periods) -> "TrainingEvaluation":
     # Most runs evaluate nothing, and need not wait for the import.
     from cyclegan_jax.training.evaluation import TrainingEvaluation
 
-    return TrainingEvaluation(config, data, workdir)
+    return TrainingEvaluation(config, data, workdir, periods.epoch)
 
 
 def prepare_steps(config: TrainConfig) -> PreparedSteps:
@@ -134,17 +140,18 @@ def log_run(run: PreparedRun) -> None:
     """Log the size of the data, the devices, and the number of steps."""
     plural = "s" if run.mesh.size > 1 else ""
     devices = f"{run.mesh.size} {jax.devices()[0].platform.upper()} device{plural}"
-    _LOG.info(f"A: {run.images_A:,} images, B: {run.images_B:,} images, {devices}, {run.last_step:,} steps")
+    epochs = run.periods.epoch.done(run.last_step)
+    length = f"{run.last_step:,} steps ({epochs} epoch{'s' if epochs != '1' else ''})"
+    _LOG.info(f"A: {run.images_A:,} images, B: {run.images_B:,} images, {devices}, {length}")
 
 
 def log_end_of_schedule(run: PreparedRun) -> None:
-    """Log that the run is longer than the learning-rate schedule, if it is."""
+    """Log that the run is longer than the learning-rate schedule, if it is and that ends it."""
     end, config = run.end_of_schedule, run.config
-    if run.last_step > end:
-        rate = optimizer_lib.learning_rate(
-            config.optimizer, end, batch_size=config.batch_size, epoch_images=run.epoch_images
-        )
-        _LOG.info(f"the learning-rate schedule ends at step {end:,}: later steps keep its last rate, {rate:.3g}")
+    if run.last_step > end and config.optimizer.schedule not in ("constant", "plateau"):
+        rate = optimizer_lib.rates(config, end, epoch_images=run.periods.epoch.images).generators
+        named_end = named(end, run.periods.epoch)
+        _LOG.info(f"the learning-rate schedule ends at {named_end}: later steps keep its last rate, {rate:.3g}")
 
 
 def _open_data(config: TrainConfig, mesh: Mesh) -> Dataset:
@@ -160,10 +167,11 @@ def _steps_on(config: TrainConfig, data: Dataset, mesh: Mesh) -> PreparedSteps:
     sizes = None
     if not config.data.crops:
         sizes = train_sizes(data, config)
+        gradient_penalty.check_sizes(config.loss.penalty, sizes["A"], sizes["B"])
         memory_estimate.check(config, sizes)
     networks = cyclegan.define(config, sizes)
     optimizer = optimizer_lib.adam(config.optimizer)
-    epoch_images = max(len(data.train_A), len(data.train_B))
+    epoch = periods.epoch_length(config, len(data.train_A), len(data.train_B))
     return PreparedSteps(
         config=config,
         mesh=mesh,
@@ -171,9 +179,9 @@ def _steps_on(config: TrainConfig, data: Dataset, mesh: Mesh) -> PreparedSteps:
         batches=train_iterator(data, config, process_index=jax.process_index(), process_count=jax.process_count()),
         images_A=len(data.train_A),
         images_B=len(data.train_B),
-        last_step=config.steps if config.steps is not None else schedule.schedule_steps(config, epoch_images),
+        periods=periods.resolve(config, epoch),
         new_state=lambda: _new_state(config, optimizer, sizes, mesh),
-        program=_step_programs(config, networks, optimizer, epoch_images, mesh),
+        program=_step_programs(config, networks, optimizer, epoch.images, mesh),
     )
 
 

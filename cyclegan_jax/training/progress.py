@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from cyclegan_jax.console import duration
+from cyclegan_jax.epochs import EpochLength
 
 Scalars = dict[str, float]
 """The metrics of one step by name, on the host; see `train_step.Metrics`."""
@@ -26,21 +27,18 @@ class Progress:
     def __init__(
         self,
         last_step: int,
-        batch_size: int,
-        epoch_images: int,
+        epoch: EpochLength,
         pauses_left: Callable[[int], Mapping[str, int]] = lambda step: {},
     ):
         """Describe the run.
 
         Args:
             last_step: the step at which it ends.
-            batch_size: image pairs per step.
-            epoch_images: images in the larger domain, which make one epoch.
+            epoch: how long an epoch is.
             pauses_left: step -> how often each kind of pause is still to come after it.
         """
         self._last_step = last_step
-        self._batch_size = batch_size
-        self._epoch_images = epoch_images
+        self._epoch = epoch
         self._pauses_left = pauses_left
         self._pauses: dict[str, list[float]] = {}
         self._marks: deque[tuple[int, float]] = deque(maxlen=2)
@@ -92,7 +90,7 @@ class Progress:
         if self._now is None or self._now[0] <= self._marks[0][0]:
             return None
         (first, since), (step, now) = self._marks[0], self._now
-        return (step - first) * self._batch_size / max(now - since, 1e-9)
+        return (step - first) * self._epoch.pairs_per_step / max(now - since, 1e-9)
 
     def seconds_left(self) -> float | None:
         """Return the seconds to the end of the run, with the saves, samples and evaluations on the way."""
@@ -100,19 +98,19 @@ class Progress:
         if speed is None or self._now is None:
             return None
         step, since = self._now
-        steps = (self._last_step - step) * self._batch_size / speed
+        steps = (self._last_step - step) * self._epoch.pairs_per_step / speed
         pauses = sum(
             number * sum(self._pauses[kind]) / len(self._pauses[kind])
             for kind, number in self._pauses_left(step).items()
             if kind in self._pauses
         )
         # The next step has been going on for a while, but not for longer than it takes.
-        going_on = min(time.monotonic() - since, self._batch_size / speed)
+        going_on = min(time.monotonic() - since, self._epoch.pairs_per_step / speed)
         return max(0.0, steps + pauses - going_on)
 
     def epoch(self, step: int) -> int:
         """The epoch in which a step is, counted from 1."""
-        return (step - 1) * self._batch_size // self._epoch_images + 1
+        return self._epoch.current(step)
 
     def line(self) -> str:
         """Return the progress line: at most 80 characters in most runs, the most important first."""
@@ -124,7 +122,9 @@ class Progress:
         if speed is not None and left is not None:
             parts += [f"{speed:.3g} pairs/s", f"{duration(left)} left"]
         losses = self._smoothed
-        parts.append(f"G {losses['generators']:.2f}  D {losses['discriminators']:.2f}")
+        parts.append(f"G {losses['generators']:.2f}")
+        if "discriminators" in losses:  # a resumed run may not have updated them yet
+            parts.append(f"D {losses['discriminators']:.2f}")
         if "cycle_A" in losses:
             parts.append(f"cycle {losses['cycle_A']:.2f}/{losses['cycle_B']:.2f}")
         if self.waited() > _WAITING_SHOWN:

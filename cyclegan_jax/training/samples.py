@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cyclegan_jax.config import OPPOSITE, Direction, TrainConfig
+from cyclegan_jax.config import DOMAINS, OPPOSITE, Direction, TrainConfig
+from cyclegan_jax.data import bands
 from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.data.images import AnyImage, Uint8Image
 from cyclegan_jax.data.picture_grid import picture_grid
@@ -44,7 +45,9 @@ def make_sampler(
         shown = [images_lib.to_model_range(jnp.asarray(image[np.newaxis]), image_dtype(config))]
         for way in (direction, OPPOSITE[direction]):
             shown.append(translate(networks.generators[way], generators[way], shown[-1]))
-        return [images_lib.to_uint8(each)[0] for each in shown]
+        source, target = DOMAINS[direction]
+        pairs = zip(shown, (source, target, source), strict=True)
+        return [bands.picture(images_lib.to_uint8(each)[0], config.data, domain) for each, domain in pairs]
 
     def sample(generators: Params) -> Uint8Image:
         rows = [

@@ -1,10 +1,10 @@
-"""Pure functions: when a run ends, how many steps one call makes, and what the loop does after a step."""
+"""Pure functions: what the loop does after a step, and how many steps one call makes."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cyclegan_jax import optimizer
-from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.periods import Period, Periods
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Due:
         sample: draw the sample images.
         evaluation: evaluate the checkpoint.
         stop: stop because of a signal, before the run's last step.
+        snapshot: save a snapshot of the generators.
         extra: the checkpoint is due only because of the time since the last one, not at this step.
     """
 
@@ -25,18 +26,18 @@ class Due:
     sample: bool
     evaluation: bool
     stop: bool
+    snapshot: bool = False
     extra: bool = False
 
     @property
     def needs_state(self) -> bool:
         """Whether the train state is used, so that the loop must pause before the next step donates it."""
-        return self.checkpoint or self.sample or self.evaluation or self.stop
+        return self.checkpoint or self.snapshot or self.sample or self.evaluation or self.stop
 
 
 def due_after(
     step: int,
-    config: TrainConfig,
-    last_step: int,
+    periods: Periods,
     *,
     signal_received: bool = False,
     save_asked: bool = False,
@@ -44,60 +45,67 @@ def due_after(
 ) -> Due:
     """Return what is due after `step`.
 
-    After the last step everything is due. Evaluations and stops come with a checkpoint. A run that stops saves its
-    state and does nothing else: the process that sent the signal may not wait long.
+    After the last step everything is due but a snapshot, since its checkpoint stays. Evaluations and stops come with a
+    checkpoint. A run that stops saves its state, with the snapshot of the step that it would not make again, and does
+    nothing else: the process that sent the signal may not wait long.
 
     Args:
         step: the number of steps done, from 1.
-        config: the experiment.
-        last_step: the step at which the run ends.
+        periods: what is due when, and the step at which the run ends.
         signal_received: whether any process has been asked to stop.
         save_asked: whether the last save is longer ago than `checkpoint_minutes`.
         sample_asked: whether the next of the early samples is due, see `sample_minutes`.
     """
-    is_last = step == last_step
+    is_last = step == periods.last_step
     stop = signal_received and not is_last
-    evaluation = config.evaluates(step) or (config.eval_every > 0 and is_last)
-    checkpoint = step % config.checkpoint_every == 0 or is_last or evaluation or stop
+    evaluation = periods.evaluates(step) or (periods.evaluation is not None and is_last)
+    checkpoint = periods.checkpoint.due(step) or is_last or evaluation or stop
     return Due(
-        log=step % config.log_every == 0 or is_last,
+        log=periods.log.due(step) or is_last,
         checkpoint=checkpoint or save_asked,
-        sample=(step % config.sample_every == 0 or is_last or sample_asked) and not stop,
+        sample=(periods.sample.due(step) or is_last or sample_asked) and not stop,
         evaluation=evaluation and not stop,
         stop=stop,
+        snapshot=periods.snapshot is not None and periods.snapshot.due(step),
         extra=save_asked and not checkpoint,
     )
 
 
-def pauses_left(step: int, config: TrainConfig, last_step: int) -> dict[str, int]:
+def pauses_left(step: int, periods: Periods) -> dict[str, int]:
     """Return how many checkpoints, samples and evaluations are due after `step`, until the end of the run."""
-    every = {"checkpoint": config.checkpoint_every, "sample": config.sample_every, "evaluation": config.eval_every}
+    every = {"checkpoint": periods.checkpoint, "sample": periods.sample, "evaluation": periods.evaluation}
     # The end has one of each, whether or not the last step is a multiple.
-    return {kind: (last_step - 1) // number - step // number + 1 for kind, number in every.items() if number}
+    return {
+        kind: (periods.last_step - 1) // period.steps - step // period.steps + 1
+        for kind, period in every.items()
+        if period is not None
+    }
 
 
-def steps_per_call(config: TrainConfig, step: int, last_step: int) -> int:
+def steps_per_call(number: int, periods: Periods, step: int) -> int:
     """Return how many steps the next call of the program makes after `step`.
 
-    This is `steps_per_dispatch`, or 1 if a sample, checkpoint, evaluation or the end is due before that many steps.
-    A run thus needs at most two programs.
+    This is `number`, the config's `steps_per_dispatch`, or 1 if something that needs the state or the end is due before
+    that many steps. A run thus needs at most two programs.
     """
-    until = min(last_step, _next_due(config, step))
-    return config.steps_per_dispatch if step + config.steps_per_dispatch <= until else 1
+    return number if step + number <= _next_due(periods, step) else 1
 
 
-def call_sizes(config: TrainConfig, start: int, last_step: int) -> list[int]:
+def call_sizes(number: int, periods: Periods, start: int) -> list[int]:
     """Return the distinct values of `steps_per_call` from step `start` to the end, largest first."""
-    periods, number = _periods(config), config.steps_per_dispatch
+    last_step = periods.last_step
     sizes: set[int] = set()
-    step, cycle_end = start, min(last_step, start + math.lcm(*periods))
+    # A multiple of every period, whose steps need not be whole.
+    cycle = math.lcm(*(period.steps.numerator for period in _needing_state(periods)))
+    step, cycle_end = start, min(last_step, start + cycle)
     # From due step to due step, for one cycle of them: a run of a billion steps is not walked through singly.
     while step < cycle_end and sizes < {1, number}:
-        until = min(last_step, _next_due(config, step))
+        until = _next_due(periods, step)
         sizes |= _sizes_of(until - step, number)
         step = until
     if start < last_step:
-        sizes |= _sizes_of(last_step - max(start, *((last_step - 1) // every * every for every in periods)), number)
+        before = max(period.last_before(last_step) for period in _needing_state(periods))
+        sizes |= _sizes_of(last_step - max(start, before), number)
     return sorted(sizes, reverse=True)
 
 
@@ -106,20 +114,11 @@ def _sizes_of(steps: int, number: int) -> set[int]:
     return ({number} if steps >= number else set()) | ({1} if steps % number else set())
 
 
-def _periods(config: TrainConfig) -> tuple[int, ...]:
-    return tuple(every for every in (config.sample_every, config.checkpoint_every, config.eval_every) if every)
+def _needing_state(periods: Periods) -> Iterator[Period]:
+    every = (periods.sample, periods.checkpoint, periods.evaluation, periods.snapshot)
+    return (period for period in every if period is not None)
 
 
-def _next_due(config: TrainConfig, step: int) -> int:
-    """The first step after `step` with a sample, a checkpoint or an evaluation."""
-    return min((step // every + 1) * every for every in _periods(config))
-
-
-def schedule_steps(config: TrainConfig, epoch_images: int) -> int:
-    """Return the step at which the learning-rate schedule ends; by default the run ends there too.
-
-    Args:
-        config: the experiment.
-        epoch_images: images in the larger domain, which make one epoch.
-    """
-    return math.ceil(optimizer.schedule_epochs(config.optimizer) * epoch_images / config.batch_size)
+def _next_due(periods: Periods, step: int) -> int:
+    """The first step after `step` with a sample, a checkpoint, an evaluation or a snapshot, or the last step."""
+    return min(periods.last_step, *(period.next_after(step) for period in _needing_state(periods)))

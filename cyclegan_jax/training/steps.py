@@ -1,5 +1,6 @@
 """Making the steps of a prepared run: the batches of each call, and the program compiled for its number of steps."""
 
+import dataclasses
 import itertools
 import logging
 import time
@@ -31,15 +32,18 @@ class StepMaker:
             UserError: a step needs more memory than there is, or the first images cannot be read.
         """
         self._run = run
-        self._last_step = last_step
+        self._periods = dataclasses.replace(run.periods, last_step=last_step)
         first = next(run.batches)
         self._batches = itertools.chain([first], run.batches)
-        self._compiled = self._compile(train_state, first)
+        self._compiled = self._compile(train_state, _stack([first] * run.config.accumulate))
 
     def next_batch(self, step: int) -> tuple[int, HostBatch]:
         """Return how many steps the call after `step` makes, and their batches."""
-        number = schedule.steps_per_call(self._run.config, step, self._last_step)
-        return number, _stack([next(self._batches) for _ in range(number)])
+        number = schedule.steps_per_call(self._run.config.steps_per_dispatch, self._periods, step)
+        return number, _stack([self._of_step() for _ in range(number)])
+
+    def _of_step(self) -> HostBatch:
+        return _stack([next(self._batches) for _ in range(self._run.config.accumulate)])
 
     def call(self, number: int, train_state: TrainState, batch: HostBatch) -> tuple[TrainState, Metrics]:
         """Make `number` steps: returns while the devices still work, and donates `train_state`."""
@@ -49,7 +53,8 @@ class StepMaker:
 
     def _compile(self, train_state: TrainState, batch: HostBatch) -> dict[int, CompiledStep]:
         compiled: dict[int, CompiledStep] = {}
-        for number in schedule.call_sizes(self._run.config, int(train_state.step), self._last_step):
+        sizes = schedule.call_sizes(self._run.config.steps_per_dispatch, self._periods, int(train_state.step))
+        for number in sizes:
             begin, used = time.monotonic(), time.thread_time()
             with live.showing("tracing the step"):
                 compile_now = self._run.program(number).trace(train_state, _stack([batch] * number))
@@ -72,7 +77,7 @@ def _log_compiling(compilation: CompileTime) -> str | Callable[[], str]:
 
 
 def _stack(batches: list[HostBatch]) -> HostBatch:
-    """Stack several batches for one call along a new first axis of steps; a single batch stays as it is."""
+    """Stack several batches along a new first axis, of steps or of parts; a single batch stays as it is."""
     if len(batches) == 1:
         return batches[0]
     return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from cyclegan_jax import files
-from cyclegan_jax.checkpoints import folders, layout
+from cyclegan_jax.checkpoints import folders, layout, run_epochs
 from cyclegan_jax.checkpoints.checksums import leaf_names
 from cyclegan_jax.checkpoints.failures import DamagedError
 from cyclegan_jax.checkpoints.opened import Checkpoint, open_checkpoint
@@ -19,6 +19,7 @@ from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.devices import environment, float64
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.state import TrainState
+from cyclegan_jax.training import plateau
 from cyclegan_jax.training.preparation import PreparedSteps, prepare_steps
 from cyclegan_jax.training.steps import StepMaker
 
@@ -56,7 +57,7 @@ class Verification:
 
 def verify(
     run: str | Path,
-    first: int | None = None,
+    first: int | str | None = None,
     steps: int | None = None,
     *,
     data_dir: str | None = None,
@@ -66,7 +67,8 @@ def verify(
 
     Args:
         run: the work directory of the run, which may be training.
-        first: the step of the earlier checkpoint; None is the one before the newest.
+        first: the step of the earlier checkpoint, or "epoch:N", the one that ends the epoch N; None is the one
+            before the newest.
         steps: how many steps later the other checkpoint is; None is the next one.
         data_dir: the folder of the data; None is the folder that the run was trained from.
         progress: called with the steps made and all steps.
@@ -87,7 +89,7 @@ def verify(
         expected = _reading(later, lambda: jax.device_get(later.state()))
         prepared = _prepare(config)
         state, changed = _restore(prepared, earlier)
-        state = _make_steps(prepared, state, later.step, progress)
+        state = _make_steps(prepared, state, later.step, Path(run), progress)
         made = jax.device_get(layout.as_dict(state))
     saved = later.metadata.get("environment")
     return Verification(
@@ -102,7 +104,7 @@ def verify(
     )
 
 
-def _choose(run: str | Path, first: int | None, steps: int | None) -> tuple[int, int]:
+def _choose(run: str | Path, first: int | str | None, steps: int | None) -> tuple[int, int]:
     """Return the steps of the two checkpoints to compare."""
     present = folders.required_steps(run)
     listed = ", ".join(map(str, present))
@@ -113,6 +115,8 @@ def _choose(run: str | Path, first: int | None, steps: int | None) -> tuple[int,
         )
     if first is None:
         first = present[-2] if steps is None else present[-1] - steps
+    if isinstance(first, str):
+        first = run_epochs.step_of(run, first)
     if first not in present:
         raise UserError(f"{run} has no checkpoint of step {first}: choose --step from {listed}")
     after = [step for step in present if step > first]
@@ -152,14 +156,9 @@ def _prepare(config: TrainConfig) -> PreparedSteps:
 def _restore(prepared: PreparedSteps, earlier: Checkpoint) -> tuple[TrainState, list[str]]:
     """Load the earlier checkpoint, set the position in the data, and return the state and the changed config fields."""
     restored = _reading(earlier, lambda: restore(earlier, prepared.config, prepared.new_state(), allow_changes=True))
-    now = prepared.batches.get_state()
-    for name in ("images_A", "images_B"):
-        before = restored.data_position.get(name, now[name])
-        if before != now[name]:
-            raise UserError(
-                f"the run was trained on {before:,} images of {name[-1]}, but the data now holds {now[name]:,}: give "
-                "the folder of the run's own data by --data_dir"
-            )
+    batches, position = prepared.batches, restored.data_position
+    if changed := batches.changed_number(position) or batches.changed_images(position):
+        raise UserError(f"{changed}: give the folder of the run's own data by --data_dir")
     prepared.batches.set_state(restored.data_position)
     return restored.state, restored.changed
 
@@ -176,11 +175,12 @@ def _reading(checkpoint: Checkpoint, read: Callable[[], Any]) -> Any:
 
 
 def _make_steps(
-    prepared: PreparedSteps, state: TrainState, last: int, progress: Callable[[int, int], None]
+    prepared: PreparedSteps, state: TrainState, last: int, workdir: Path, progress: Callable[[int, int], None]
 ) -> TrainState:
     first = step = int(state.step)
     maker = StepMaker(prepared, state, last)
     while step < last:
+        state = plateau.fed(state, step, prepared.config, workdir)
         number, batch = maker.next_batch(step)
         state, _ = maker.call(number, state, batch)
         step += number

@@ -21,7 +21,8 @@ def changed(config: TrainConfig, name: str, value: Any) -> TrainConfig:
 
 FREE: dict[str, Any] = {
     "steps": 9,
-    "log_every": 3,
+    "log_every": "3epochs",
+    "snapshot_every": "1epoch",
     "precision": "highest",
     "parallel": "pmap",
     "data.dir": "elsewhere",
@@ -32,6 +33,9 @@ WHEN_ALLOWED: dict[str, Any] = {
     "optimizer.decay_epochs": 7,
     "loss.cycle_weight_A": 5.0,
     "loss.identity_weight": 0.5,
+    "loss.gan": "hinge",
+    "loss.gradient_penalty": "r1",
+    "discriminator.augment": "color",
     "update_first": "discriminators",
     "generator.dropout": 0.5,
     "ema_decay": 0.9,

@@ -35,7 +35,7 @@ def test_a_config_without_a_docstring_has_no_summary(tmp_path: Path) -> None:
 
 def test_cityscapes_is_the_papers_experiment() -> None:
     config = load_config_file(ROOT / "configs" / "cityscapes.py")
-    assert (config.data.image_size, config.data.resolved_load_size, config.generator.blocks) == (128, 143, 6)
+    assert (config.data.image_size, config.data.resolved_load_size, config.generator.blocks) == (128, (143, 143), 6)
     assert (config.loss.identity_weight, config.pool_size, config.batch_size) == (0.0, 50, 1)
     assert (config.optimizer.constant_epochs, config.optimizer.decay_epochs) == (100, 100)
 

@@ -89,7 +89,7 @@ def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name, line in cli.COMMANDS.items():
-        assert f"  {name:11}  {line}" in lines
+        assert f"  {name:15}  {line}" in lines
     assert max(map(len, lines)) <= 100
 
 
@@ -103,7 +103,7 @@ def test_an_unknown_command_lists_the_commands(capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().err
     assert printed == (
         "error: there is no command trian: choose one of train, translate, import, export, evaluate, compare, "
-        "checkpoints, verify, configs\n"
+        "checkpoints, verify, configs, convert-command\n"
     )
 
 

@@ -21,7 +21,7 @@ def test_every_named_flag_reaches_its_field() -> None:
     flags = {
         "data.dir": "photos",
         "data.image_size": 96,
-        "data.load_size": 100,
+        "data.load_size": "100x120",
         "data.labels": "B",
         "batch_size": 2,
         "steps": 5,
@@ -31,6 +31,9 @@ def test_every_named_flag_reaches_its_field() -> None:
         "generator.upsample": "resize",
         "discriminator.kind": "pytorch_gan",
         "loss.identity_weight": 0.25,
+        "loss.gan": "hinge",
+        "loss.gradient_penalty": "r1",
+        "discriminator.augment": "color,translation,cutout",
         "pool_size": 9,
         "dtype": "bfloat16",
         "parallel": "pmap",
@@ -41,6 +44,27 @@ def test_every_named_flag_reaches_its_field() -> None:
         for part in name.split("."):
             found = getattr(found, part)
         assert found == value, name
+
+
+def test_steps_may_be_epochs(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--checkpoint_every=5epochs", "--log_every", "0.5epochs", "--sample_every=7", "--steps=200epochs"]
+    config = parse(["--config", STREETS, *flags]).config
+    found = (config.checkpoint_every, config.log_every, config.sample_every, config.steps)
+    assert found == ("5epochs", "0.5epochs", 7, "200epochs")
+    assert parse(["--config", STREETS, "--steps=None"]).config.steps is None
+    for flag, need in (
+        (
+            "--log_every=5 epochs",
+            "log_every is '5 epochs', but it must be a number of steps, such as 5000, or of epochs",
+        ),
+        ("--snapshot_every=often", "snapshot_every is 'often', but it must be a number of steps"),
+        ("--steps=0", "steps is 0, but it must be at least 1"),
+        ("--stop_after=3", "stop_after is 3 evaluations, but eval_every is 0 and there are none: set eval_every"),
+        ("--init_step=epoch:3", "init_step is 'epoch:3', but init_from is None: give the run to start from"),
+    ):
+        status, printed = stopped(capsys, "--config", STREETS, flag)
+        assert (status, printed.count("\n")) == (2, 1)
+        assert need in printed
 
 
 def test_a_config_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +90,12 @@ def test_hyphens_none_booleans_and_workdir() -> None:
             "--workdir=elsewhere",
             "--data.image-size=32",
             "--data.labels=None",
+            "--data.load_size=None",
             "--data.flip=False",
         ]
     )
     data = command.config.data
-    assert (data.image_size, data.labels, data.flip) == (32, None, False)
+    assert (data.image_size, data.load_size, data.labels, data.flip) == (32, None, None, False)
     assert command.workdir == Path("elsewhere")
 
 
@@ -101,6 +126,9 @@ def test_a_wrong_value_is_reported_with_its_field(capsys: pytest.CaptureFixture[
     status, printed = stopped(capsys, "--config", STREETS, "--batch_size=0")
     assert status == 2
     assert "batch_size is 0, but it must be at least 1" in printed
+    status, printed = stopped(capsys, "--config", STREETS, "--data.image_size=32*64")
+    assert (status, printed.count("\n")) == (2, 1)
+    assert "data.image_size is '32*64', but it must be an integer, or height x width such as 256x512" in printed
 
 
 def test_no_config_and_no_data(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,4 +150,4 @@ def test_help_documents_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_.value.code == 0
     printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "--data.image-size" in printed or "--data.image_size" in printed
-    assert "Height and width in pixels of the square training crop" in printed
+    assert "Height and width in pixels of the training crop" in printed

@@ -76,6 +76,12 @@ def test_each_epoch_visits_every_image_once_in_a_new_order(numbers: Dataset) -> 
         assert sorted(epoch) == list(range(6))
 
 
+def test_without_shuffling_images_come_in_their_order(numbers: Dataset) -> None:
+    batch = take(train_iterator(numbers, config(shuffle=False)), 26)
+    assert order(batch, "A") == [index % 6 for index in range(26)]
+    assert order(batch, "B") == [index % 20 for index in range(26)]
+
+
 def test_the_domains_are_shuffled_independently() -> None:
     same = Dataset(numbered(30), numbered(30))
     batch = take(train_iterator(same, config(batch_size=30)), 6)

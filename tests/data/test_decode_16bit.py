@@ -260,7 +260,9 @@ def test_a_range_must_be_two_increasing_numbers() -> None:
         UserError, match=r"data\.range_A is \(5\.0, 5\.0\), but it must be two finite values, the lower first"
     ):
         DataConfig(range_A=(5.0, 5.0))
-    with pytest.raises(UserError, match=r"data\.range_B is \(1\.0,\), but it must be 2 values, each a number or None"):
+    with pytest.raises(
+        UserError, match=r"data\.range_B is \(1\.0,\), but it must be 2 values, each a number or several of these"
+    ):
         DataConfig(range_B=(1.0,))  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"but data\.labels is 'A' and label maps"):
         DataConfig(range_A=(0.0, 1.0), labels="A")

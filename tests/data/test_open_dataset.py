@@ -46,6 +46,14 @@ def test_folder_holds_the_four_splits_sorted_by_path(tmp_path: Path) -> None:
     assert opened.train_A[1].name == str(tmp_path / "trainA/b.png")
 
 
+def test_the_first_training_images_by_name(tmp_path: Path) -> None:
+    write(tmp_path, "trainA/c.png", "trainA/a.png", "trainA/b.png", "trainB/d.png", "testA/e.png", "testA/f.png")
+    data = open_dataset(DataConfig(dir=str(tmp_path), max_images=2))
+    assert [Path(name).name for name in data.train_A.names()] == ["a.png", "b.png"]
+    assert (len(data.train_A), len(data.train_B), len(data.test_A)) == (2, 1, 2)
+    assert data.train_A[1].name == str(tmp_path / "trainA" / "b.png")
+
+
 def test_folder_leaves_out_hidden_and_other_files(tmp_path: Path) -> None:
     write(tmp_path, "trainA/a.png", "trainA/._a.png", "trainA/.cache/b.png", "trainA/notes.txt", "trainA/png")
     write(tmp_path, "trainB/b.png")
@@ -184,7 +192,7 @@ def test_a_fifo_is_reported_and_not_waited_for(tmp_path: Path) -> None:
 from pathlib import Path
 from cyclegan_jax.data.folders import FolderSplit
 try:
-    FolderSplit((Path({str(tmp_path / "pipe.png")!r}),))[0]
+    FolderSplit(Path(), (Path({str(tmp_path / "pipe.png")!r}),))[0]
 except Exception as error:
     print(f"{{type(error).__name__}}: {{error}}")
 """

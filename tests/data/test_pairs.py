@@ -43,5 +43,5 @@ def test_two_files_with_one_name_are_an_error() -> None:
 
 
 def test_pairing_reads_no_image() -> None:
-    missing = [FolderSplit((Path("nowhere", domain, "1.png"),)) for domain in "AB"]
+    missing = [FolderSplit(Path("nowhere"), (Path("nowhere", domain, "1.png"),)) for domain in "AB"]
     assert paired(*missing) == [(0, 0)]

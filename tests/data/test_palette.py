@@ -1,4 +1,4 @@
-"""The palette of Cityscapes, and images moved onto it."""
+"""The built-in palettes, and images moved onto them."""
 
 import numpy as np
 import pytest
@@ -69,3 +69,21 @@ def test_snap_to_palette_restores_labels_from_a_jpeg() -> None:
     stored = decode(example(labels, "x", "JPEG", quality=95, subsampling=0).encoded, 3, "x")
     assert np.any(stored != labels)
     np.testing.assert_array_equal(palette.snap_to_palette(stored, colors), labels)
+
+
+def test_facades_has_the_12_classes_of_cmp_in_the_colours_of_jet() -> None:
+    """MATLAB's jet(12), with which the label pictures are stored: in each channel a ramp of thirds up, and one down."""
+    ramps = [[min(i - up, down - i) / 3 for up, down in ((5, 14), (2, 11), (-1, 8))] for i in range(1, 13)]
+    jet = np.rint(255 * np.clip(ramps, 0, 1)).astype(int)
+    assert [list(color) for color in palette.FACADES.colors] == jet.tolist()
+    assert len(palette.FACADES.names) == 12
+    expected = {"background": (0, 0, 170), "facade": (0, 0, 255), "window": (0, 85, 255), "shop": (170, 0, 0)}
+    colors = dict(zip(palette.FACADES.names, palette.FACADES.colors, strict=True))
+    assert {name: colors[name] for name in expected} == expected
+    assert len({*palette.FACADES.colors, palette.FACADES.unlabelled}) == 13
+
+
+def test_a_palette_without_unlabelled_pixels_has_no_further_row() -> None:
+    mask = palette.Palette(("ground", "thing"), ((0, 0, 0), (255, 255, 255)), None)
+    assert palette.color_array(unlabelled=True, palette=mask).tolist() == [[0, 0, 0], [255, 255, 255]]
+    assert palette.color_array(unlabelled=True, palette=palette.FACADES).shape == (13, 3)

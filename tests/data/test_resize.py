@@ -12,9 +12,10 @@ from cyclegan_jax.data.batches import train_iterator
 from cyclegan_jax.data.dataset import Dataset, Example
 from cyclegan_jax.data.eval_images import eval_image
 from cyclegan_jax.data.images import AnyImage, Uint8Image
-from cyclegan_jax.data.resize import Size, eval_size, resize, train_size
+from cyclegan_jax.data.resize import eval_size, resize, train_size
 from cyclegan_jax.data.train_images import train_sizes
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.image_size import Size
 from tests.helpers.examples import config, example, split_of
 
 
@@ -61,9 +62,9 @@ def first(pixels: Uint8Image, experiment: TrainConfig) -> AnyImage:
 
 
 def is_crop(image: AnyImage, of: AnyImage) -> bool:
-    side = image.shape[0]
-    places = [(y, x) for y in range(of.shape[0] - side + 1) for x in range(of.shape[1] - side + 1)]
-    return any(np.array_equal(image, of[y : y + side, x : x + side]) for y, x in places)
+    height, width = image.shape[:2]
+    places = [(y, x) for y in range(of.shape[0] - height + 1) for x in range(of.shape[1] - width + 1)]
+    return any(np.array_equal(image, of[y : y + height, x : x + width]) for y, x in places)
 
 
 @pytest.mark.parametrize(
@@ -72,16 +73,18 @@ def is_crop(image: AnyImage, of: AnyImage) -> bool:
         ({"preprocess": "resize_and_crop", "load_size": 20}, (20, 20)),
         ({"preprocess": "crop"}, (30, 50)),
         ({"preprocess": "scale_width_and_crop", "load_size": 40}, (24, 40)),
+        ({"preprocess": "scale_shorter_and_crop", "load_size": 27}, (27, 45)),
+        ({"preprocess": "resize_and_crop", "load_size": "18x40"}, (18, 40)),
     ],
 )
 def test_crops_are_taken_from_the_image_in_the_size_of_the_mode(
     values: dict[str, Any], resized: tuple[int, int]
 ) -> None:
     pixels = noise(30, 50)
-    experiment = config(image_size=16, flip=False, **values)
-    crop = first(pixels, experiment)
-    assert crop.shape == (16, 16, 3)
-    assert is_crop(crop, resize(pixels, *resized, nearest=False))
+    for image_size, shape in ((16, (16, 16, 3)), ("12x16", (12, 16, 3))):
+        crop = first(pixels, config(image_size=image_size, flip=False, **values))
+        assert crop.shape == shape
+        assert is_crop(crop, resize(pixels, *resized, nearest=False))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,7 @@ def test_crops_are_taken_from_the_image_in_the_size_of_the_mode(
         ({"preprocess": "none"}, (32, 52)),
         ({"preprocess": "none", "size": (30, 49)}, (32, 48)),  # Python rounds a half to the even number of steps
         ({"preprocess": "scale_width", "load_size": 24}, (16, 24)),
+        ({"preprocess": "scale_shorter", "load_size": 40}, (40, 64)),  # 65.8 pixels wide, rounded to a multiple of 4
         ({"preprocess": "scale_width"}, (16, 16)),  # the height is at least that of the crop
     ],
 )
@@ -136,10 +140,20 @@ def test_an_image_smaller_than_the_crop_is_an_error() -> None:
         ("none", (100, 200)),
         ("scale_width", (64, 64)),  # the height is at least image_size
         ("scale_width_and_crop", (64, 72)),
+        ("scale_shorter", (64, 128)),
+        ("scale_shorter_and_crop", (72, 144)),
     ],
 )
 def test_test_images_are_whole_and_keep_the_scale_of_training(mode: Any, expected: tuple[int, int]) -> None:
     assert eval_size((101, 202), DataConfig(image_size=64, preprocess=mode), 4) == expected
+
+
+def test_a_rectangle_is_the_size_of_test_images_and_of_the_least_height() -> None:
+    assert eval_size((101, 202), DataConfig(image_size="48x64"), 4) == (48, 64)
+    assert train_size((20, 90), DataConfig(image_size="48x64", preprocess="scale_width_and_crop"), 4) == (48, 72)
+    assert train_size((90, 20), DataConfig(image_size="48x64", preprocess="scale_shorter_and_crop"), 4) == (243, 54)
+    with pytest.raises(UserError, match=r"one\.png is 40x13 pixels .* smaller than the crop of 16x32"):
+        first(noise(13, 40), config(image_size="16x32", preprocess="crop"))
 
 
 @pytest.mark.parametrize(

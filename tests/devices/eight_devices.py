@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 
 from cyclegan_jax import optimizer as optimizer_lib
 from cyclegan_jax import state
-from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
+from cyclegan_jax.config import DiscriminatorConfig, GeneratorConfig, LossConfig, TrainConfig
 from cyclegan_jax.devices.collectives import Collectives, PerDevice
 from cyclegan_jax.devices.mesh import AXIS, make_mesh, replicated
 from cyclegan_jax.devices.step_program import HostBatch, MakeStep, StepProgram
@@ -120,7 +120,11 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     # The pool is smaller than the batch, so that it holds images of several devices within one step.
     # Few layers and passes: the time of this comparison is compilation.
-    base: dict[str, Any] = {"discriminator": DiscriminatorConfig(n_layers=1, width=4)}
+    # Mixtures and augmentation draw numbers for each image; of the three steps, two compute the penalty.
+    base: dict[str, Any] = {
+        "discriminator": DiscriminatorConfig(n_layers=1, width=4, augment="color,translation,cutout"),
+        "loss": LossConfig(gan="hinge", gradient_penalty="mixture", gradient_penalty_every=2),
+    }
     base |= {"batch_size": 8, "pool_size": 6, "dtype": "float64", "ema_decay": 0.9, "update_first": "discriminators"}
     # Batch norm is the one operation of a network that looks at other images of the batch.
     generator = GeneratorConfig(blocks=1, width=4, dropout=0.5, norm="batch")

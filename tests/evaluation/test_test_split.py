@@ -30,7 +30,8 @@ def test_all_images_are_taken_and_pairs_are_indices():
     assert values(split.images["B"]) == [3, 9, 1]
     assert split.pairs == ((0, 2), (2, 0))
     assert (split.limited, split.unpaired, split.skipped) == (False, None, 0)
-    assert splits.load(data, DATA).pairs == (), "pairs are for label scores only"
+    assert splits.load(data, DATA).pairs == ((0, 2), (2, 0)), "photos pair too"
+    assert split.names == {"A": ["1.png", "2.png", "3.png"], "B": ["3.png", "9.png", "1.png"]}
 
 
 def test_a_part_is_spread_over_the_split_and_keeps_pairs():
@@ -46,10 +47,21 @@ def test_a_part_is_spread_over_the_split_and_keeps_pairs():
 
 
 def test_label_maps_without_pairs_give_the_reason():
-    split = splits.load(Dataset(EMPTY, EMPTY, named("1", "2"), named("3", "4")), LABELLED)
+    data = Dataset(EMPTY, EMPTY, named("1", "2"), named("3", "4"))
+    split = splits.load(data, LABELLED)
     assert split.pairs == ()
+    assert splits.load(data, DATA).unpaired is None, "photos may be unpaired without a reason"
     assert split.unpaired is not None
     assert "no test image of A has a partner in B" in split.unpaired
+
+
+def test_images_of_labelled_sets_are_no_pairs():
+    """Their names are numbers, which both sets have."""
+    data = Dataset(EMPTY, EMPTY, named("1", "2"), named("1", "2"))
+    assert splits.load(data, DATA).pairs
+    sets = dataclasses.replace(DATA, source="tfds", name_A="mnist", name_B="svhn_cropped")
+    split = splits.load(data, sets)
+    assert (split.pairs, split.unpaired) == ((), None)
 
 
 def test_images_that_cannot_be_read():
@@ -79,5 +91,5 @@ def test_training_images_in_part_and_whole():
 
 def test_floats_are_shown_in_8_bits():
     image = np.array([[[-1.0], [0.0], [2.0]]], np.float32)
-    assert splits.as_uint8(image).ravel().tolist() == [0, 128, 255]
-    assert splits.as_uint8(np.array([[[7]]], np.uint8)).ravel().tolist() == [7]
+    assert splits.as_picture(image, DATA, "A").ravel().tolist() == [0, 128, 255]
+    assert splits.as_picture(np.array([[[7]]], np.uint8), DATA, "A").ravel().tolist() == [7]

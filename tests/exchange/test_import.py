@@ -14,7 +14,7 @@ import pytest
 from cyclegan_jax import recipes
 from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.cli import main as cli
-from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan_jax.config import DataConfig, DiscriminatorConfig, GeneratorConfig, LossConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.exchange import official_options, torch_export, torch_names, torch_writer
 from cyclegan_jax.exchange.torch_names import OFFICIAL
@@ -175,6 +175,25 @@ def test_what_the_options_say_of_sizes(tmp_path: Path) -> None:
     widened = data("train_opt.txt", crop_size="64", load_size="512", preprocess="scale_width")
     assert (widened.image_size, widened.load_size) == (64, 512)
     assert data("train_opt.txt", crop_size="64", load_size="512", preprocess="crop").load_size is None
+    assert data("train_opt.txt", crop_size="64", preprocess="scale_shortside").preprocess == "scale_shorter"
+
+
+def test_what_the_options_say_of_the_adversarial_loss(tmp_path: Path, log_lines: list[str]) -> None:
+    def loss(**lines: str) -> LossConfig:
+        (tmp_path / "opt.txt").write_text("".join(f"  {option}: {value}\n" for option, value in lines.items()))
+        found = official_options.find(tmp_path)
+        assert found is not None
+        return found.apply(recipes.paper()).loss
+
+    assert loss(gan_mode="vanilla") == loss(no_lsgan="True") == LossConfig(gan="vanilla")
+    assert loss(gan_mode="hinge").gan == "hinge"
+    assert loss(lambda_A="10.0") == loss(gan_mode="lsgan") == LossConfig()
+    assert log_lines == []
+    # The official code never applies the penalty that it defines.
+    assert loss(gan_mode="wgangp") == LossConfig(gan="wgangp", gradient_penalty="none")
+    assert "without a gradient penalty" in log_lines.pop()
+    assert loss(gan_mode="own") == LossConfig()
+    assert log_lines.pop().endswith("gan_mode was own; here a training goes on with lsgan")
 
 
 def test_a_training_on_pairs_is_refused_by_its_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,6 +221,10 @@ def test_paths_and_flags_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureF
     twice = refusal(capsys, run, nets, nets / "latest_net_G_A.pth")
     assert "are the same network, the generator AtoB: give one of them" in twice
     assert "data.image_size is 250" in refusal(capsys, run, nets, "--image_size=250")
+    assert "data.image_size is 250x256" in refusal(capsys, run, nets, "--image_size=250x256")
+    assert "--image_size is 'wide', but it must be an integer, or height" in refusal(
+        capsys, run, nets, "--image_size=wide"
+    )
     assert "cannot be read (No such file or directory)" in refusal(capsys, run, tmp_path / "absent.pth")
     misspelt = refusal(capsys, run, "horse2zebras")
     assert "no file or folder horse2zebras, and there are no official weights named 'horse2zebras': did you" in misspelt

@@ -10,6 +10,14 @@ from typing import Any
 METADATA = "_CHECKPOINT_METADATA"
 
 
+def flip_array(folder: Path) -> None:
+    """Flip a bit in the middle of the largest file, which holds arrays."""
+    file = max((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
 def flip_a_bit(folder: Path, other: Path, rng: random.Random) -> None:
     file, content, place = _somewhere(folder, rng)
     content[place] ^= 1 << rng.randrange(8)

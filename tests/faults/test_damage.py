@@ -23,18 +23,11 @@ from cyclegan_jax.cli import main as cli
 from cyclegan_jax.cli.exit_status import DAMAGED
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
+from tests.faults.damages import flip_array
 from tests.faults.saved_runs import CONFIG, at_step, equal, restored
 
 # When one array cannot be read, Orbax closes its event loop, and TensorStore's other threads then fail to report to it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-def flip_array(folder: Path) -> None:
-    """Flip a bit in the middle of the largest file, which holds arrays."""
-    file = max((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
 
 
 def test_orbax_alone_does_not_see_a_flipped_bit(run):
@@ -225,7 +218,7 @@ def test_with_odd_scores_nothing_is_deleted(run, log_lines):
 
 
 def test_a_checkpoint_due_for_evaluation_is_kept(run):
-    with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=1, eval_every=4)) as opened:
+    with CheckpointWriter(run, dataclasses.replace(CONFIG, keep_checkpoints=1), lambda step: step % 4 == 0) as opened:
         for step in (9, 10):
             opened.save(at_step(step), {"pairs": step})
         opened.wait()
@@ -248,7 +241,7 @@ def test_the_checkpoints_command_lists_health(run, capsys, monkeypatch):
     scores.record_score(run, 8, "fid", 30.25, better="lower")
     assert cli.main(["checkpoints", "--run", str(run)]) == 0
     heading, four, eight, note = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["step", "size", "saved", "fid", "health"]
+    assert heading.split() == ["step", "epoch", "size", "saved", "fid", "health"]
     assert four.split()[0] == "4"
     assert four.split()[-2:] == ["20.5*", "ok"]
     assert eight.split()[-2:] == ["30.25", "ok"]

@@ -70,7 +70,8 @@ def test_a_kill_after_the_commit_loses_no_score(
     kill_after_commit(start(experiment, photos, workdir), workdir, step)
     training = start(experiment, photos, workdir)
     assert training.ended() == 0, training.said
-    assert f"step {step} was saved but not evaluated: evaluating it now\nevaluated step {step}: " in training.said
+    named = rf"step {step} \(epoch [\d.]+\)"
+    assert re.search(rf"{named} was saved but not evaluated: evaluating it now\nevaluated {named}: ", training.said)
     for file in ("scores.json", f"evaluation/step_{step:07d}/scores.json", f"evaluation/step_{step:07d}/scores.md"):
         assert (workdir / file).read_bytes() == (undisturbed / file).read_bytes(), file
     assert folders.steps(workdir) == folders.steps(undisturbed)
@@ -85,7 +86,7 @@ def test_a_signal_at_an_evaluated_step_loses_no_score(experiment: Experiment, ph
     """With `eval_every` 1 the run stops at a step that is due for an evaluation, and leaves that out."""
     workdir = tmp_path / "work"
     training = start(experiment, photos, workdir, "--eval_every=1", "--steps=100")
-    assert training.wait_for(r"^evaluated step 1:"), training.said
+    assert training.wait_for(r"^evaluated step 1 "), training.said
     training.send(signal.SIGTERM)
     assert training.ended() == 143, training.said
     (stopped,) = (int(step) for step in re.findall(r"^stopped by SIGTERM after step (\d+)", training.said, re.M))

@@ -43,7 +43,7 @@ def noisy(count: int, seed: int) -> MemorySplit:
     return split_of(*(example(rng.integers(0, 256, (12, 15, 3), dtype=np.uint8), f"{i}.png") for i in range(count)))
 
 
-def config(batch_size: int = 1, seed: int = 0, image_size: int = 8, **data: Any) -> TrainConfig:
+def config(batch_size: int = 1, seed: int = 0, image_size: int | str = 8, **data: Any) -> TrainConfig:
     return TrainConfig(data=DataConfig(image_size=image_size, **data), batch_size=batch_size, seed=seed)
 
 

@@ -31,7 +31,7 @@ STEPS: Final = 10
 EPOCH_IMAGES: Final = 2
 
 OPTIMISED: Final = {"xla_backend_optimization_level": 1}
-"""Overrides the level 0 of `tests/conftest.py`: without it ten steps take longer than the compilation that it saves."""
+"""Overrides the level 0 of `tests/conftest.py`: without it all steps take longer than the compilation that it saves."""
 
 Script = list[tuple[bool, int]]
 """For each image, in order: whether a full pool swaps it, and for which stored one."""
@@ -39,8 +39,8 @@ Script = list[tuple[bool, int]]
 
 def make_batches(config: TrainConfig) -> Float64[np.ndarray, "steps 2 N H W 3"]:
     """Random images of A and of B for each step."""
-    size = config.data.image_size
-    return np.random.default_rng(0).uniform(-1, 1, (STEPS, 2, config.batch_size, size, size, 3))
+    height, width = config.data.crop_size
+    return np.random.default_rng(0).uniform(-1, 1, (STEPS, 2, config.batch_size, height, width, 3))
 
 
 def make_scripts(config: TrainConfig) -> dict[str, Script]:
@@ -88,8 +88,10 @@ def as_draws(script: Script) -> Draws:
     return Draws(jnp.array([swap for swap, _ in script]), jnp.array([place for _, place in script], jnp.int32))
 
 
-def scripted_step(config: TrainConfig, transform: optax.GradientTransformation, kernels: Kernels | None) -> Any:
-    """Our compiled training step, whose third argument is the draws of pool A and of pool B."""
+def scripted_step(
+    config: TrainConfig, transform: optax.GradientTransformation, kernels: Kernels | None, steps: int = STEPS
+) -> Any:
+    """Our training step, compiled for as many calls, whose third argument is the draws of pool A and of pool B."""
     definitions = cyclegan.define(config, kernels=kernels)
 
     def one_step(current: TrainState, batch: Batch, draws: tuple[Draws, Draws]) -> tuple[TrainState, Metrics]:
@@ -101,4 +103,4 @@ def scripted_step(config: TrainConfig, transform: optax.GradientTransformation, 
 
         return make_train_step(config, definitions, transform, epoch_images=EPOCH_IMAGES, draw=draw)(current, batch)
 
-    return jax.jit(one_step, compiler_options=OPTIMISED)
+    return jax.jit(one_step, compiler_options=OPTIMISED if steps >= STEPS else None)

@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -11,42 +10,12 @@ from PIL import Image
 
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference.gallery import MAX_SIDE, GalleryItem, write_gallery
-
-VOID = {"meta", "img", "input", "br", "link"}
-
-
-class Reader(HTMLParser):
-    """Collects the images, and checks that every element is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.images: list[dict[str, str | None]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "img":
-            self.images.append(dict(attrs))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
+from tests.helpers.pages import read
 
 
 def smooth(height: int, width: int, channels: int = 3) -> np.ndarray:
     ramp = np.add.outer(np.arange(height), np.arange(width)) * 255 // (height + width)
     return np.repeat(ramp[..., None], channels, axis=2).astype(np.uint8)
-
-
-def read(path) -> Reader:
-    reader = Reader()
-    reader.feed(path.read_text())
-    assert reader.open == []
-    return reader
 
 
 def test_the_page_contains_the_images(tmp_path):

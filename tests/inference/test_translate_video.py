@@ -109,7 +109,7 @@ def test_a_folder_gets_the_inputs_name_and_nothing_is_replaced(model, clip, tmp_
         ("CLIP", "out.gif", [], ".gif is not written: give an --output that ends in one of .mp4, .m4v, .mov, .mkv"),
         ("none.mp4", "out.mp4", [], "there is no video at none.mp4: give a file"),
         ("FOLDER", "out.mp4", [], "is a folder, but --output is the video"),
-        ("CLIP", "out.mp4", ["--gallery"], "--gallery is for image files, but --input or --output is a video: leave"),
+        ("CLIP", "out.mp4", ["--gallery"], "--gallery is not for videos: leave"),
         ("CLIP", "out.mp4", ["--mask", "none.png"], "the mask none.png cannot be read (No such file"),
         ("CLIP", "out.mp4", ["--mask", "SMALL"], "small.png is 4x4 pixels, but"),
     ],

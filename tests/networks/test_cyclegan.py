@@ -90,6 +90,8 @@ def test_every_network_and_layer_has_weights_of_its_own():
     [
         (30, "n_layers", "ResNetGenerator needs a multiple of 4 that is at least 8: use 32"),
         (20, "n_layers", "NLayerDiscriminator needs a multiple of 1 that is at least 24: use 24"),
+        ("24x42", "n_layers", "ResNetGenerator needs multiples of 4 that are at least 8: use 24x40"),
+        ("40x20", "n_layers", "NLayerDiscriminator needs multiples of 1 that are at least 24: use 40x24"),
         (40, "pytorch_gan", "PyTorchGANDiscriminator needs a multiple of 16 that is at least 32: use 32"),
         (16, "pytorch_gan", "PyTorchGANDiscriminator needs a multiple of 16 that is at least 32: use 32"),
     ],

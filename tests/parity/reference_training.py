@@ -196,8 +196,27 @@ class PyTorchGANTrainer(Trainer):
         return loss
 
 
+class Judging:
+    """How the discriminators judge and are trained: here by least squares, without a penalty or augmentation."""
+
+    def begin(self, step: int) -> None:
+        """Called before a step, counted from 0."""
+
+    def generator_loss(self, network: nn.Module, domain: str, fake: torch.Tensor) -> torch.Tensor:
+        return to_real(network(fake))
+
+    def discriminator_losses(
+        self, network: nn.Module, domain: str, real: torch.Tensor, shown: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The losses by the names of our metrics, less the domain; `total` is what the network descends."""
+        loss = 0.5 * (to_real(network(real)) + to_fake(network(shown)))
+        return {"discriminator": loss, "total": loss}
+
+
 class OfficialTrainer(Trainer):
     """The official code: G first, then D on the pool; sums over domains; the identity loss holds on the target."""
+
+    judging = Judging()
 
     def __init__(self, *args: Any, pools: tuple[ImagePool, ImagePool], weights: Weights, **options: Any):
         super().__init__(*args, **options)
@@ -207,6 +226,7 @@ class OfficialTrainer(Trainer):
         self.optimizer_D = self.optimizer(self.D_A, self.D_B)
 
     def step(self, real_A: torch.Tensor, real_B: torch.Tensor) -> dict[str, float]:
+        self.judging.begin(self.steps)
         self.set_rate()
         weights = self.weights
         fake_B = self.G_AB(real_A)
@@ -217,35 +237,35 @@ class OfficialTrainer(Trainer):
         for network in (self.D_A, self.D_B):
             network.requires_grad_(False)
         self.optimizer_G.zero_grad()
-        gan_AtoB, gan_BtoA = to_real(self.D_B(fake_B)), to_real(self.D_A(fake_A))
+        gan_AtoB = self.judging.generator_loss(self.D_B, "B", fake_B)
+        gan_BtoA = self.judging.generator_loss(self.D_A, "A", fake_A)
         cycle_A, cycle_B = functional.l1_loss(recovered_A, real_A), functional.l1_loss(recovered_B, real_B)
         g_total = gan_AtoB + gan_BtoA + weights.cycle_A * cycle_A + weights.cycle_B * cycle_B
-        identity_A = identity_B = torch.zeros(())
+        identity = {}
         if weights.identity > 0:
             identity_A = functional.l1_loss(self.G_BA(real_A), real_A)
             identity_B = functional.l1_loss(self.G_AB(real_B), real_B)
             g_total = g_total + weights.identity * (weights.cycle_A * identity_A + weights.cycle_B * identity_B)
+            identity = {"identity_A": identity_A, "identity_B": identity_B}
         g_total.backward()
         self.optimizer_G.step()
 
         for network in (self.D_A, self.D_B):
             network.requires_grad_(True)
         self.optimizer_D.zero_grad()
-        d_A = 0.5 * (to_real(self.D_A(real_A)) + to_fake(self.D_A(self.pool_A.query(fake_A).detach())))
-        d_A.backward()
-        d_B = 0.5 * (to_real(self.D_B(real_B)) + to_fake(self.D_B(self.pool_B.query(fake_B).detach())))
-        d_B.backward()
-        d_total = d_A + d_B
+        d_A = self.judging.discriminator_losses(self.D_A, "A", real_A, self.pool_A.query(fake_A).detach())
+        d_B = self.judging.discriminator_losses(self.D_B, "B", real_B, self.pool_B.query(fake_B).detach())
+        d_total = d_A.pop("total") + d_B.pop("total")
+        d_total.backward()
         self.optimizer_D.step()
         return _floats(
             gan_AtoB=gan_AtoB,
             gan_BtoA=gan_BtoA,
             cycle_A=cycle_A,
             cycle_B=cycle_B,
-            identity_A=identity_A,
-            identity_B=identity_B,
-            discriminator_A=d_A,
-            discriminator_B=d_B,
+            **identity,
+            **{f"{name}_A": loss for name, loss in d_A.items()},
+            **{f"{name}_B": loss for name, loss in d_B.items()},
             generators=g_total,
             discriminators=d_total,
         )

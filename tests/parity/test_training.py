@@ -1,6 +1,7 @@
 """The pool and the schedule against the published rules, and ten training steps of each recipe against PyTorch's."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import optax
 import pytest
 import torch
 
-from cyclegan_jax import image_pool, optimizer, state
+from cyclegan_jax import image_pool, learning_rates, optimizer, state
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.kernels.choice import Kernels
 from cyclegan_jax.state import TrainState
@@ -40,8 +41,8 @@ def test_schedule_table(recipe: str) -> None:
     config = dataclasses.replace(RECIPES[recipe]().optimizer, constant_epochs=4, decay_epochs=5)
     factor = reference.lr_factor_official if recipe == "paper" else reference.lr_factor_pytorch_gan
     for epoch in range(9):
-        rate = optimizer.learning_rate(config, epoch * 3, batch_size=1, epoch_images=3)
-        assert float(rate) == pytest.approx(config.learning_rate * factor(epoch, 4, 5), rel=1e-6)
+        ours = learning_rates.factor(config, epoch * 3, batch_size=1, epoch_images=3)
+        assert float(ours) == pytest.approx(factor(epoch, 4, 5), rel=1e-6)
 
 
 def test_pool_with_a_scripted_sequence() -> None:
@@ -87,13 +88,25 @@ def test_batch_norm_in_lockstep() -> None:
     assert not np.allclose(ours.generators["AtoB"]["stem"]["mean"], 0, atol=1e-3)
 
 
-def state_after(steps: int, recipe: str, kind: str, config: TrainConfig, kernels: Kernels | None) -> TrainState:
-    """Our state after some steps, in each of which losses, weights and pools are compared with PyTorch's."""
+def state_after(
+    steps: int,
+    recipe: str,
+    kind: str,
+    config: TrainConfig,
+    kernels: Kernels | None,
+    prepare: Callable[[reference.Trainer, TrainConfig, Any], None] = lambda theirs, config, key: None,
+) -> TrainState:
+    """Our state after some steps, in each of which losses, weights and pools are compared with PyTorch's.
+
+    `prepare` changes the reference, given the config and the data of our run's key.
+    """
     batches, scripts = make_batches(config), make_scripts(config)
     theirs = make_reference(recipe, config, kind, scripts)
     transform = optimizer.adam(config.optimizer) if kind == "adam" else optax.identity()
-    ours = with_weights_of(theirs, jax.jit(lambda: state.create(config, transform))())
-    one_step = scripted_step(config, transform, kernels)
+    fresh = jax.jit(lambda: state.create(config, transform))()
+    prepare(theirs, config, fresh.key)
+    ours = with_weights_of(theirs, fresh)
+    one_step = scripted_step(config, transform, kernels, steps)
     for step in range(steps):
         real_A, real_B = batches[step]
         expected = theirs.step(nchw(real_A), nchw(real_B))

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.data.dataset import SPLITS
+from cyclegan_jax.data.resize import resize
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
 from cyclegan_jax.training import loop as training
@@ -46,10 +49,56 @@ def test_whole_images_and_float_arrays(tmp_path: Path, log_lines: list[str]) -> 
     assert state.pool_B.images.shape[1:] == (24, 40, 3)
     assert any(line.startswith("step 2/2") for line in log_lines)
     training.train(dataclasses.replace(config, steps=3), tmp_path / "run")
-    assert f"continuing {tmp_path / 'run'} from step 2, with steps 2 -> 3" in log_lines
+    assert f"continuing {tmp_path / 'run'} from step 2 (epoch 1), with steps 2 -> 3" in log_lines
     generator = inference.load_generator(tmp_path / "run", "BtoA", 2)
     assert generator.config == config
     assert generator.translate_uint8(tall[None, :32]).shape == (1, 32, 28, 1)
+
+
+def test_rectangles_of_bands_are_trained_on_drawn_and_scored(tmp_path: Path) -> None:
+    bands = np.random.default_rng(0).uniform(0, 0.5, (30, 50, 5)).astype(np.float32)
+    photo = np.random.default_rng(1).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    domains = {"A": bands, "B": photo}
+    folder = folder_with(tmp_path / "data", {split: domains[split[-1]] for split in SPLITS})
+    ranges = ((0.0, 1.0),) * 4 + ((-1.0, 0.5),)
+    config = config_for(folder, image_size="24x40", load_size=None, channels_A=5, range_A=ranges, bands_A=(5, 1, 2))
+    state = training.train(dataclasses.replace(config, eval_every=2), tmp_path / "run")
+    assert state.pool_A is not None and state.pool_A.images.shape[1:] == (24, 40, 5)
+    with Image.open(tmp_path / "run/samples/step_0000002.png") as grid:
+        assert grid.width == 6 * (40 * 6 + 4) - 4  # six columns, enlarged sixfold to at least 128 pixels of height
+        first = np.asarray(grid)[-144::6, : 40 * 6 : 6]  # the input in the last row
+    whole = resize(bands[..., :1] * 2 - 1, 24, 40, nearest=False)[..., 0]
+    np.testing.assert_allclose(first[..., 1], np.clip(whole + 1, 0, 2) * 127.5, atol=1)
+    assert len(list((tmp_path / "run/evaluation").rglob("translations_A.png"))) == 1
+
+    (tmp_path / "more").mkdir()
+    pages = [Image.fromarray(page) for page in np.moveaxis(bands, 2, 0)]
+    pages[0].save(tmp_path / "more/scene.tif", save_all=True, append_images=pages[1:])
+    np.save(tmp_path / "more/scene2.npy", bands)
+    common = ["translate", "--run", str(tmp_path / "run")]
+    assert cli.main([*common, "--input", str(tmp_path / "more"), "--output", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scene.png", "scene2.png"]
+    back = ["--direction", "BtoA", "--gallery", "--output", str(tmp_path / "back")]
+    assert cli.main([*common, "--input", str(tmp_path / "out"), *back]) == 0
+    made = np.load(tmp_path / "back/scene.npy")
+    assert (made.shape, made.dtype) == ((30, 50, 5), np.float32)
+    assert made[..., :4].min() >= 0 and made[..., 4].min() >= -1 and made[..., 4].max() <= 0.5
+    assert cli.main([*common, "--input", str(tmp_path / "out"), *back, "--skip_existing"]) == 0
+    assert cli.main([*common, "--input", str(tmp_path / "out"), *back, "--overwrite", "--format=png"]) == 2
+
+
+def test_other_images_of_the_same_number_are_noticed(tmp_path: Path, log_lines: list[str]) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+    folder = folder_with(tmp_path / "data", {"trainA": photo, "trainB": photo})
+    config = config_for(folder)
+    training.train(config, tmp_path / "run")
+    Image.fromarray(photo[:29]).save(folder / "trainB" / "1.png")
+    longer = dataclasses.replace(config, steps=3)
+    said = r"as many images of B as the run was trained on, but others: the size of a file differs: .* --allow_changes"
+    with pytest.raises(UserError, match=said):
+        training.train(longer, tmp_path / "run")
+    assert int(training.train(longer, tmp_path / "run", allow_changes=True).step) == 3
+    assert any(line.endswith("the size of a file differs: continuing with these") for line in log_lines)
 
 
 def test_an_image_size_too_small_for_the_networks(tmp_path: Path) -> None:

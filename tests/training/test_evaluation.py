@@ -68,7 +68,11 @@ def test_scores_are_those_of_the_command(run: Run) -> None:
     after = json.loads(file.read_text())
     assert {**after, "settings": None} == {**during, "settings": None}
     logged_lines = [line for line in lines if line.startswith("evaluated step")]
-    assert [line.split(":")[0] for line in logged_lines] == ["evaluated step 2", "evaluated step 4", "evaluated step 6"]
+    assert [line.split(":")[0] for line in logged_lines] == [
+        "evaluated step 2 (epoch 0.6)",
+        "evaluated step 4 (epoch 1.3)",
+        "evaluated step 6 (epoch 2)",
+    ]
     assert f"fid_B[{FEATURES}] " in logged_lines[0]
     assert "cycle_l1_A" in logged_lines[0] and "(best so far)" in logged_lines[0]
 

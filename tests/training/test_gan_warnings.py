@@ -1,5 +1,10 @@
 """Warnings about failed GAN training: each comes once per failure, and a good run has none."""
 
+from typing import Any
+
+import pytest
+
+from cyclegan_jax.config import LossConfig, TrainConfig
 from cyclegan_jax.training.gan_warnings import WINDOW, FailureDetector
 from tests.conftest import tiny_config
 
@@ -13,9 +18,9 @@ GOOD = {
 }
 
 
-def warnings(*stretches: tuple[int, dict[str, float]]) -> list[str]:
+def warnings(*stretches: tuple[int, dict[str, float]], config: TrainConfig | None = None) -> list[str]:
     """All warnings of a run with the metrics `GOOD`, changed for stretches of steps."""
-    detector, found, step = FailureDetector(tiny_config()), [], 0
+    detector, found, step = FailureDetector(config or tiny_config()), [], 0
     for number, metrics in stretches:
         for _ in range(number):
             step += 1
@@ -33,6 +38,19 @@ def test_a_winning_discriminator_is_reported_once() -> None:
         f"warning: at step {WINDOW} discriminator B is winning: its mean loss over the last 500 steps is 0.001"
     )
     assert "AtoB learns little" in line
+
+
+@pytest.mark.parametrize(("gan", "winning", "fair"), [("vanilla", 0.02, 0.06), ("hinge", 0.03, 0.09)])
+def test_the_threshold_is_that_of_the_loss(gan: Any, winning: float, fair: float) -> None:
+    config = tiny_config(loss=LossConfig(gan=gan))
+    assert warnings((2 * WINDOW, {"discriminator_A": fair, "discriminator_B": 1.0}), config=config) == []
+    (line,) = warnings((2 * WINDOW, {"discriminator_A": winning, "discriminator_B": 1.0}), config=config)
+    assert "discriminator A is winning" in line
+
+
+def test_a_critic_has_no_loss_at_which_it_wins() -> None:
+    config = tiny_config(loss=LossConfig(gan="wgangp"))
+    assert warnings((2 * WINDOW, {"discriminator_A": -7.0, "discriminator_B": 0.0}), config=config) == []
 
 
 def test_a_short_win_is_not_reported() -> None:

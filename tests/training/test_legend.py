@@ -1,12 +1,15 @@
 """The legend: every logged number has a sentence, in TensorBoard and in the documentation."""
 
 import logging
+import typing
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from cyclegan_jax.epochs import EpochLength
+from cyclegan_jax.loss_config import GanLoss
 from cyclegan_jax.training import legend
 from cyclegan_jax.training.progress import Progress
 from cyclegan_jax.training.run_files import RunFiles
@@ -33,9 +36,21 @@ def test_the_documentation_has_the_same_legend() -> None:
         assert f"| `{name}` | {text} |" in page, name
 
 
+def test_other_losses_have_sentences_of_their_own() -> None:
+    page = (ROOT / "docs" / "losses.md").read_text()
+    assert set(legend.OTHER_LOSSES) == set(typing.get_args(GanLoss)) - {"lsgan"}
+    for gan, sentences in legend.OTHER_LOSSES.items():
+        # What says "guessing" or "fools it" with a number differs from loss to loss.
+        assert set(sentences) >= {name for name, text in legend.METRICS.items() if "0 is " in text or "fools" in text}
+        for name, text in sentences.items():
+            assert legend.describe(name, gan) == text != legend.describe(name)
+            assert f"| `{gan}` | `{name}` | {text} |" in page
+        assert legend.describe("loss/cycle_A", gan) == legend.METRICS["loss/cycle_A"]
+
+
 def test_tensorboard_has_descriptions_the_name_and_the_config(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = tiny_config(seed=17)
-    progress = Progress(10, 1, 5)
+    progress = Progress(10, EpochLength(5, 1))
     with RunFiles(tmp_path / "my run", config) as files:
         progress.done(1, {"generators": 1.0, "discriminators": 0.5})
         files.log_metrics(1, {"generators": 1.0, "learning_rate": 1e-4}, progress)

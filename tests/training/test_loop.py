@@ -15,6 +15,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cyclegan_jax import optimizer, state
+from cyclegan_jax.checkpoints import folders
 from cyclegan_jax.checkpoints.opened import open_checkpoint
 from cyclegan_jax.checkpoints.restore import restore_newest
 from cyclegan_jax.checkpoints.writer import CheckpointWriter
@@ -59,8 +60,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_writes_pictures_logs_and_checkpoints(run: Run) -> None:
     workdir, config, lines = run
-    assert sorted(path.name for path in (workdir / "samples").iterdir()) == ["step_0000004.png", "step_0000006.png"]
-    with Image.open(workdir / "samples" / "step_0000006.png") as grid:
+    assert sorted(path.name for path in (workdir / "samples").iterdir()) == [
+        "step_0000004_epoch_2.png",
+        "step_0000006_epoch_2.png",
+    ]
+    with Image.open(workdir / "samples" / "step_0000006_epoch_2.png") as grid:
         # Three test images in rows, six times as large; A, there, back, B, there, back in columns, with headings.
         assert grid.size == (6 * 144 + 5 * 4, 24 + 3 * 144 + 2 * 4)
     assert json.loads((workdir / "config.json").read_text())["data"]["image_size"] == 24
@@ -73,14 +77,16 @@ def test_writes_pictures_logs_and_checkpoints(run: Run) -> None:
     assert all(math.isfinite(event.value) and event.value > 0 for event in losses)
     assert [event.step for event in events.Images("samples")] == [4, 6]
     assert all(0 <= event.value <= 1 for event in events.Scalars("waiting_for_data"))
+    assert [(event.step, event.value) for event in events.Scalars("epoch")] == [(2, 1), (4, 2), (6, 2)]
 
-    assert lines[0] == "A: 3 images, B: 3 images, 1 CPU device, 6 steps"
-    assert lines[1].startswith("compiling the step (about ")
+    assert lines[0] == "A: 3 images, B: 3 images, 1 CPU device, 6 steps (2 epochs)"
+    assert lines[1] == f"{workdir}/index.html shows the run in a browser"
+    assert lines[2].startswith("compiling the step (about ")
     (last,) = [line for line in lines if line.startswith("step 6/6  ")]
     for part in ("epoch 2", "pairs/s", "s left", "G ", "D ", "cycle "):
         assert part in last
     # The end says where everything is, and what to do with it.
-    assert re.fullmatch(rf"done: 6 steps in [\dhm]+s; pictures are in {workdir}/samples", lines[-4])
+    assert re.fullmatch(rf"done: 6 steps in [\dhm]+s; pictures, curves and scores: {workdir}/index.html", lines[-4])
     assert lines[-3] == f"curves:    tensorboard --logdir {workdir}"
     for line, command in ((lines[-2], "translate"), (lines[-1], "evaluate")):
         assert re.match(rf"\w+: +cyclegan-jax {command} --run {workdir}", line)
@@ -123,7 +129,7 @@ def resumed(run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, T
     config = dataclasses.replace(config, sample_minutes=1e-6)
     with logged() as lines:
         training.train(dataclasses.replace(config, steps=3), workdir)
-        (workdir / "samples" / "step_0000000.png").rename(workdir / "first.png")
+        (workdir / "samples" / "step_0000000_epoch_0.png").rename(workdir / "first.png")
         return workdir, training.train(config, workdir), lines
 
 
@@ -132,7 +138,7 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(
 ) -> None:
     """Weights, optimizer states, pools, average, and the order of the data; early samples change none of them."""
     (workdir, config, _), (again, train_state, lines) = run, resumed
-    assert f"continuing {again} from step 3, with steps 3 -> 6" in lines
+    assert f"continuing {again} from step 3 (epoch 1), with steps 3 -> 6" in lines
     # Loading gives exactly what is on disk, so the uninterrupted run can be read from its checkpoint.
     restored = restore_newest(workdir, config, train_state)
     assert restored is not None
@@ -144,12 +150,14 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(
 
 def test_the_first_samples_come_before_the_step_is_compiled(resumed: tuple[Path, TrainState, list[str]]) -> None:
     workdir, _, lines = resumed
-    assert lines[1] == f"{workdir}/samples/step_0000000.png shows test images before training"
-    assert lines[2].startswith("compiling the step")
+    assert lines[2] == f"{workdir}/samples/step_0000000_epoch_0.png shows test images before training"
+    assert lines[3].startswith("compiling the step")
     # Only a new run begins with samples of untrained networks.
     drawn = [path.name for path in sorted((workdir / "samples").iterdir())]
-    assert drawn[:2] == ["step_0000001.png", "step_0000002.png"]
-    first, later = (np.asarray(Image.open(workdir / name)) for name in ("first.png", "samples/step_0000002.png"))
+    assert drawn[:2] == ["step_0000001_epoch_1.png", "step_0000002_epoch_1.png"]
+    first, later = (
+        np.asarray(Image.open(workdir / name)) for name in ("first.png", "samples/step_0000002_epoch_1.png")
+    )
     np.testing.assert_array_equal(first[24:, :144], later[24:, :144])
     assert (first != later).any()
 
@@ -214,7 +222,7 @@ def test_too_little_memory_is_reported_before_the_first_step(
 def test_a_finished_run_logs_that_it_is_finished(run: Run, log_lines: list[str]) -> None:
     workdir, config, _ = run
     training.train(config, workdir)
-    assert "is at step 6 already: raise --steps" in log_lines[-1]
+    assert "is at step 6 (epoch 2) already: raise --steps" in log_lines[-1]
 
 
 def test_a_moved_run_is_extended_past_its_schedule(run: Run, tmp_path: Path, log_lines: list[str]) -> None:
@@ -224,8 +232,8 @@ def test_a_moved_run_is_extended_past_its_schedule(run: Run, tmp_path: Path, log
     short = dataclasses.replace(config, optimizer=OptimizerConfig(constant_epochs=1, decay_epochs=1), steps=8)
     state = training.train(short, moved, allow_changes=True)
     assert int(state.step) == 8
-    assert log_lines[0].startswith(f"continuing {moved} from step 6, with optimizer.constant_epochs 100 -> 1")
-    assert "the learning-rate schedule ends at step 6: later steps keep its last rate, 0.0001" in log_lines
+    assert log_lines[0].startswith(f"continuing {moved} from step 6 (epoch 2), with optimizer.constant_epochs 100 -> 1")
+    assert "the learning-rate schedule ends at step 6 (epoch 2): later steps keep its last rate, 0.0001" in log_lines
     rates = EventAccumulator(str(moved / "tensorboard")).Reload().Scalars("learning_rate")
     assert rates[-1].step == 8
     assert rates[-1].value == pytest.approx(1e-4)
@@ -235,13 +243,34 @@ def test_a_new_run_starts_from_another_runs_weights(run: Run, tmp_path: Path, lo
     workdir, config, _ = run
     tuned = dataclasses.replace(config, init_from=str(workdir), steps=1)
     training.train(tuned, tmp_path / "work")
-    assert log_lines[0].startswith(f"starting from the weights of {workdir} at step 6: ")
+    assert log_lines[0].startswith(f"starting from the weights of {workdir} at step 6 (epoch 2): ")
     # One step of 2e-4 from the old weights; fresh ones are further away than that.
     old, new = (open_checkpoint(path).generator("AtoB", ema=False) for path in (workdir, tmp_path / "work"))
     worst = max(float(abs(a - b).max()) for a, b in zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True))
     assert worst < 3e-4
     with pytest.raises(UserError, match=rf"init_from None -> {tmp_path}"):
         training.train(dataclasses.replace(config, init_from=str(tmp_path)), workdir)
+
+
+def test_a_run_in_epochs(run: Run, tmp_path: Path) -> None:
+    """Of three images, so that one and a half epochs end in the middle of step 5."""
+    _, config, _ = run
+    every: dict[str, Any] = {"log_every": "1epoch", "sample_every": "1epoch", "checkpoint_every": "1.5epochs"}
+    config = dataclasses.replace(config, **every, steps="2epochs", snapshot_every="2epochs")
+    workdir = tmp_path / "work"
+    with logged() as lines:
+        training.train(config, workdir)
+    assert lines[0].endswith(", 6 steps (2 epochs)")
+    assert (folders.steps(workdir), folders.snapshot_steps(workdir)) == ([5, 6], [6])
+    drawn = sorted(path.name for path in (workdir / "samples").iterdir())
+    assert drawn == ["step_0000003_epoch_1.png", "step_0000006_epoch_2.png"]
+    whole, alone = (open_checkpoint(workdir / name / "6") for name in ("checkpoints", "snapshots"))
+    assert (open_checkpoint(workdir, "epoch:2").path, alone.is_snapshot) == (whole.path, True)
+    pairs = zip(jax.tree.leaves(whole.generator("AtoB")), jax.tree.leaves(alone.generator("AtoB")), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+    # The step decides, not the text: a resumed run may count in steps, and go on.
+    again = dataclasses.replace(config, checkpoint_every=3, steps=7)
+    assert int(training.train(again, workdir).step) == 7
 
 
 def test_an_infinite_moment_is_not_saved(run: Run) -> None:

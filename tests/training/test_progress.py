@@ -3,6 +3,7 @@
 import pytest
 
 from cyclegan_jax.console import duration
+from cyclegan_jax.epochs import EpochLength
 from cyclegan_jax.training import progress
 from cyclegan_jax.training.progress import Progress
 
@@ -27,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_the_line_shows_epoch_speed_and_time_left(clock: Clock) -> None:
-    measured = Progress(1000, 4, 100)
+    measured = Progress(1000, EpochLength(100, 4))
     assert measured.line() == "step 1/1,000"
     measured.done(1, LOSSES)
     assert measured.line() == "step 1/1,000  epoch 1  G 1.25  D 0.50  cycle 0.25/0.75"
@@ -47,7 +48,7 @@ def test_the_line_shows_epoch_speed_and_time_left(clock: Clock) -> None:
 
 def test_losses_are_smoothed(clock: Clock) -> None:
     """By a moving average whose first values are plain means, as without a bias towards the first."""
-    measured = Progress(1000, 1, 100)
+    measured = Progress(1000, EpochLength(100, 1))
     for step, value in enumerate((1.0, 2.0), start=1):
         measured.done(step, LOSSES | {"generators": value})
     assert "G 1.51  " in measured.line()  # (0.98 * 1 + 2) / 1.98
@@ -57,7 +58,7 @@ def test_losses_are_smoothed(clock: Clock) -> None:
 
 
 def test_pauses_are_not_steps_but_count_in_the_time_left(clock: Clock) -> None:
-    measured = Progress(111, 1, 100, lambda step: {"checkpoint": 3, "evaluation": 1})
+    measured = Progress(111, EpochLength(100, 1), lambda step: {"checkpoint": 3, "evaluation": 1})
     measured.done(1, LOSSES)
     clock.now += 1
     with measured.paused("checkpoint"):
@@ -69,7 +70,7 @@ def test_pauses_are_not_steps_but_count_in_the_time_left(clock: Clock) -> None:
 
 
 def test_the_line_shows_waiting_for_data_above_5_percent(clock: Clock) -> None:
-    measured = Progress(100, 1, 100)
+    measured = Progress(100, EpochLength(100, 1))
     measured.done(1, LOSSES)
     for step, waited, shown in ((2, 0.4, False), (3, 0.6, True)):
         with measured.waiting():

@@ -20,8 +20,10 @@ def test_a_file_that_cannot_be_opened_closes_the_others(tmp_path: Path) -> None:
     with RunFiles(tmp_path / "good", tiny_config()):
         assert open_below(tmp_path / "good") >= {"tensorboard", "metrics.jsonl"}
     assert open_below(tmp_path) == set()
-    (tmp_path / "bad" / "metrics.jsonl").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"bad.*metrics\.jsonl"):
-        RunFiles(tmp_path / "bad", tiny_config())
-    assert (tmp_path / "bad" / "tensorboard").exists()
-    assert open_below(tmp_path) == set()
+    for name in ("metrics.jsonl", "events.jsonl", "index.html", "wandb_id.txt"):
+        workdir = tmp_path / f"bad {name}"
+        (workdir / name).mkdir(parents=True)
+        with pytest.raises(UserError, match=rf"bad.*{name}"):
+            RunFiles(workdir, tiny_config(wandb="cyclegan"))
+        assert (workdir / "tensorboard").exists()
+        assert open_below(tmp_path) == set()

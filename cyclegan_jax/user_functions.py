@@ -1,4 +1,4 @@
-"""Functions that a user names as `module:function`: a segmentation model, or the features for FID and KID."""
+"""Functions that a user names as `module:function`: own data, losses, generators, segmentation models and features."""
 
 import functools
 import importlib

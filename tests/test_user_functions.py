@@ -3,7 +3,7 @@
 import pytest
 
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.evaluation.user_functions import load_function
+from cyclegan_jax.user_functions import load_function
 
 
 def test_a_function_of_the_current_folder(tmp_path, monkeypatch):
