@@ -6,7 +6,8 @@ Without `--run` the model is vintagify's, a ResNet of 9 blocks that turns photos
 `benchmarks/imported_model.py`. The clips are drawn from street scenes, and each is known pixel by pixel: where nothing
 changes in the input, each change of the output is flicker. The figure is the mean absolute difference between
 successive frames, in gray levels of 255, over the pixels whose input is the same in both; the input's own figure is the
-control. The last line is JSON. `--pictures FOLDER` writes the clips for looking at them.
+control. In the last clip everything changes, and the figure shows how far the output follows. The last line is JSON.
+`--pictures FOLDER` writes the clips for looking at them.
 """
 
 import argparse
@@ -87,10 +88,19 @@ def exposure(size: int, number: int) -> Clip:
     return Clip(frames, still)
 
 
+def pumping(size: int, number: int) -> Clip:
+    """A still street whose whole exposure goes up and down: all pixels change, and all are measured."""
+    street = draw_scene(3, size).photo
+    gains = 1 + 0.1 * np.sin(np.linspace(0, 2 * np.pi, number, endpoint=False))
+    frames = np.stack([np.clip(street * gain, 0, 255).astype(np.uint8) for gain in gains])
+    return Clip(frames, np.ones((number - 1, size, size), bool))
+
+
 CLIPS: dict[str, Callable[[int, int], Clip]] = {
     "a bus passes a still camera": passing,
     "the sky's light changes": exposure,
     "the camera turns": moving_camera,
+    "the exposure changes": pumping,
 }
 
 
