@@ -153,18 +153,20 @@ def in_parts(phases: Phases, state: TrainState, reals: Any, keys: Keys, of_step:
     number = phases.config.accumulate
 
     def images(part: Phases, reals: Any) -> Any:
-        generated, _ = part.generate(state.generators, *reals, keys.dropout)
+        generated, _ = part.generate(state.generators, reals[0], reals[1], keys.dropout)
         return generated.fake_A, generated.fake_B
 
     def of_generators(judges: Params, part: Phases, reals: Any) -> tuple[Gradients, Any]:
         generated, pull_back, made = jax.vjp(
-            lambda generators: part.generate(generators, *reals, keys.dropout), state.generators, has_aux=True
+            lambda generators: part.generate(generators, reals[0], reals[1], keys.dropout),
+            state.generators,
+            has_aux=True,
         )
         found = part.generator_gradients(judges, generated, pull_back, reals, keys)
         return found, ((generated.fake_A, generated.fake_B), made)
 
     def of_discriminators(part: Phases, images: Any) -> tuple[Gradients, None]:
-        return part.discriminator_gradients(state, *images, keys), None
+        return part.discriminator_gradients(state, images[0], images[1], keys), None
 
     if phases.config.update_first == "generators":
         of_part = partial(of_generators, state.discriminators)

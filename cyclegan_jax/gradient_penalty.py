@@ -30,7 +30,7 @@ def is_due(step: int | Int[Array, ""], every: int) -> bool | Bool[Array, ""]:
 
 
 def added_to(
-    grads: Any, objective: Objective, params: Any, step: Int[Array, ""], every: int
+    grads: Any, objective: Objective, params: Any, step: Int[Array, ""] | int, every: int
 ) -> tuple[Any, Float[Array, ""], Terms]:
     """Add the gradients of `objective` to `grads` on every n-th step; the other steps do not compute them.
 

@@ -105,7 +105,8 @@ class _Phases:
         reals = to_model_range(batch["A"], dtype), to_model_range(batch["B"], dtype)
         # Keys depend on the run's key and the step only, so that a resumed run draws the same numbers.
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-        keys = Keys(*jax.random.split(key, 3), key)
+        pool_A, pool_B, dropout = jax.random.split(key, 3)
+        keys = Keys(pool_A, pool_B, dropout, key)
         of_step = rates(config, state.step, epoch_images=self.epoch_images, plateau=state.plateau)
         if config.accumulate == 1:
             work = self.at_once(state, reals, keys, of_step)

@@ -42,7 +42,7 @@ def test_steps_between_updates_leave_the_discriminators(update_first: Any) -> No
     rng = np.random.default_rng(0)
     batch = {domain: rng.integers(0, 256, (2, 24, 24, 3), dtype=np.uint8) for domain in "AB"}
     compiled = jax.jit(step).lower(states[0], batch).compile()
-    assert "conditional(" in compiled.as_text(), "the steps between would pay for the update"
+    assert "conditional(" in str(compiled.as_text()), "the steps between would pay for the update"
     for number in (1, 2, 3):
         after, metrics = compiled(states[-1], batch)
         states.append(after)

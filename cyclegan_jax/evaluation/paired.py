@@ -21,7 +21,7 @@ from cyclegan_jax.data.resize import resize
 from cyclegan_jax.evaluation import l1_psnr_ssim
 from cyclegan_jax.evaluation.round_trip import batches, by_shape, half_away, mean_colour
 from cyclegan_jax.evaluation.score_table import Column, ScoreTable
-from cyclegan_jax.evaluation.test_split import TestSplit, as_uint8
+from cyclegan_jax.evaluation.test_split import TestSplit, as_picture
 
 MODEL: Final = "model"
 UNTRANSLATED: Final = "untranslated"
@@ -46,6 +46,7 @@ class PairedScores:
         self.direction = direction
         source, target = DOMAINS[direction]
         self._source, self._target = source, target
+        self._config = split.config
         pairs = split.pairs if source == "A" else [(b, a) for a, b in split.pairs]
         self._inputs = split.images[source]
         self._partners = {place: split.images[target][partner] for place, partner in sorted(pairs)}
@@ -98,7 +99,14 @@ class PairedScores:
         shown = [places[index] for index in spread(len(places), number)]
         return picture_grid(
             (self._source, f"{self._source} to {self._target}", "partner"),
-            [[as_uint8(self._inputs[i]), outputs[i], as_uint8(self._partners[i])] for i in shown],
+            [
+                [
+                    as_picture(self._inputs[i], self._config, self._source),
+                    outputs[i],
+                    as_picture(self._partners[i], self._config, self._target),
+                ]
+                for i in shown
+            ],
         )
 
     def measure(self, measures: Measures, images: "Images", places: Sequence[int], *, shuffled: bool = False) -> None:

@@ -74,7 +74,7 @@ def test_the_rate_of_each_epoch(changes: dict[str, Any], make: Callable[[Any], A
 def test_plateau(better: Any, patience: int) -> None:
     theirs = torch_optimizer()
     scheduler = lr_scheduler.ReduceLROnPlateau(
-        theirs, mode={"lower": "min", "higher": "max"}[better], factor=0.2, threshold=0.01, patience=patience
+        theirs, mode="min" if better == "lower" else "max", factor=0.2, threshold=0.01, patience=patience
     )
     config = OptimizerConfig(learning_rate=RATE, schedule="plateau", plateau_patience=patience)
     ours = learning_rates.fresh_plateau()
@@ -158,13 +158,15 @@ def tuned_reference(config: TrainConfig, scripts: Any) -> reference.OfficialTrai
     theirs.factor = lambda step: float(
         np.minimum(1, (step + 1) / chosen.warmup_steps) * (1 + np.cos(np.pi * step / chosen.decay_epochs)) / 2
     )
+
+    def clip(of: Any, *_: Any) -> None:
+        torch.nn.utils.clip_grad_norm_(of.param_groups[0]["params"], chosen.clip)
+
     for of, rate in ((theirs.optimizer_G, chosen.learning_rate), (theirs.optimizer_D, 4 * chosen.learning_rate)):
         for group in of.param_groups:
             group["weight_decay"] = chosen.weight_decay
             group["ratio"] = rate / chosen.learning_rate
-        of.register_step_pre_hook(
-            lambda of, *_: torch.nn.utils.clip_grad_norm_(of.param_groups[0]["params"], chosen.clip) and None
-        )
+        of.register_step_pre_hook(clip)
         # After the trainer has set the rate of all groups.
         of.register_step_pre_hook(
             lambda of, *_: of.param_groups[0].update(lr=of.param_groups[0]["lr"] * of.param_groups[0]["ratio"])
