@@ -6,6 +6,7 @@ import pytest
 
 from cyclegan_jax.config import LossConfig
 from cyclegan_jax.gan_losses import GUESSING, discriminator_loss, generator_loss
+from cyclegan_jax.loss_config import GanLoss
 from cyclegan_jax.objective import Generated, discriminator_objective, generator_objective, l1
 
 
@@ -74,7 +75,8 @@ def test_losses_are_at_least_float32_and_keep_float64() -> None:
 
 def test_a_discriminator_that_guesses_has_the_stated_loss() -> None:
     """No constant score is better: the least-squares one is between its targets, the others at 0."""
-    for gan, guess in {"lsgan": 0.5, "vanilla": 0.0, "hinge": 0.0}.items():
+    guesses: dict[GanLoss, float] = {"lsgan": 0.5, "vanilla": 0.0, "hinge": 0.0}
+    for gan, guess in guesses.items():
         found = {score: float(discriminator_loss(full(score, 1), full(score, 1), gan)) for score in (-1.5, guess, 1.5)}
         assert found[guess] == pytest.approx(GUESSING[gan], rel=1e-6)
         assert min(found.values()) == found[guess]
