@@ -163,13 +163,13 @@ def prepare(theirs: Trainer, config: TrainConfig, key: Any) -> None:
 @pytest.mark.parametrize(
     ("loss", "augment"),
     [
-        ({"gan": "wgangp"}, None),
+        pytest.param({"gan": "wgangp"}, None, marks=pytest.mark.slow),
         ({"gan": "hinge", "gradient_penalty": "mixture", "gradient_penalty_every": 2}, "color,translation,cutout"),
     ],
     ids=["wgangp", "hinge"],
 )
 def test_three_steps_in_lockstep(loss: dict[str, Any], augment: str | None) -> None:
-    """Compare losses, penalties, weights and pools after each step; of three, two compute the second's penalty."""
+    """Compare losses, penalties, weights and pools after each step; with `every` 2, two of three compute a penalty."""
     plain = lockstep_config("paper")
     config = dataclasses.replace(
         plain,

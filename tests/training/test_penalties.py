@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from cyclegan_jax.config import LossConfig
+from cyclegan_jax.config import GeneratorConfig, LossConfig
 from cyclegan_jax.training import loop
 from tests.conftest import tiny_config
 
@@ -24,6 +24,7 @@ def test_a_run_with_penalties_resumes_and_logs_the_newest(tmp_path: Path) -> Non
     config = dataclasses.replace(
         base,
         data=dataclasses.replace(base.data, dir=str(tmp_path / "photos")),
+        generator=GeneratorConfig(blocks=0, width=4),
         discriminator=dataclasses.replace(base.discriminator, n_layers=1, augment="color,translation,cutout"),
         loss=LossConfig(gan="wgangp", gradient_penalty_every=2),
         steps=3,
