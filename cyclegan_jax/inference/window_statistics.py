@@ -24,7 +24,7 @@ from cyclegan_jax.networks.cyclegan import Params
 from cyclegan_jax.networks.frame import Corner, WindowStatistics
 from cyclegan_jax.networks.generator import GeneratorNetwork
 
-_TOLERANCE: Final = 1e-3
+_TOLERANCE: Final = 0.01
 """Statistics have settled when a pass changes none by more than this share of its channel's standard deviation."""
 
 
@@ -51,7 +51,7 @@ class StatisticsOverWindows:
     def __call__(
         self,
         windows: Sequence[Window],
-        pixels: Sequence[FloatImage],
+        pixels: Callable[[int], FloatImage],
         *,
         progress: Callable[[int, int], None],
     ) -> LayerStatistics:
@@ -59,14 +59,14 @@ class StatisticsOverWindows:
 
         Args:
             windows: windows with margins that the generator does not see beyond.
-            pixels: the pixels of each window in [-1, 1].
+            pixels: returns the pixels of a window in [-1, 1], given its number.
             progress: called with the number of windows done in all passes, and of those in the most passes.
         """
         known, passes = self._unknown, len(self._unknown)
         for number in range(passes):
             found = []
-            for window, image in zip(windows, pixels, strict=True):
-                found.append(jax.device_get(self._of_window(window, image, known, has_given=number > 0)))
+            for index, window in enumerate(windows):
+                found.append(jax.device_get(self._of_window(window, pixels(index), known, has_given=number > 0)))
                 progress(number * len(windows) + len(found), passes * len(windows))
             before, known = known, _pooled(found, [window.inner_pixels for window in windows], like=self._unknown)
             if number and _change(before, known) <= _TOLERANCE:
