@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from cyclegan_jax.console import show_log
     from cyclegan_jax.inference.discriminator import load_discriminator
     from cyclegan_jax.inference.generator import from_pretrained, load_generator
+    from cyclegan_jax.training.callbacks import Callback
     from cyclegan_jax.training.loop import train
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Callback",
     "from_pretrained",
     "load_discriminator",
     "load_generator",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Callback": "training.callbacks",
     "from_pretrained": "inference.generator",
     "load_discriminator": "inference.discriminator",
     "load_generator": "inference.generator",

@@ -40,6 +40,7 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "loss.cycle_weight_A": Limits(0, 10**9),
     "loss.cycle_weight_B": Limits(0, 10**9),
     "loss.identity_weight": Limits(0, 10**9),
+    "loss.extra_weight": Limits(0, 10**9),
     "loss.gradient_penalty_weight": Limits(0, 10**9, without="lowest"),
     "loss.gradient_penalty_every": Limits(1, 10**6),
     "optimizer.learning_rate": Limits(0, 1e20),

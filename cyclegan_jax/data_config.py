@@ -4,7 +4,7 @@ import math
 import pathlib
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from cyclegan_jax import image_size
 from cyclegan_jax.config_checks import check_limits, check_types, require, shown
@@ -24,6 +24,7 @@ Preprocess = Literal[
     "none",
 ]
 
+SOURCES: Final = ("streets", "folder", "cityscapes", "tfds")
 # The official code resizes to 286 pixels and crops 256; other sizes keep this ratio (143 for 128, as in the paper).
 LOAD_RATIO = 286 / 256
 
@@ -51,9 +52,10 @@ class AugmentConfig:
 class DataConfig:
     """The two image sets, and how an image becomes a training example."""
 
-    source: Literal["streets", "folder", "cityscapes", "tfds"] = "folder"
+    source: str = "folder"
     """`streets`: street scenes that the package draws; `folder`: your own images, in `data.dir`; `cityscapes`: the
-    official archives, in `data.dir`; `tfds`: a data set of TensorFlow Datasets, by name."""
+    official archives, in `data.dir`; `tfds`: a data set of TensorFlow Datasets, by name; or your own function, as
+    module:function, that returns the data set."""
     dir: str | None = None
     """For `folder`: a folder with trainA, trainB, testA and testB, or train/A, train/B, test/A and test/B. For
     `cityscapes`: the folder of the archives. Otherwise: where to store the data (default: the TFDS directory)."""
@@ -129,6 +131,8 @@ class DataConfig:
         self._check_sizes()
         check_types(self, "data")
         check_limits(self, "data", LIMITS)
+        need = f"one of {', '.join(SOURCES)}, or a function as module:function"
+        require(self.source in SOURCES or ":" in self.source, "data.source", self.source, need)
         self._check_load_size()
         if self.labels is not None and self.channels(self.labels) != 3:
             raise UserError(

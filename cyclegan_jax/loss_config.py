@@ -41,6 +41,11 @@ class LossConfig:
     """Compute the penalty on every n-th step only, with n times its weight: cheaper, and nearly the same. 16 is usual
     for `r1`."""
 
+    extra: str | None = None
+    """A term of your own in the generators' loss, as module:function, see docs/extending.md."""
+    extra_weight: float = 1.0
+    """Weight of that term."""
+
     def __post_init__(self) -> None:
         """Check every field."""
         check_types(self, "loss")

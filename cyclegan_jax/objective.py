@@ -1,16 +1,22 @@
 """The losses of CycleGAN (paper, section 3): adversarial, cycle-consistency and identity losses, and their totals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cyclegan_jax.config import Domain, LossConfig
+from cyclegan_jax.errors import UserError
 from cyclegan_jax.gan_losses import discriminator_loss, generator_loss
+from cyclegan_jax.user_functions import load_function
 
 Terms = dict[str, Float[Array, ""]]
 """Unweighted loss terms by name."""
+Images = Float[Array, "N _ _ _"]
+Extra = Callable[["Generated", Images, Images], Float[Array, ""]]
+"""A term of the generators' loss: of the generated images, and the real ones of A and B."""
 
 
 class Generated(NamedTuple):
@@ -46,6 +52,7 @@ def generator_objective(
     scores_A: Float[Array, "N hB wB 1"],
     scores_B: Float[Array, "N hA wA 1"],
     config: LossConfig,
+    extra: Extra | None = None,
 ) -> tuple[Float[Array, ""], Terms]:
     """Return the loss that both generators minimise together (paper, equation 3, and section 5.2 for the identity).
 
@@ -56,6 +63,7 @@ def generator_objective(
         scores_A: patch scores of `generated.fake_A` by discriminator A.
         scores_B: patch scores of `generated.fake_B` by discriminator B.
         config: weights and forms of the terms.
+        extra: the function that `config.extra` names, see `extra_term`.
 
     Returns:
         The weighted total, and the unweighted terms. A term's name ends in the generator (`gan_AtoB`) or in the domain
@@ -74,7 +82,38 @@ def generator_objective(
         terms["identity_B"] = l1(generated.identity_B, real_B)
         total += config.identity_weight * config.cycle_weight_A * terms["identity_A"]
         total += config.identity_weight * config.cycle_weight_B * terms["identity_B"]
-    return _over_domains(total, config.domains), terms
+    total = _over_domains(total, config.domains)
+    if extra is not None:
+        terms["extra"] = extra(generated, real_A, real_B)
+        total += config.extra_weight * terms["extra"]
+    return total, terms
+
+
+def extra_term(config: LossConfig) -> Extra | None:
+    """Return the user's own term of the generators' loss, or None without one.
+
+    The function that `config.extra` names takes `Generated` and the real images of A and B, and returns a scalar: a
+    mean over the images, since the parts of a batch and the devices average it. JAX must be able to trace it.
+
+    Raises:
+        UserError: there is no such function. The term itself raises one, with the place in the user's code, where the
+            function fails or returns something else.
+    """
+    if config.extra is None:
+        return None
+    function = load_function(config.extra, "loss.extra")
+
+    def term(generated: Generated, real_A: Images, real_B: Images) -> Float[Array, ""]:
+        value = function(generated, real_A, real_B)
+        if not isinstance(value, jax.Array) or value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
+            shown = f"an array of shape {value.shape} and {value.dtype}" if hasattr(value, "shape") else repr(value)
+            raise UserError(
+                f"the function {config.extra} returned {shown}, but loss.extra must be a floating-point scalar: return "
+                "a mean over all pixels"
+            )
+        return _at_least_float32(value)
+
+    return term
 
 
 def discriminator_objective(

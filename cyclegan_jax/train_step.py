@@ -24,9 +24,11 @@ from cyclegan_jax.networks import batch_norm
 from cyclegan_jax.networks.batch_norm import OverBatch, Statistics
 from cyclegan_jax.networks.cyclegan import Networks, Params
 from cyclegan_jax.objective import (
+    Extra,
     Generated,
     Terms,
     discriminator_objective,
+    extra_term,
     generator_objective,
     l1,
     penalty_objective,
@@ -78,7 +80,9 @@ def make_train_step(
         collectives: the communication between devices; by default, one device holds the whole batch.
         draw: draws the image pools' random choices; tests replace it by a script.
     """
-    phases = _Phases(config, networks, optimizer, epoch_images, collectives or OneDevice(), draw)
+    phases = _Phases(
+        config, networks, optimizer, epoch_images, collectives or OneDevice(), draw, extra_term(config.loss)
+    )
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         with jax.default_matmul_precision(config.precision):
@@ -97,6 +101,7 @@ class _Phases:
     epoch_images: int
     collectives: Collectives
     draw: DrawFunction
+    extra: Extra | None
 
     def run(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         """Run one step, in the order of the phases."""
@@ -285,7 +290,7 @@ class _Phases:
             judge = partial(self.networks.judge_in_training, judges, batch=self.batch)
             scores_A, seen_A = judge("A", self.seen("A", generated.fake_A, keys))
             scores_B, seen_B = judge("B", self.seen("B", generated.fake_B, keys))
-            total, terms = generator_objective(generated, *reals, scores_A, scores_B, self.config.loss)
+            total, terms = generator_objective(generated, *reals, scores_A, scores_B, self.config.loss, self.extra)
             return total, (terms, {"A": [seen_A], "B": [seen_B]})
 
         (total, (terms, passes)), image_grads = jax.value_and_grad(objective, has_aux=True)(generated)

@@ -49,16 +49,24 @@ def load_function(spec: str, flag: str) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if not callable(function):
         raise UserError(f"{flag} is {spec!r}, but {module_name} has no function {name}: name one that it has")
-    return _reporting(function, spec, module)
+    return reporting(function, spec, module)
 
 
-def _reporting(function: Callable[..., Any], spec: str, module: object) -> Callable[..., Any]:
-    """Return a function whose errors are a `UserFunctionError`."""
+def reporting(function: Callable[..., Any], spec: str, module: object) -> Callable[..., Any]:
+    """Return a function whose errors are a `UserFunctionError`; a `UserError` stays what it is.
+
+    Args:
+        function: the user's.
+        spec: what the user named, for messages.
+        module: the user's module, whose lines are shown rather than those of a library below; None where it is unknown.
+    """
 
     @functools.wraps(function, assigned=("__doc__",), updated=())
     def reporting(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except UserError:
+            raise
         except (Exception, SystemExit) as error:
             frames = traceback.extract_tb(error.__traceback__)[1:]  # without this function's own
             # The user's own line says more than the library's line below it.

@@ -57,6 +57,8 @@ WHEN_ALLOWED: Final = {
     "loss.domains",
     "loss.discriminator_domains",
     "loss.gan",
+    "loss.extra",
+    "loss.extra_weight",
     "loss.gradient_penalty",
     "loss.gradient_penalty_weight",
     "loss.gradient_penalty_every",

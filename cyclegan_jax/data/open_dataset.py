@@ -4,6 +4,7 @@ import dataclasses
 
 from cyclegan_jax import files
 from cyclegan_jax.config import DataConfig
+from cyclegan_jax.data import user_source
 from cyclegan_jax.data.dataset import Dataset, FirstImages
 from cyclegan_jax.data.folders import data_folder, holds_training_images, open_data_folder, open_folders
 from cyclegan_jax.data.label_check import check_labels
@@ -17,6 +18,7 @@ def open_dataset(config: DataConfig) -> Dataset:
     - `cityscapes`: the official archives in `config.dir`, prepared there once; or a folder as above.
     - `tfds`: a data set by its name, downloaded and prepared once; or a folder as above that holds it unpacked.
     - `streets`: the embedded street scenes, drawn once.
+    - `module:function`: what the user's function returns, see `user_source`.
 
     Of the training images, the first `config.max_images` of each domain are taken.
 
@@ -37,6 +39,8 @@ def _open(config: DataConfig) -> Dataset:
     if config.source == "folder":
         return open_folders(config)
     _check_no_folders(config)
+    if ":" in config.source:
+        return user_source.open_dataset(config)
     if config.source == "cityscapes":
         return _open_cityscapes(config)
     if config.source == "tfds":

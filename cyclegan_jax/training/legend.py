@@ -18,6 +18,7 @@ METRICS: Final = {
     "loss/discriminator_B": "loss of D_B: 0.25 is guessing, 0 is always right",
     "loss/gradient_penalty_A": "D_A's gradient penalty without its weight, when it was computed last",
     "loss/gradient_penalty_B": "the same for D_B",
+    "loss/extra": "the term of loss.extra without its weight, if the config has one",
     "change_AtoB": "mean absolute difference between G(a) and a: near 0 the generator copies its input",
     "change_BtoA": "the same for F(b) and b",
     "epoch": "the pass over the larger domain, counted from 1",

@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cyclegan_jax import config_dict, config_paths, live
@@ -19,6 +19,7 @@ from cyclegan_jax.devices import distributed, float64
 from cyclegan_jax.epochs import named
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.training import early_stopping, plateau, schedule
+from cyclegan_jax.training.callbacks import Callback
 from cyclegan_jax.training.host import Finished, Host, draw_untrained, evaluate_missed, log_skipped
 from cyclegan_jax.training.interruption import Interruption, StoppedError
 from cyclegan_jax.training.preparation import PreparedRun, log_end_of_schedule, log_run, prepare
@@ -37,6 +38,7 @@ def train(
     interruption: Interruption | None = None,
     allow_changes: bool = False,
     command: str = "cyclegan_jax.train",
+    callbacks: Sequence[Callback] = (),
 ) -> TrainState:
     """Train a new run in `workdir`, or resume the one there, until `config.steps`, or as `config.stop_after` says.
 
@@ -55,6 +57,7 @@ def train(
         allow_changes: resume even if losses, optimizer, training images or the like are not those of the run; see
             `checkpoints.config_changes`.
         command: what starts the run, to be shown on its page.
+        callbacks: are told what the run logs, draws and scores.
 
     Returns:
         The state after the last step.
@@ -82,7 +85,7 @@ def train(
                 _LOG.info(_at_the_end(run, start))
                 return train_state
             log_end_of_schedule(run)
-            with _open_files(run, start, command) as files, interruption or Interruption() as stop:
+            with _open_files(run, start, command, callbacks) as files, interruption or Interruption() as stop:
                 if missed:
                     evaluate_missed(run, train_state, checkpoints, files)
                 train_state = _run(run, train_state, checkpoints, files, stop)
@@ -137,13 +140,15 @@ def _restore_or_begin(run: PreparedRun, allow_changes: bool) -> TrainState:
 
 
 @contextlib.contextmanager
-def _open_files(run: PreparedRun, start: int, command: str) -> Iterator[RunFiles | None]:
+def _open_files(run: PreparedRun, start: int, command: str, callbacks: Sequence[Callback]) -> Iterator[RunFiles | None]:
     """Open TensorBoard, samples and the run's page in the first process; the others write no files."""
     if not distributed.is_first():
         yield None
         return
     write_config(run.config, run.workdir, start)
-    with RunFiles(run.workdir, run.config, start, last_step=run.last_step, command=command) as files:
+    with RunFiles(
+        run.workdir, run.config, start, last_step=run.last_step, command=command, callbacks=callbacks
+    ) as files:
         _LOG.info(f"{files.page.path} shows the run in a browser")
         yield files
 

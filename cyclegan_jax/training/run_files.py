@@ -5,6 +5,7 @@ import logging
 import platform
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,6 +24,7 @@ from cyclegan_jax.data import images as images_lib
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import make_folder
 from cyclegan_jax.training import legend
+from cyclegan_jax.training.callbacks import Callback
 from cyclegan_jax.training.divergence import DivergedError
 from cyclegan_jax.training.event_files import add_scalar, summary_writer
 from cyclegan_jax.training.history import History
@@ -53,6 +55,7 @@ class RunFiles:
         *,
         last_step: int = 0,
         command: str = "cyclegan_jax.train",
+        callbacks: Sequence[Callback] = (),
     ):
         """Open the files of a run; TensorBoard and the page show its name and config.
 
@@ -62,12 +65,14 @@ class RunFiles:
             start: the step at which it starts or resumes.
             last_step: the step at which it ends.
             command: what started it, for the page.
+            callbacks: are told what is logged.
 
         Raises:
             UserError: the work directory cannot be written.
         """
         self._samples = workdir / "samples"
         self._gan = config.loss.gan
+        self._callbacks = callbacks
         # If one of the files cannot be opened, those before it are closed.
         with contextlib.ExitStack() as opened:
             try:
@@ -142,7 +147,10 @@ class RunFiles:
         speed = progress.pairs_per_second()
         if speed is not None:
             values |= {"pairs_per_second": speed, "waiting_for_data": progress.waited()}
-        self._log(step, {"epoch": progress.epoch(step), **values})
+        values = {"epoch": progress.epoch(step), **values}
+        self._log(step, values)
+        for callback in self._callbacks:
+            callback.on_log(step, values)
 
     def _log(self, step: int, values: Scalars) -> None:
         """Write values to TensorBoard and to `metrics.jsonl`."""
@@ -178,6 +186,8 @@ class RunFiles:
         self._log(step, {f"eval/{name}": value for name, value in scores.items()})
         self._writer.flush()
         self.page.write()
+        for callback in self._callbacks:
+            callback.on_evaluation(step, scores)
 
     def write_samples(self, step: int, epoch: int, grid: UInt8[np.ndarray, "H W 3"]) -> Path:
         """Log a grid of sample images to TensorBoard, write it to `samples/step_NNNNNNN_epoch_N.png`, and return that.
@@ -193,6 +203,8 @@ class RunFiles:
         self._wandb.log_picture(step, grid)
         self._history.step = max(self._history.step, step)
         self.page.write()
+        for callback in self._callbacks:
+            callback.on_sample(step, path)
         return path
 
 

@@ -1,0 +1,58 @@
+"""A data set that the user's own function makes: `data.source` is `module:function`."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cyclegan_jax.config import DataConfig
+from cyclegan_jax.data.dataset import Dataset, Example, Split
+from cyclegan_jax.errors import UserError
+from cyclegan_jax.user_functions import load_function, reporting
+
+
+def open_dataset(config: DataConfig) -> Dataset:
+    """Call the function that `config.source` names with `config`, and return its data set.
+
+    Raises:
+        UserError: there is no such function, it raises an error, or it returns something else. Errors of its splits
+            are raised as such too, with the place in the user's code, when an image is read.
+    """
+    function = load_function(config.source, "data.source")
+    data = function(config)
+    if not isinstance(data, Dataset):
+        raise UserError(
+            f"the function {config.source} returned {type(data).__name__}, but it must return a "
+            "cyclegan_jax.data.dataset.Dataset"
+        )
+    splits = {
+        name: _Reported(getattr(data, name), config.source) for name in ("train_A", "train_B", "test_A", "test_B")
+    }
+    for name in ("train_A", "train_B"):
+        if not len(splits[name]):
+            raise UserError(f"{name} of the data set that {config.source} returned has no images: it needs at least 1")
+    return dataclasses.replace(data, **splits)
+
+
+class _Reported:
+    """A split of the user's whose errors are `UserFunctionError`s."""
+
+    def __init__(self, split: Split, spec: str):
+        self._call: Callable[..., Any] = lambda method, *args: reporting(method, spec, None)(*args)
+        self._split = split
+        self._spec = spec
+
+    def __len__(self) -> int:
+        return int(self._call(self._split.__len__))
+
+    def __getitem__(self, index: int, /) -> Example:
+        example = self._call(self._split.__getitem__, index)
+        if not isinstance(example, Example):
+            raise UserError(
+                f"image {index} of a split of {self._spec} is {type(example).__name__}, but it must be a "
+                "cyclegan_jax.data.dataset.Example"
+            )
+        return example
+
+    def names(self) -> Sequence[str]:
+        """Return the name of every example."""
+        return list(self._call(self._split.names))
