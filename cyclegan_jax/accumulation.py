@@ -152,13 +152,14 @@ def in_parts(phases: Phases, state: TrainState, reals: Any, keys: Keys, of_step:
     number = phases.config.accumulate
 
     def images(part: Phases, reals: Any) -> Any:
-        generated, _ = part.generate(state.generators, *reals, keys.dropout)
+        generated, _ = part.generate(state.generators, reals[0], reals[1], keys.dropout)
         return generated.fake_A, generated.fake_B
 
     def of_generators(judges: Params, part: Phases, reals: Any) -> tuple[Gradients, Any]:
-        generated, pull_back, made = jax.vjp(
-            lambda generators: part.generate(generators, *reals, keys.dropout), state.generators, has_aux=True
-        )
+        def generate(generators: Params) -> tuple[Generated, Passes]:
+            return part.generate(generators, reals[0], reals[1], keys.dropout)
+
+        generated, pull_back, made = jax.vjp(generate, state.generators, has_aux=True)
         found = part.generator_gradients(judges, generated, pull_back, reals)
         return found, ((generated.fake_A, generated.fake_B), made)
 

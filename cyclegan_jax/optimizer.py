@@ -36,10 +36,10 @@ def adam(config: OptimizerConfig) -> optax.GradientTransformation:
             params,
         )
 
-    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(updates: Any, state: Any, params: Any = None, **_: Any) -> tuple[Any, Any]:
         if config.kind == "adam":
-            return plain.update(decayed(grads, params), state, params)
-        updates, state = plain.update(grads, state, params)
+            return plain.update(decayed(updates, params), state, params)
+        updates, state = plain.update(updates, state, params)
         # The step multiplies both by the rate, as AdamW does.
         return decayed(updates, params), state
 

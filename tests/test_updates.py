@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,7 +21,7 @@ from tests.evaluation import scenes
 EVERY = 3
 
 
-def config_for(norm: str) -> TrainConfig:
+def config_for(norm: Any) -> TrainConfig:
     base = tiny_config()
     return tiny_config(
         generator=GeneratorConfig(blocks=1, width=4),
@@ -31,7 +32,7 @@ def config_for(norm: str) -> TrainConfig:
 
 
 @pytest.mark.parametrize("update_first", ["generators", "discriminators"])
-def test_steps_between_updates_leave_the_discriminators(update_first: str) -> None:
+def test_steps_between_updates_leave_the_discriminators(update_first: Any) -> None:
     """Only batch norm's statistics move, by the passes of the generators' loss; the pools fill in all steps."""
     config = dataclasses.replace(config_for("batch"), update_first=update_first)
     transform = optimizer.adam(config.optimizer)
@@ -40,7 +41,7 @@ def test_steps_between_updates_leave_the_discriminators(update_first: str) -> No
     rng = np.random.default_rng(0)
     batch = {domain: rng.integers(0, 256, (2, 24, 24, 3), dtype=np.uint8) for domain in "AB"}
     compiled = jax.jit(step).lower(states[0], batch).compile()
-    assert "conditional(" in compiled.as_text(), "the steps between would pay for the update"
+    assert "conditional(" in str(compiled.as_text()), "the steps between would pay for the update"
     for number in (1, 2, 3):
         after, metrics = compiled(states[-1], batch)
         states.append(after)

@@ -74,7 +74,7 @@ def test_the_rate_of_each_epoch(changes: dict[str, Any], make: Callable[[Any], A
 def test_plateau(better: Any, patience: int) -> None:
     theirs = torch_optimizer()
     scheduler = lr_scheduler.ReduceLROnPlateau(
-        theirs, mode={"lower": "min", "higher": "max"}[better], factor=0.2, threshold=0.01, patience=patience
+        theirs, mode="min" if better == "lower" else "max", factor=0.2, threshold=0.01, patience=patience
     )
     config = OptimizerConfig(learning_rate=RATE, schedule="plateau", plateau_patience=patience)
     ours = learning_rates.fresh_plateau()
@@ -125,11 +125,11 @@ def test_weight_decay_and_clipping(kind: Any, theirs: Any, clip: float) -> None:
 
 
 def test_weight_decay_leaves_running_statistics_alone() -> None:
-    params = {"norm": {"mean": jnp.ones(3), "var": jnp.ones(3), "scale": jnp.ones(3)}}
+    params: Any = {"norm": {"mean": jnp.ones(3), "var": jnp.ones(3), "scale": jnp.ones(3)}}
     nothing = jax.tree.map(jnp.zeros_like, params)
     for kind in ("adam", "adamw"):
         transform = optimizer.adam(OptimizerConfig(kind=kind, weight_decay=0.1))
-        updates, _ = transform.update(nothing, transform.init(params), params)
+        updates: Any = transform.update(nothing, transform.init(params), params)[0]
         assert float(updates["norm"]["scale"][0]) > 0.09
         assert not updates["norm"]["mean"].any() and not updates["norm"]["var"].any()
 
@@ -154,6 +154,13 @@ def tuned_reference(config: TrainConfig, scripts: Any) -> reference.OfficialTrai
     theirs = make_reference("paper", config, "adam", scripts)
     assert isinstance(theirs, reference.OfficialTrainer)
     chosen = config.optimizer
+
+    def before_step(of: torch.optim.Optimizer, *_: Any) -> None:
+        (group,) = of.param_groups
+        torch.nn.utils.clip_grad_norm_(group["params"], chosen.clip)
+        # The trainer has set the rate of all groups.
+        group["lr"] *= group["ratio"]
+
     theirs.factor = lambda step: float(
         np.minimum(1, (step + 1) / chosen.warmup_steps) * (1 + np.cos(np.pi * step / chosen.decay_epochs)) / 2
     )
@@ -161,13 +168,7 @@ def tuned_reference(config: TrainConfig, scripts: Any) -> reference.OfficialTrai
         for group in of.param_groups:
             group["weight_decay"] = chosen.weight_decay
             group["ratio"] = rate / chosen.learning_rate
-        of.register_step_pre_hook(
-            lambda of, *_: torch.nn.utils.clip_grad_norm_(of.param_groups[0]["params"], chosen.clip) and None
-        )
-        # After the trainer has set the rate of all groups.
-        of.register_step_pre_hook(
-            lambda of, *_: of.param_groups[0].update(lr=of.param_groups[0]["lr"] * of.param_groups[0]["ratio"])
-        )
+        of.register_step_pre_hook(before_step)
     theirs.optimizer_D = EveryOther(theirs.optimizer_D)  # type: ignore[assignment]
     return theirs
 
