@@ -157,11 +157,10 @@ def in_parts(phases: Phases, state: TrainState, reals: Any, keys: Keys, of_step:
         return generated.fake_A, generated.fake_B
 
     def of_generators(judges: Params, part: Phases, reals: Any) -> tuple[Gradients, Any]:
-        generated, pull_back, made = jax.vjp(
-            lambda generators: part.generate(generators, reals[0], reals[1], keys.dropout),
-            state.generators,
-            has_aux=True,
-        )
+        def generate(generators: Params) -> tuple[Generated, Passes]:
+            return part.generate(generators, reals[0], reals[1], keys.dropout)
+
+        generated, pull_back, made = jax.vjp(generate, state.generators, has_aux=True)
         found = part.generator_gradients(judges, generated, pull_back, reals, keys)
         return found, ((generated.fake_A, generated.fake_B), made)
 

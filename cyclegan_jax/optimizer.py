@@ -36,7 +36,7 @@ def adam(config: OptimizerConfig) -> optax.GradientTransformation:
             params,
         )
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(updates: Any, state: Any, params: Any = None, **_: Any) -> tuple[Any, Any]:
         if config.kind == "adam":
             return plain.update(decayed(updates, params), state, params)
         updates, state = plain.update(updates, state, params)
