@@ -94,7 +94,9 @@ def check_model(config: DataConfig) -> None:
     for domain in ("A", "B"):
         limits = config.value_range(domain)
         if limits is not None or config.has_bands(domain):
-            kind = f"{config.channels(domain)} bands" if limits is None else f"values from {limits[0]:g} to {limits[1]:g}"
+            kind = (
+                f"{config.channels(domain)} bands" if limits is None else f"values from {limits[0]:g} to {limits[1]:g}"
+            )
             raise UserError(
                 f"domain {domain} of this model holds {kind}, which a video of 8 bits per channel does not: translate "
                 "image files"
