@@ -43,7 +43,7 @@ class Summary:
     def lines(self) -> list[str]:
         """Lines to print."""
         sound = [f"without the sound: {self.path.suffix} does not hold {name}" for name in self.left_out]
-        return [*sound, f"{self.frames:,} frames translated, {duration(self.seconds)}: {self.path}"]
+        return [*sound, f"{self.frames:,} frames translated to {self.path}, {duration(self.seconds)}"]
 
 
 def is_video(input: str, output: Path) -> bool:
@@ -89,12 +89,14 @@ def check_model(config: DataConfig) -> None:
     """Check that a model translates frames of videos, which hold 8 bits per channel.
 
     Raises:
-        UserError: it was trained on a stated range of values, or on more channels than colours and transparency.
+        UserError: it was trained on a stated range of values, or on bands.
     """
     for domain in ("A", "B"):
-        limits, channels = config.value_range(domain), config.channels(domain)
-        if limits is not None or channels not in (1, 3, 4):
-            kind = f"{channels} channels" if limits is None else f"values from {limits[0]:g} to {limits[1]:g}"
+        limits = config.value_range(domain)
+        if limits is not None or config.has_bands(domain):
+            kind = (
+                f"{config.channels(domain)} bands" if limits is None else f"values from {limits[0]:g} to {limits[1]:g}"
+            )
             raise UserError(
                 f"domain {domain} of this model holds {kind}, which a video of 8 bits per channel does not: translate "
                 "image files"

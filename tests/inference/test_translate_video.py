@@ -52,7 +52,9 @@ def test_all_frames_are_normalised_alike_unless_told_otherwise(model, generator,
     steady = generator.translate(frames, statistics=generator.clip_statistics(frames))
     single = generator.translate(frames)
     assert cli.main(command(model, "--input", clip, "--output", tmp_path / "steady.mp4")) == 0
-    assert capsys.readouterr().out.startswith(f"{NUMBER} frames translated, ")
+    said = capsys.readouterr().out
+    assert said.startswith(f"{NUMBER} frames translated to {tmp_path}/steady.mp4, ")
+    assert said.endswith("s, by AtoB of step 7\n")
     assert cli.main(command(model, "--input", clip, "--output", tmp_path / "single.mp4", "--statistics=image")) == 0
     # The outputs of random weights are noise, which an encoder keeps within a few levels.
     assert 2 * difference(tmp_path / "steady.mp4", steady) < difference(tmp_path / "steady.mp4", single)
@@ -127,3 +129,5 @@ def test_models_of_more_bits_than_a_video_has_are_refused():
     translate_video.check_model(RGB)
     with pytest.raises(UserError, match="domain A of this model holds values from 0 to 4095, which a video of 8 bits"):
         translate_video.check_model(DataConfig(range_A=(0, 4095)))
+    with pytest.raises(UserError, match="domain B of this model holds 5 bands, which a video of 8 bits"):
+        translate_video.check_model(DataConfig(channels_B=5))
