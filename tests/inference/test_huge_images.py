@@ -33,8 +33,8 @@ GEOREFERENCE = [
 ]
 
 
-def generator(data: DataConfig | None = None) -> Generator:
-    config = tiny_config(data=data or DataConfig(image_size=24, load_size=26))
+def generator(**changes) -> Generator:
+    config = tiny_config(**changes)
     network = cyclegan.make_generator(config, "AtoB", jax.random.key(0), None)
     return Generator(config, "AtoB", 0, nnx.graphdef(network), nnx.to_pure_dict(nnx.state(network, nnx.Param)))
 
@@ -60,7 +60,7 @@ def small_windows(monkeypatch) -> None:
 @pytest.mark.usefixtures("small_windows")
 def test_the_result_is_that_of_the_whole_image(tmp_path, monkeypatch):
     monkeypatch.setattr(window_statistics, "_TOLERANCE", 0)
-    made = generator(DataConfig(image_size=24, load_size=26, range_A=(0, 300), range_B=(-1, 1)))
+    made = generator(data=DataConfig(image_size=24, load_size=26, range_A=(0, 300), range_B=(-1, 1)))
     values = blobs(115, 166).astype(np.float32)
     source, target = tmp_path / "in.tif", tmp_path / "new" / "out.tif"
     tifffile.imwrite(source, values, tile=(32, 32), photometric="rgb", resolution=(4, 5), extratags=GEOREFERENCE)
@@ -244,10 +244,12 @@ import itertools, resource, sys
 from pathlib import Path
 import numpy as np, tifffile
 from tests.inference.test_huge_images import generator, silent
-from cyclegan_jax.inference import huge_images
+from cyclegan_jax.config import GeneratorConfig
+from cyclegan_jax.inference import huge_images, tiff_tiles, tiff_windows
 
+tiff_windows._CACHE_BYTES = tiff_tiles._COMPRESSED_AT_ONCE = 2**21
 huge_images._WINDOW, huge_images._LEAST_INSIDE, huge_images._WINDOWS = 96, 16, 4
-translator = huge_images.WindowByWindow(generator(), tile=512)
+translator = huge_images.WindowByWindow(generator(generator=GeneratorConfig(blocks=0, width=2)), tile=512)
 source, target = Path(sys.argv[1], "in.tif"), Path(sys.argv[1], "out.tif")
 tile = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
 for height, width in ((600, 700), (2048, 3072)):
