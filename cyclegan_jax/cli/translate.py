@@ -91,8 +91,8 @@ def translate(
         return 0
     generator, back = _load(run, direction, step, metric, both=gallery)
     plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)
-    if line := skipped.left_out_line(plan.left_out):
-        print(console.one_line(line))
+    if left_out := skipped.left_out_line(plan.left_out):
+        print(console.one_line(left_out))
     if plan.huge:
         _refuse({"--mask": mask, "--statistics": statistics}, f"huge TIFF files such as {min(plan.huge)}")
     missing = _without_existing(plan) if skip_existing else plan.chosen

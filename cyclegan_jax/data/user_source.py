@@ -24,13 +24,13 @@ def open_dataset(config: DataConfig) -> Dataset:
             f"the function {config.source} returned {type(data).__name__}, but it must return a "
             "cyclegan_jax.data.dataset.Dataset"
         )
-    splits = {
-        name: _Reported(getattr(data, name), config.source) for name in ("train_A", "train_B", "test_A", "test_B")
-    }
-    for name in ("train_A", "train_B"):
-        if not len(splits[name]):
+    train_A, train_B, test_A, test_B = (
+        _Reported(split, config.source) for split in (data.train_A, data.train_B, data.test_A, data.test_B)
+    )
+    for name, split in (("train_A", train_A), ("train_B", train_B)):
+        if not len(split):
             raise UserError(f"{name} of the data set that {config.source} returned has no images: it needs at least 1")
-    return dataclasses.replace(data, **splits)
+    return dataclasses.replace(data, train_A=train_A, train_B=train_B, test_A=test_A, test_B=test_B)
 
 
 class _Reported:

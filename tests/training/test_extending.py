@@ -89,7 +89,8 @@ def test_the_examples_train(code: Path) -> None:
 def test_the_extra_term_is_added_with_its_weight(code: Path) -> None:
     rng = np.random.default_rng(0)
     images = [jnp.asarray(rng.uniform(-1, 1, (2, 8, 8, 3)), jnp.float32) for _ in range(6)]
-    generated, (real_A, real_B) = Generated(*images[:4], None, None), images[4:]
+    fake_A, fake_B, cycled_A, cycled_B, real_A, real_B = images
+    generated = Generated(fake_A, fake_B, cycled_A, cycled_B, None, None)
     scores = jnp.zeros((2, 2, 2, 1))
     config = LossConfig(extra="my_code:smooth", extra_weight=0.5, domains="mean")
     plain, _ = generator_objective(generated, real_A, real_B, scores, scores, config)
