@@ -21,6 +21,8 @@ def test_a_signal_saves_the_step_and_the_run_resumes(experiment: Experiment, tmp
     assert time.monotonic() - sent < 30
     (step,) = re.findall(rf"^stopped by {number.name} after step (\d+), which is saved; the same", training.said, re.M)
     assert "Traceback" not in training.said
+    page = (workdir / "index.html").read_text()
+    assert f"Stopped by a signal; the same command resumes it: step {step} of" in page
 
     training = experiment.start(workdir)
     assert training.ended() == 0, training.said

@@ -24,11 +24,12 @@ from cyclegan_jax.devices import cgroups
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import generator as inference
 from cyclegan_jax.state import TrainState
-from cyclegan_jax.training import divergence, memory_estimate
+from cyclegan_jax.training import divergence, gan_warnings, memory_estimate
 from cyclegan_jax.training import loop as training
 from cyclegan_jax.training.divergence import DivergedError
 from tests.conftest import tiny_config
 from tests.helpers.logs import logged
+from tests.helpers.pages import read
 
 Run = tuple[Path, TrainConfig, list[str]]
 """The work directory of a run, its config, and its log lines."""
@@ -271,6 +272,20 @@ def test_a_run_in_epochs(run: Run, tmp_path: Path) -> None:
     # The step decides, not the text: a resumed run may count in steps, and go on.
     again = dataclasses.replace(config, checkpoint_every=3, steps=7)
     assert int(training.train(again, workdir).step) == 7
+
+
+def test_a_warning_is_on_the_page_of_the_run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, config, _ = run
+    monkeypatch.setattr(gan_warnings, "WINDOW", 1)
+    monkeypatch.setattr(gan_warnings, "WINNING_SHARE", 1e9)
+    training.train(dataclasses.replace(config, steps=1), tmp_path / "work")
+    lines = (tmp_path / "work" / "events.jsonl").read_text().splitlines()
+    _, *warnings = [json.loads(line) for line in lines]
+    assert [warning["step"] for warning in warnings] == [1, 1]
+    page = read(tmp_path / "work" / "index.html").text
+    assert "Finished: step 1 of 1" in page
+    assert all(warning["warning"] in page for warning in warnings)
+    assert "at step 1 discriminator A is winning" in page
 
 
 def test_an_infinite_moment_is_not_saved(run: Run) -> None:
