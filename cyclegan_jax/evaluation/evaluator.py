@@ -94,7 +94,7 @@ class Evaluator:
     @property
     def chooses_best(self) -> bool:
         """Whether the results have a score by which a checkpoint is the best, which the reconstruction is not."""
-        return self._labels is not None or self._fid_kid is not None
+        return self._labels is not None or self._fid_kid is not None or bool(self._paired)
 
     def evaluate(self, params: Params, features_failed: Callable[[UserError], None] | None = None) -> Results:
         """Evaluate two generators.

@@ -50,7 +50,8 @@ class TrainingEvaluation:
         if config.stop_after and not self._evaluator.chooses_best:
             raise UserError(
                 f"stop_after is {config.stop_after}, but these evaluations have no score that chooses the best "
-                "checkpoint: set --eval_features, such as inception, or --data.labels"
+                "checkpoint: set --eval_features, such as inception, or --data.labels, or give test images of both "
+                "domains the same names where they are pairs"
             )
         self._workdir = workdir
         self._epoch = epoch
