@@ -85,9 +85,7 @@ def translate(
             max_size=max_size,
             progress=console.progress_bar,
         )
-        *lines, last = video.lines()
-        for line in [*lines, f"{last}, by {generator.direction} of {generator.named}"]:
-            print(console.one_line(line))
+        print("\n".join(map(console.one_line, video.lines(f"by {generator.direction} of {generator.named}"))))
         return 0
     generator, back = _load(run, direction, step, metric, both=gallery)
     plan = _plan(generator, input, output, format, refuse=not overwrite and not skip_existing)

@@ -128,7 +128,8 @@ def clip_statistics(generator: Generator, chosen: dict[Path, Path], max_size: in
     def read(file: Path) -> UserImage:
         return image_files.read(file, generator.config.data, generator.domains[0], max_size)
 
-    most = frames_at_once(np.asarray(read(next(iter(chosen)))).shape[:2])
+    height, width = np.asarray(read(next(iter(chosen)))).shape[:2]
+    most = frames_at_once((height, width))
     return generator.clip_statistics([read(file) for file in sampled(chosen, most)])
 
 

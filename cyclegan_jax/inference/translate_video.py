@@ -40,10 +40,10 @@ class Summary:
     left_out: list[str]
     seconds: float
 
-    def lines(self) -> list[str]:
-        """Lines to print."""
+    def lines(self, model: str) -> list[str]:
+        """Lines to print; `model` says by which model the video was translated."""
         sound = [f"without the sound: {self.path.suffix} does not hold {name}" for name in self.left_out]
-        return [*sound, f"{self.frames:,} frames translated to {self.path}, {duration(self.seconds)}"]
+        return [*sound, f"{self.frames:,} frames translated to {self.path}, {duration(self.seconds)}, {model}"]
 
 
 def is_video(input: str, output: Path) -> bool:

@@ -95,11 +95,12 @@ class VideoWriter:
 
     def _copy_sound(self, until: Fraction | None) -> None:
         """Copy the packets that begin before a time in seconds, or all that are left."""
-        while self._next is not None and (
-            until is None or Fraction(self._next.dts or 0) * self._next.time_base <= until
-        ):
-            self._next.stream = self._sound[self._next.stream_index]
-            self._container.mux(self._next)
+        while self._next is not None:
+            begin, packet = self._next
+            if until is not None and begin > until:
+                break
+            packet.stream = self._sound[packet.stream_index]
+            self._container.mux(packet)
             self._next = next(self._packets, None)
 
 
@@ -116,11 +117,14 @@ def _holds(form: str, stream: "AudioStream") -> bool:
     return True
 
 
-def _packets(path: Path, container: "InputContainer", streams: "Sequence[AudioStream]") -> "Iterator[Packet[Any]]":
+def _packets(
+    path: Path, container: "InputContainer", streams: "Sequence[AudioStream]"
+) -> "Iterator[tuple[Fraction, Packet[Any]]]":
+    """The packets of sound and when each begins, in seconds."""
     with video.one_sentence(path):
         for packet in container.demux(streams) if streams else ():
             if packet.dts is not None:  # at the end of each stream comes an empty packet, without a time
-                yield packet
+                yield packet.dts * packet.time_base, packet
 
 
 @contextlib.contextmanager
