@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_jax.console import one_line
+from cyclegan_jax.console import one_line, timed_bar
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,3 +45,21 @@ print(main(["configs"]), main(["configs", "\udcff\n", "--out", "no.txt"]))
     assert ended.stdout.endswith(rb"\udcff" + b"\n0 2\n")
     assert ended.stderr.startswith(rb"error: there is no config of the name \udcff\n: choose one of ")
     assert ended.stderr.count(b"\n") == 1
+
+
+def test_a_bar_says_the_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = iter([100.0, 110.0, 170.0, 180.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    draw = timed_bar("tiles")
+    for done in (1, 2, 8, 9):
+        draw(done, 9)
+    _, *lines = capsys.readouterr().err.split("\r")
+    assert [line.rstrip() for line in lines] == [
+        "[###                           ] 1/9 tiles",
+        "[#######                       ] 2/9 tiles, 1m10s left",
+        "[###########################   ] 8/9 tiles, 10s left",
+        "[##############################] 9/9 tiles",
+    ]
+    assert lines[-1].endswith("\n")
+    assert {len(line.rstrip("\n")) for line in lines} == {79}

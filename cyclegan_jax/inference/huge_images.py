@@ -7,6 +7,7 @@ instance norms' statistics, which are measured on windows spread over the image,
 import contextlib
 import dataclasses
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -29,8 +30,8 @@ from cyclegan_jax.inference.window_statistics import StatisticsOverWindows
 from cyclegan_jax.inference.windows import Window
 from cyclegan_jax.networks.layers import accepted_side
 
-_WINDOWS: Final = 64
-"""How many windows the statistics are measured on."""
+_WINDOWS: Final = (32, 64)
+"""How many windows the statistics are measured on, at least and at most: as many as take as long as the tiles."""
 _WINDOW: Final = 512
 """Side of such a window with its margins, pixels; larger for generators that see far."""
 _LEAST_INSIDE: Final = 256
@@ -108,7 +109,7 @@ class WindowByWindow:
         window = max(_WINDOW, 2 * self._margin + _LEAST_INSIDE)
         self._measure = StatisticsOverWindows(generator.graphdef, generator.params, config.precision, window)
 
-    def translate(self, file: Path, target: Path, *, bar: Callable[[str], Bar], samples: int = _WINDOWS) -> None:
+    def translate(self, file: Path, target: Path, *, bar: Callable[[str], Bar], samples: int | None = None) -> None:
         """Translate a TIFF file to a tiled BigTIFF file with the same georeference and resolution.
 
         Args:
@@ -116,7 +117,7 @@ class WindowByWindow:
             target: the file to create or replace.
             bar: returns what is called with the progress of a task, given the name of the task's parts.
             samples: how many windows the norms' statistics are measured on. Where they are enough to cover the image,
-                the result is that of the whole image.
+                the result is that of the whole image. None chooses, see `_WINDOWS`.
 
         Raises:
             InputError: the file cannot be read, or its values are not of the kind that the model was trained with.
@@ -131,10 +132,15 @@ class WindowByWindow:
             everything = itertools.chain([first], tiles)
             tiff_tiles.write(target, everything, source, self._step, first.shape[2], first.dtype)
 
-    def _statistics(self, source: TiffWindows, samples: int, progress: Bar) -> LayerStatistics:
+    def _statistics(self, source: TiffWindows, samples: int | None, progress: Bar) -> LayerStatistics:
         """Measure the norms' statistics on windows spread over the image."""
         side = self._measure.side
         pixel = self._stored(source, Window(*[slice(0, 1)] * 4))
+        if samples is None:
+            least, most = _WINDOWS
+            samples = min(
+                most, max(least, math.prod(self._size(source)) // (side * side * max(1, self._measure.norms)))
+            )
         samples = min(samples, max(1, _KEPT_BYTES // (side * side * pixel.nbytes)))
         height, width = self._size(source)
         sampled = windows.sample(height, width, side, self._margin, multiple=self._multiple, number=samples)

@@ -189,7 +189,6 @@ class WindowStatistics:
         bottoms: the row after the last one; all four are multiples of the generator's `size_multiple`.
         rights: the column after the last one.
         given: the statistics of the norms that are still to come.
-        has_given: False to normalise by the window's own statistics instead, where none are known yet.
         recorded: the statistics of each norm so far.
     """
 
@@ -199,7 +198,6 @@ class WindowStatistics:
     bottoms: Int[Array, " N"]
     rights: Int[Array, " N"]
     given: Iterator[Statistics]
-    has_given: Bool[Array, ""]
     recorded: list[Statistics] = field(default_factory=list, init=False)
 
     def reflect(self, x: Images, pad: int) -> Padded:
@@ -216,12 +214,8 @@ class WindowStatistics:
 
     def instance_norm(self, x: Images, kernels: Kernels) -> Images:
         """Normalise by the next statistics, and record those inside the margins."""
-        own = statistics(x, self._inside(x))
-        self.recorded.append(own)
-        mean, variance = (
-            jnp.where(self.has_given, given, of_window) for given, of_window in zip(next(self.given), own, strict=True)
-        )
-        return normalize(x, mean, variance)
+        self.recorded.append(statistics(x, self._inside(x)))
+        return normalize(x, *next(self.given))
 
     def _inside(self, x: Images) -> Bool[Array, "N H W 1"]:
         scale = self.frame.side // x.shape[1]

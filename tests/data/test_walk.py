@@ -7,7 +7,7 @@ import pytest
 
 from cyclegan_jax.config import DataConfig
 from cyclegan_jax.data import skipped
-from cyclegan_jax.data.dataset import EXTENSIONS
+from cyclegan_jax.data.dataset import EXTENSIONS, SLIDE_EXTENSIONS
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.data.walk import walk
 
@@ -82,6 +82,15 @@ def test_what_is_left_out_has_a_reason(tmp_path: Path) -> None:
     line = skipped.left_out_line(found.left_out)
     assert line is not None and line.startswith("5 files or folders were left out: ")
     assert f".heic is not read ({tmp_path}/b.HEIC, {tmp_path}/c.heic)" in line
+
+
+def test_slides_are_read_where_they_are_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "b.SVS", "c.ndpi", "d.heic")
+    assert names(tmp_path) == ["a.png"]
+    assert walk(tmp_path).left_out[tmp_path / "b.SVS"] == ".svs is not read"
+    found = walk(tmp_path, also=SLIDE_EXTENSIONS)
+    assert [path.name for path in found.images] == ["a.png", "b.SVS", "c.ndpi"]
+    assert list(found.left_out) == [tmp_path / "d.heic"]
 
 
 def test_the_line_names_three_files_per_reason() -> None:

@@ -15,7 +15,7 @@ from cyclegan_jax.cli import main as cli
 from cyclegan_jax.cli.exit_status import INTERRUPTED, SKIPPED
 from cyclegan_jax.config import DataConfig, GeneratorConfig, TrainConfig
 from cyclegan_jax.errors import UserError
-from cyclegan_jax.inference import any_size, apply, huge_images, tiff_tiles, tiff_windows, window_statistics
+from cyclegan_jax.inference import any_size, apply, huge_images, tiff_tiles, tiff_windows
 from cyclegan_jax.inference.generator import Generator
 from cyclegan_jax.inference.huge_images import WindowByWindow
 from cyclegan_jax.inference.window_statistics import StatisticsOverWindows
@@ -58,8 +58,7 @@ def small_windows(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("small_windows")
-def test_the_result_is_that_of_the_whole_image(tmp_path, monkeypatch):
-    monkeypatch.setattr(window_statistics, "_TOLERANCE", 0)
+def test_the_result_is_that_of_the_whole_image(tmp_path):
     made = generator(data=DataConfig(image_size=24, load_size=26, range_A=(0, 300), range_B=(-1, 1)))
     values = blobs(115, 166).astype(np.float32)
     source, target = tmp_path / "in.tif", tmp_path / "new" / "out.tif"
@@ -115,8 +114,7 @@ def test_transparency_and_8_bits_are_those_of_ordinary_images(tmp_path):
     ],
     ids=lambda config: f"{config.kind}-{config.norm}",
 )
-def test_statistics_over_all_windows_are_those_of_the_image(config, monkeypatch):
-    monkeypatch.setattr(window_statistics, "_TOLERANCE", 0)
+def test_statistics_over_all_windows_are_those_of_the_image(config):
     whole = TrainConfig(generator=config, dtype="float64")
     network = cyclegan.make_generator(whole, "AtoB", jax.random.key(0), PLAIN)
     definition, params = nnx.graphdef(network), nnx.to_pure_dict(nnx.state(network, nnx.Param))
@@ -248,7 +246,7 @@ from cyclegan_jax.config import GeneratorConfig
 from cyclegan_jax.inference import huge_images, tiff_tiles, tiff_windows
 
 tiff_windows._CACHE_BYTES = tiff_tiles._COMPRESSED_AT_ONCE = 2**21
-huge_images._WINDOW, huge_images._LEAST_INSIDE, huge_images._WINDOWS = 96, 16, 4
+huge_images._WINDOW, huge_images._LEAST_INSIDE = 96, 16
 translator = huge_images.WindowByWindow(generator(generator=GeneratorConfig(blocks=0, width=2)), tile=512)
 source, target = Path(sys.argv[1], "in.tif"), Path(sys.argv[1], "out.tif")
 tile = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
