@@ -1,5 +1,8 @@
 """Huge TIFF images: the same result as for the whole image, with their georeference, in memory that does not grow."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
