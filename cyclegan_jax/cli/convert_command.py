@@ -152,6 +152,12 @@ def _training(options: Mapping[str, str], processes: int) -> Converted:
     batch_size = _number(options, "--batch_size", 1) * processes
     converted = Converted()
     flags = _data_flags(options) | {"--batch_size": str(batch_size)}
+    if options.get("--lr_policy") == "cosine":
+        # Over n_epochs, as there; in the epochs of n_epochs_decay the rate rises again there.
+        flags["--optimizer.decay_epochs"] = options.get("--n_epochs", "100")
+        flags["--optimizer.constant_epochs"] = "0"
+    if options.get("--max_dataset_size") == "inf":
+        options = {name: value for name, value in options.items() if name != "--max_dataset_size"}
     if "--use_wandb" in options:
         flags["--wandb"] = options.get("--wandb_project_name", "CycleGAN-and-pix2pix")
     for name, value in options.items():

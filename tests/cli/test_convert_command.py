@@ -56,6 +56,25 @@ def test_direction_exchanges_the_folders() -> None:
     )
 
 
+def test_a_cosine_goes_over_the_first_epochs() -> None:
+    """Whatever the order of the flags."""
+    for flags in ("--n_epochs 50 --n_epochs_decay 7 --lr_policy cosine", "--lr_policy cosine --n_epochs 50"):
+        chosen = trained(f"python train.py --dataroot x {flags}").config.optimizer
+        assert (chosen.schedule, chosen.constant_epochs, chosen.decay_epochs) == ("cosine", 0, 50)
+
+
+def test_what_came_with_later_features() -> None:
+    config = trained(
+        "python train.py --dataroot x --gan_mode wgangp --lr_policy step --lr_decay_iters 30 --save_epoch_freq 5 "
+        "--max_dataset_size 200 --serial_batches --use_wandb --wandb_project_name mine "
+        "--preprocess scale_width_and_crop"
+    ).config
+    assert (config.loss.gan, config.optimizer.schedule, config.optimizer.step_epochs) == ("wgangp", "step", 30)
+    assert (config.snapshot_every, config.data.max_images, config.data.shuffle) == ("5epochs", 200, False)
+    assert (config.wandb, config.data.preprocess) == ("mine", "scale_width_and_crop")
+    assert trained("python train.py --dataroot x --max_dataset_size inf").config.data.max_images is None
+
+
 def test_processes_and_devices() -> None:
     assert trained("torchrun --nproc_per_node=4 train.py --dataroot x --batch_size 2").config.batch_size == 8
     assert convert("python train.py --dataroot x --gpu_ids 0,1").commands[0][0] == "CUDA_VISIBLE_DEVICES=0,1"
