@@ -2,8 +2,8 @@
 
     python -m benchmarks.huge_images --size 3000x4000 9000x12000 --width 4 --blocks 1 --folder build
     python -m benchmarks.huge_images --size 40000x60000 --folder /a/large/disk
-    python -m benchmarks.huge_images --size 1536x2048 --blocks 3 --width 4 --tile 512 --window 128 \\
-      --samples 64 --compare
+    python -m benchmarks.huge_images --size 1536x2048 --blocks 3 --width 4 --tile 512 --window 128
+        --samples 64 --compare
 
 Each size is HEIGHTxWIDTH. The images are mosaics of drawn street scenes, made tile by tile. Sizes are translated in the
 order given, so give the smallest first: the peak is that of the process so far. `--compare` also measures how far the
