@@ -92,7 +92,12 @@ def translate(
     if left_out := skipped.left_out_line(plan.left_out):
         print(console.one_line(left_out))
     if plan.huge:
-        _refuse({"--mask": mask, "--statistics": statistics}, f"huge TIFF files such as {min(plan.huge)}")
+        given = {
+            "--mask": mask,
+            "--statistics": statistics,
+            "--gallery": gallery and len(plan.huge) == len(plan.chosen),
+        }
+        _refuse(given, f"huge TIFF files such as {min(plan.huge)}")
     missing = _without_existing(plan) if skip_existing else plan.chosen
     ordinary = {file: target for file, target in missing.items() if file not in plan.huge}
     summary = translate_files.translate_files(

@@ -177,6 +177,10 @@ def test_a_folder_with_huge_images(model, scans, tmp_path, capsys):
     assert cli.main([*command, "--skip_existing", "--tile=96"]) == 0
     assert "1 translation is damaged and made again" in capsys.readouterr().out
     assert tiff_tiles.is_whole(out / "deeper" / "slide.tif")
+    one = [*command[:4], str(scans / "deeper" / "slide.svs"), "--output", str(tmp_path / "other")]
+    for flag in ("--gallery", f"--mask={scans / 'small.tif'}", "--statistics=clip"):
+        assert cli.main([*one, flag]) == 2
+        assert f"{flag.partition('=')[0]} is not for huge TIFF files such as" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("small_windows")
