@@ -1,6 +1,7 @@
 """`cyclegan-jax translate`: translate image files, or a video, with a trained generator."""
 
 import datetime
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -35,7 +36,7 @@ def translate(
 ) -> int:
     """Translate image files, or a video, with a run's generator; file names and sub-folders are kept.
 
-    TIFF files of more than 89 million pixels are translated window by window, and become tiled TIFF files. The exit
+    TIFF files of more than 178 million pixels are translated window by window, and become tiled TIFF files. The exit
     status is 1 if a file could not be read and was skipped.
 
     Args:
@@ -43,7 +44,7 @@ def translate(
             hub: hf://USER/NAME or hf://USER/NAME@REVISION.
         input: image file, folder, or quoted pattern such as 'photos/*.jpg'; or a video file.
         output: folder for the translated images or the video; or a video file: .mp4, .m4v, .mov, .mkv, .webm; for one
-            TIFF file of more than 89 million pixels also a .tif file.
+            TIFF file of more than 178 million pixels also a .tif file.
         direction: direction of the translation; default: AtoB, and that of an exported generator.
         step: checkpoint or snapshot to use: a step, the end of an epoch such as epoch:20, or best; default: the newest
             checkpoint.
@@ -109,7 +110,9 @@ def translate(
         progress=console.progress_bar,
         mask_of=None if mask is None else masks.find(mask, plan.chosen.values(), output),
         # Of all files, so that a translation that continues has the same.
-        statistics=translate_files.clip_statistics(generator, plan.chosen, max_size) if statistics == "clip" else None,
+        statistics=translate_files.clip_statistics(generator, plan.chosen, max_size)
+        if statistics == "clip" and ordinary
+        else None,
     )
     huge = {file: target for file, target in missing.items() if file in plan.huge}
     huge_images.translate_files(generator, huge, summary, tile=tile, max_size=max_size, bar=console.timed_bar)
@@ -124,7 +127,7 @@ def translate(
     return SKIPPED if summary.skipped else 0
 
 
-def _refuse(flags: dict[str, object], inputs: str) -> None:
+def _refuse(flags: Mapping[str, object], inputs: str) -> None:
     for name, given in flags.items():
         if given:
             raise UserError(f"{name} is not for {inputs}: leave {name} out, or give other inputs")
@@ -164,7 +167,7 @@ def _plan(
     from cyclegan_jax.inference.user_images import output_type
 
     data, (source, target) = generator.config.data, generator.domains
-    kind, bands = output_type(data.value_range(target)), data.has_bands(target)
+    kind, bands = output_type(data, target), data.has_bands(target)
     windows = not (bands or data.has_bands(source))
     return file_plan.plan(input, output, format=format, refuse=refuse, kind=kind, bands=bands, windows=windows)
 

@@ -20,6 +20,7 @@ MOST: Final = 64
 """The largest number of channels."""
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """The first bytes of TIFF and BigTIFF files."""
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # tags; of the second, 2 is signed
 
 
 def decode_bands(encoded: bytes, config: DataConfig, domain: Domain, name: str) -> Num[np.ndarray, "H W channels"]:
@@ -52,7 +53,20 @@ def stored_bands(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
     if not encoded.startswith(_TIFF):
         return decode_16bit.stored_values(encoded, name)
     try:
-        pages = _tiff_pages(encoded)
+        tags = decode_16bit.tiff_tags(encoded)
+        if tags.get(_SAMPLE_FORMAT, (1,))[0] == 2 and tags.get(_BITS_PER_SAMPLE, (1,))[0] == 8:
+            # Pillow reads them as unsigned.
+            raise UserError(f"the image {name} holds signed integers of 8 bits, which are not read: store 16 bits")
+        # Pillow reads samples plane by plane of pictures only.
+        by_planes = tags.get(decode_16bit.TIFF_PLANAR, 1) == 2
+        pages = [_samples(encoded, name)] if by_planes else _tiff_pages(encoded, name)
+    except UserError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UserError(
+            f"the image {name} has too many pixels ({error}): scale it down or cut it into parts; only images without "
+            "bands are read by windows"
+        ) from error
     except UnidentifiedImageError:  # such as one page of more than four channels
         pages = [_samples(encoded, name)]
     except Exception as error:  # For damaged files Pillow raises exceptions of many modules.
@@ -70,12 +84,12 @@ def stored_bands(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
     return np.stack(pages, axis=2)
 
 
-def _tiff_pages(encoded: bytes) -> list[Num[np.ndarray, "..."]]:
+def _tiff_pages(encoded: bytes, name: str) -> list[Num[np.ndarray, "..."]]:
     """The pages of a TIFF file that Pillow reads; of one alone, all bits."""
     with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
         number = getattr(picture, "n_frames", 1)
         if number == 1:
-            return [decode_16bit.stored_values(encoded, "")]
+            return [decode_16bit.stored_values(encoded, name)]
         pages = []
         for page in range(number):
             picture.seek(page)
@@ -86,7 +100,7 @@ def _tiff_pages(encoded: bytes) -> list[Num[np.ndarray, "..."]]:
 def _samples(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
     """The values of a TIFF file that Pillow does not read, such as one page of more than four channels."""
     try:
-        values = decode_16bit.all_bits(encoded, "TIFF", name)
+        values = decode_16bit.all_bits(encoded, "TIFF", name, all_pages=True)
     except UserError:
         raise
     except Exception as error:  # imagecodecs raises exceptions of many modules

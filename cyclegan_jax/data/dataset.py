@@ -49,6 +49,7 @@ class Example:
     name: str
 
 
+@runtime_checkable
 class Split(Protocol):
     """Random access to the images of one domain, for training or for testing, in a fixed order."""
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Num
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from cyclegan_jax.data.images import FORMATS
 from cyclegan_jax.errors import UserError
@@ -24,6 +24,7 @@ _LUMA: Final = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma, as in Pillo
 _PLAIN_MODES: Final = {"1": "L", "P": "RGBA", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
 _PNG_DEPTH: Final = 24  # offset of the bit depth: signature (8), chunk length and type (8), width and height (8)
 _TIFF_BITS_PER_SAMPLE: Final = 258
+TIFF_PLANAR: Final = 284  # 2 where the samples are stored plane by plane
 _EXIF_ORIENTATION: Final = 274
 
 
@@ -181,6 +182,8 @@ def npy_values(encoded: bytes, name: str, most_channels: int = 4) -> Num[np.ndar
         raise UserError(
             f"the array {name} cannot be read ({error}): replace it or take it out of the data set"
         ) from error
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)  # black and white
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3 or not 1 <= array.shape[2] <= most_channels or array.size == 0 or array.dtype.kind not in "uif":
         raise UserError(
@@ -202,8 +205,20 @@ def _pillow_keeps_all_bits(picture: Image.Image, encoded: bytes) -> bool:
     return True
 
 
-def all_bits(encoded: bytes, kind: str | None, name: str) -> Num[np.ndarray, "..."]:
+def tiff_tags(encoded: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """The tags of a TIFF file's first page; its `next` is 0 where there is no other page. Pillow raises many errors."""
+    is_big = b"+" in encoded[2:4]
+    tags = TiffImagePlugin.ImageFileDirectory_v2(encoded[: 16 if is_big else 8])
+    stream = io.BytesIO(encoded)
+    stream.seek(tags.next)
+    tags.load(stream)
+    return tags
+
+
+def all_bits(encoded: bytes, kind: str | None, name: str, *, all_pages: bool = False) -> Num[np.ndarray, "..."]:
     """Decode a PNG or TIFF (`kind`) by imagecodecs, which raises exceptions of many modules.
+
+    Samples are on the last axis, also where the file holds them plane by plane; with `all_pages`, gray pages too.
 
     Raises:
         UserError: imagecodecs is not installed.
@@ -215,8 +230,12 @@ def all_bits(encoded: bytes, kind: str | None, name: str) -> Num[np.ndarray, "..
             f"the image {name} has 16 bits per colour channel, or over four channels, which only imagecodecs can read: "
             "pip install 'cyclegan-jax[highdepth]'"
         ) from error
-    decode = imagecodecs.png_decode if kind == "PNG" else imagecodecs.tiff_decode
-    return np.asarray(decode(encoded))
+    if kind == "PNG":
+        return np.asarray(imagecodecs.png_decode(encoded))
+    values = np.asarray(imagecodecs.tiff_decode(encoded, index=None if all_pages else 0))
+    tags = tiff_tags(encoded)
+    by_planes = tags.get(TIFF_PLANAR, 1) == 2 or (all_pages and tags.next != 0)
+    return np.moveaxis(values, 0, 2) if by_planes and values.ndim == 3 else values
 
 
 def _upright(values: Num[np.ndarray, "H W C"], orientation: int) -> Num[np.ndarray, "height width C"]:

@@ -102,6 +102,7 @@ class OfficialOptions:
     def _adversarial(self) -> dict[str, Any]:
         """The fields of the adversarial loss."""
         mode = self.values.get("gan_mode", "lsgan")
+        mode = "vanilla" if mode == "nonsaturating" else mode  # CUT's name of the same formula
         if mode not in typing.get_args(GanLoss):
             _LOG.warning(f"{self.path}: gan_mode was {mode}; here a training goes on with lsgan")
             return {}

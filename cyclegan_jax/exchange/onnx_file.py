@@ -76,9 +76,11 @@ def properties(model: Pretrained, *, uint8: bool) -> dict[str, str]:
         "sides": f"multiples of {multiple}, at least {minimum}",
     }
     for end, domain in zip(("input", "output"), model.domains, strict=True):
-        limits = data.value_range(domain)
+        ranges = data.band_ranges(domain) or ()
+        ranges = ranges[:1] if len(set(ranges)) == 1 else ranges
+        stored = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
         found[f"{end}_domain"] = data.subject(domain)
-        found[f"{end}_range"] = value_range + (f", for {limits[0]:g} to {limits[1]:g}" if limits else "")
+        found[f"{end}_range"] = value_range + (f", for {stored}" if stored else "")
     return found
 
 

@@ -270,7 +270,7 @@ def record_statistics(
     heights: Int32[Array, " N"],
     widths: Int32[Array, " N"],
 ) -> LayerStatistics:
-    """Return the statistics of each norm over each image by itself."""
+    """Return the statistics of each norm over all images together."""
     frame = RecordingStatistics(Corner(images.shape[1], heights, widths))
     translate(params, images, frame=frame)
     return frame.recorded

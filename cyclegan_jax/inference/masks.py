@@ -58,14 +58,23 @@ def check_domains(config: DataConfig, source: Domain, target: Domain) -> None:
     """Check that inputs and outputs of a model can be mixed.
 
     Raises:
-        UserError: the domains have different numbers of channels.
+        UserError: the domains have different numbers of channels, other ranges, or one holds label maps.
     """
-    channels = config.channels(source), config.channels(target)
-    if channels[0] != channels[1]:
+    kinds = [_kind(config, domain) for domain in (source, target)]
+    if kinds[0] != kinds[1]:
         raise UserError(
-            f"a mask keeps pixels of the input, but this model makes images of {channels[1]} channels from images of "
-            f"{channels[0]}: leave the mask out"
+            f"a mask keeps pixels of the input, but this model makes {kinds[1]} from {kinds[0]}: leave the mask out"
         )
+
+
+def _kind(config: DataConfig, domain: Domain) -> str:
+    """What the pixels of a domain are, in words; those of two domains can be mixed where the words are the same."""
+    if config.labels == domain:
+        return "label maps"
+    channels, ranges = config.channels(domain), config.band_ranges(domain)
+    kind = f"{channels} bands" if config.has_bands(domain) else f"images of {channels} channels"
+    shown = ", ".join(f"{low:g} to {high:g}" for low, high in sorted(set(ranges or ()), key=(ranges or ()).index))
+    return f"{kind} with values from {shown}" if shown else kind
 
 
 def read_for(image: Path, size: tuple[int, int], file: Path, max_size: int | None = None) -> Float[np.ndarray, "H W"]:

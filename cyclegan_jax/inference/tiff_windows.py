@@ -26,8 +26,8 @@ from cyclegan_jax.errors import UserError
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
-HUGE_PIXELS: Final = 89_478_485
-"""TIFF images of more pixels are translated window by window. It is the number from which Pillow warns of an image."""
+HUGE_PIXELS: Final = 2 * 89_478_485
+"""TIFF images of more pixels are translated window by window: Pillow refuses to read them whole."""
 SUFFIXES: Final = (".tif", ".tiff", *SLIDE_EXTENSIONS)
 """Endings of files that may be read by windows."""
 
@@ -94,6 +94,8 @@ def opened(file: Path) -> Iterator["TiffWindows"]:
         with reporting(file):
             tiff = stack.enter_context(tifffile.TiffFile(file))
             image = TiffWindows(tiff, file)
+        # The image refers to its cache, which refers to the image: Python would free it at any time later.
+        stack.callback(image.forget)
         yield image
 
 
@@ -146,6 +148,11 @@ class TiffWindows:
                     "'vips tiffsave --tile --bigtiff'"
                 )
             self._decoded = functools.lru_cache(max(1, _CACHE_BYTES // size))(self._decode)
+
+    def forget(self) -> None:
+        """Free the decoded parts that are kept."""
+        if not self._whole_rows:
+            self._decoded.cache_clear()
 
     def read(self, rows: slice, columns: slice) -> Shaped[np.ndarray, "H W C"]:
         """Read a window that lies in the image; missing tiles of a sparse file are 0.

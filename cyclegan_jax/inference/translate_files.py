@@ -1,9 +1,10 @@
 """`cyclegan-jax translate`: translate image files, a few at a time, and collect them for a gallery."""
 
+import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,15 +123,20 @@ def clip_statistics(generator: Generator, chosen: dict[Path, Path], max_size: in
         max_size: as for `translate_files`.
 
     Raises:
-        UserError: one of these files cannot be read, or they differ in size.
+        UserError: none of these files can be read, or they differ in size.
     """
 
-    def read(file: Path) -> UserImage:
-        return image_files.read(file, generator.config.data, generator.domains[0], max_size)
+    def readable(files: Iterable[Path]) -> Iterator[UserImage]:
+        for file in files:  # the translation names those that cannot be read
+            with contextlib.suppress(UserError):
+                yield image_files.read(file, generator.config.data, generator.domains[0], max_size)
 
-    height, width = np.asarray(read(next(iter(chosen)))).shape[:2]
+    first = next(readable(chosen), None)
+    if first is None:
+        raise UserError("--statistics is clip, but none of the images can be read: give other images")
+    height, width = np.asarray(first).shape[:2]
     most = frames_at_once((height, width))
-    return generator.clip_statistics([read(file) for file in sampled(chosen, most)])
+    return generator.clip_statistics(list(readable(sampled(chosen, most))) or [first])
 
 
 def gallery_items(

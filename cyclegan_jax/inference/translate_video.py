@@ -48,7 +48,9 @@ class Summary:
 
 def is_video(input: str, output: Path) -> bool:
     """Whether a translation is one of a video, by the endings of the files' names."""
-    return Path(input).suffix.lower() in READ or output.suffix.lower() in video_writer.ENDINGS
+    path = Path(input)
+    is_read = path.suffix.lower() in READ and not files.is_dir(path)
+    return is_read or output.suffix.lower() in video_writer.ENDINGS
 
 
 def plan(input: str, output: Path, *, overwrite: bool) -> tuple[Path, Path]:
@@ -136,7 +138,10 @@ def translate_video(
     """
     begin = time.monotonic()
     check_model(generator.config.data)
+    if mask is not None:
+        masks.check_domains(generator.config.data, *generator.domains)
     number, statistics = _survey(generator, path, max_size, steady=steady)
+    nearest = _nearest(generator)
     with video.reading(path) as (clip, frames):
         size = _scaled_size(clip, max_size)
         shares = None if mask is None else masks.read_for(path, size, mask, max_size)
@@ -144,7 +149,7 @@ def translate_video(
             done = 0
             for batch in _batches(frames, images_at_once(size, batch_size)):
                 outputs = generator.translate(
-                    [image_files.scaled_down(frame.pixels, max_size) for frame in batch],
+                    [image_files.scaled_down(frame.pixels, max_size, nearest=nearest) for frame in batch],
                     batch_size=batch_size,
                     tile=tile,
                     mask=None if shares is None else [shares] * len(batch),
@@ -167,12 +172,17 @@ def _survey(
         nonlocal number
         for frame in frames:
             number += 1
-            yield image_files.scaled_down(frame.pixels, max_size)
+            yield image_files.scaled_down(frame.pixels, max_size, nearest=_nearest(generator))
 
     with video.reading(path) as (clip, frames):
         size = _scaled_size(clip, max_size)
         picked = clip_statistics.sampled(counted(frames), clip_statistics.frames_at_once(size))
     return number, generator.clip_statistics(picked) if steady else None
+
+
+def _nearest(generator: Generator) -> bool:
+    """Whether frames are scaled without new colours, as label maps are."""
+    return generator.config.data.labels == generator.domains[0]
 
 
 def _scaled_size(clip: Clip, max_size: int | None) -> tuple[int, int]:

@@ -104,7 +104,7 @@ def from_model(pixels: Float[np.ndarray, "H W C"], source: ModelImage, config: D
         UserError: a picture was given, but Pillow cannot hold the result.
     """
     if config.has_bands(domain):
-        return bands.unscaled(pixels, config, domain, output_type(config.value_range(domain)))
+        return bands.unscaled(pixels, config, domain, output_type(config, domain))
     if source.alpha is not None and pixels.shape[2] != 4:
         pixels = np.concatenate([pixels, source.alpha.astype(pixels.dtype) * 2 - 1], axis=2)
     limits = config.value_range(domain)
@@ -128,10 +128,12 @@ def _picture_values(picture: Image.Image) -> Array:
     return np.asarray(picture.convert(stored_mode(picture)))
 
 
-def output_type(limits: tuple[float, float] | None) -> np.dtype[Any]:
-    """The dtype of translated images of a domain with this stated range: the smallest that holds its values."""
-    if limits is None:
-        return np.dtype(np.uint8)
+def output_type(config: DataConfig, domain: Domain) -> np.dtype[Any]:
+    """The dtype of translated images of a domain: the smallest that holds the values of its range, or of all ranges."""
+    return np.result_type(*(_type_of(limits) for limits in config.band_ranges(domain) or ((0.0, 255.0),)))
+
+
+def _type_of(limits: tuple[float, float]) -> np.dtype[Any]:
     low, high = map(float, limits)
     # A range of 0 to 1 means fractions, not the two whole numbers.
     whole = low.is_integer() and high.is_integer() and low >= 0 and 1 < high <= np.iinfo(np.uint16).max
@@ -141,7 +143,7 @@ def output_type(limits: tuple[float, float] | None) -> np.dtype[Any]:
 
 
 def _in_range(pixels: Float[np.ndarray, "H W C"], limits: tuple[float, float]) -> Array:
-    kind = output_type(limits)
+    kind = _type_of(limits)
     colors, alpha = decode_16bit.split_alpha(pixels)
     parts = [_scaled(colors, limits, kind)]
     if alpha is not None:

@@ -17,6 +17,7 @@ from cyclegan_jax.data.decode import decode_example
 from cyclegan_jax.data.eval_images import eval_image
 from cyclegan_jax.data_config import AugmentConfig
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.inference.user_images import output_type
 from tests.helpers.examples import config, noisy, split_of
 
 RANGE = (0.0, 4095.0)
@@ -46,14 +47,45 @@ def samples(values: npt.NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
+def planes(values: npt.NDArray[Any]) -> bytes:
+    """One page that holds one channel after the other."""
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.moveaxis(values, 2, 0), photometric="minisblack", planarconfig="separate")
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize("channels", [2, 4, 5, 64])
-@pytest.mark.parametrize("encode", [npy, tiff, samples])
+@pytest.mark.parametrize("encode", [npy, tiff, samples, planes])
 def test_bands_are_read_from_arrays_pages_and_samples(encode: Any, channels: int) -> None:
     values = scene(6, 9, channels)
     ranges = (RANGE,) * channels
     decoded = decode_example(Example(encode(values), "a"), DataConfig(channels_A=channels, range_A=ranges), "A")
     np.testing.assert_allclose(np.asarray(decoded), values / 4095 * 2 - 1, atol=1e-6)
     assert np.asarray(decoded).dtype == np.float32
+
+
+def test_pages_of_64_bit_floats_are_read() -> None:
+    values, stream = scene(6, 9, 5).astype(np.float64), io.BytesIO()
+    tifffile.imwrite(stream, np.moveaxis(values, 2, 0), photometric="minisblack")
+    np.testing.assert_array_equal(bands.stored_bands(stream.getvalue(), "a"), values)
+
+
+def test_signed_bytes_and_damaged_files_are_refused() -> None:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, scene(5, 6, 9, dtype="int8", high=100), photometric="minisblack")
+    with pytest.raises(UserError, match="the image a holds signed integers of 8 bits"):
+        bands.stored_bands(stream.getvalue(), "a")
+    with pytest.raises(UserError) as refused:
+        bands.stored_bands(samples(scene(60, 90, 5))[:900], "a")
+    assert str(refused.value).count("the image") == 1
+
+
+def test_a_band_of_fractions_makes_all_results_floats() -> None:
+    """Of 0 to 10000 alone, whole numbers would do; they would make 0 or 1 of each share."""
+    both = DataConfig(channels_A=2, range_A=((0.0, 10000.0), (0.0, 1.0)))
+    assert output_type(both, "A") == np.float32
+    assert output_type(DataConfig(channels_A=2, range_A=((0.0, 10000.0), (0.0, 255.0))), "A") == np.uint16
+    assert output_type(DataConfig(channels_A=2), "A") == np.uint8
 
 
 def test_each_band_has_its_range_and_its_name_in_errors() -> None:

@@ -74,8 +74,34 @@ def test_what_a_mask_cannot_do_is_refused():
     with pytest.raises(UserError, match="there are 1 masks for 2 images"):
         generator.translate([photo(), photo()], mask=[left_half()])
     gray = generators.ready(SMALL)
-    with pytest.raises(UserError, match="this model makes images of 1 channels from images of 3: leave the mask out"):
+    with pytest.raises(
+        UserError, match="this model makes images of 1 channels from images of 3 channels: leave the mask out"
+    ):
         gray.translate(photo(), mask=left_half())
+
+
+@pytest.mark.parametrize(
+    ("config", "kinds"),
+    [
+        (DataConfig(labels="B"), "label maps from images of 3 channels"),
+        (DataConfig(channels_A=1), "images of 3 channels from images of 1 channels"),
+        (
+            DataConfig(range_A=(0.0, 10.0), range_B=(0.0, 255.0)),
+            "images of 3 channels with values from 0 to 255 from images of 3 channels with values from 0 to 10",
+        ),
+        (DataConfig(channels_A=4, channels_B=4, range_B=((0.0, 1.0),) * 4), "4 bands with values from 0 to 1 from"),
+    ],
+)
+def test_pixels_of_other_kinds_are_not_mixed(config, kinds):
+    with pytest.raises(UserError, match=f"this model makes {kinds}"):
+        masks.check_domains(config, "A", "B")
+    masks.check_domains(config, "A", "A")
+
+
+def test_an_array_of_booleans_is_a_mask(tmp_path):
+    np.save(tmp_path / "mask.npy", left_half() > 0)
+    found = masks.read_for(tmp_path / "photo.png", (16, 24), tmp_path / "mask.npy")
+    np.testing.assert_array_equal(found, left_half() / 255)
 
 
 def test_mask_files_of_any_kind_are_read(tmp_path):

@@ -15,6 +15,7 @@ from PIL import Image
 import cyclegan_jax
 from cyclegan_jax.checkpoints import metrics_file
 from cyclegan_jax.config import DataConfig, LossConfig, TrainConfig
+from cyclegan_jax.data.fingerprint import fingerprint
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.objective import Generated, extra_term, generator_objective
@@ -125,6 +126,24 @@ class Broken:
 
 def broken(config):
     return Dataset(Broken(), Broken())
+
+class Arrays(Broken):
+    def __getitem__(self, index):
+        return Example([1, 2], "a")
+
+def arrays(config):
+    return Dataset(Arrays(), Arrays())
+
+class InLibrary(Broken):
+    def __getitem__(self, index):
+        from pathlib import Path
+        return Example(Path("nowhere").read_bytes(), "a")
+
+def in_library(config):
+    return Dataset(InLibrary(), InLibrary())
+
+def lists(config):
+    return Dataset(["a.png"], ["b.png"])
 """
 
 
@@ -136,6 +155,10 @@ def broken(config):
             r"the function wrong_code:raises raised ZeroDivisionError: .* at .*wrong_code\.py, line 5: correct it",
         ),
         ("nothing", r"the function wrong_code:nothing returned NoneType, but it must return a .*Dataset"),
+        (
+            "lists",
+            r"train_A of the data set that wrong_code:lists returned is of type list, but a split needs a length",
+        ),
         ("empty", r"train_A of the data set that wrong_code:empty returned has no images"),
         ("missing", r"data\.source is 'wrong_code:missing', but wrong_code has no function missing"),
     ],
@@ -153,6 +176,13 @@ def test_a_mistake_while_an_image_is_read(code: Path) -> None:
         UserError, match=r"wrong_code:broken raised KeyError: 'no such row' at .*wrong_code\.py, line 20"
     ):
         data.train_A[0]
+    with pytest.raises(UserError, match=r"image 1 of a split of wrong_code:arrays is no .*Example of bytes and a name"):
+        open_dataset(DataConfig(source="wrong_code:arrays")).train_A[1]
+    # The user's line, and not that of the library below it.
+    with pytest.raises(UserError, match=r"FileNotFoundError: .* at .*wrong_code\.py, line 37: correct it"):
+        open_dataset(DataConfig(source="wrong_code:in_library")).train_A[0]
+    # Other files of the same number are noticed when a run resumes.
+    assert fingerprint(data.train_A).keys() == {"names", "files"}
 
 
 @pytest.mark.parametrize(
