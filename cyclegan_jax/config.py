@@ -45,7 +45,7 @@ class TrainConfig:
     of batch_size * accumulate pairs, in the memory of one part. Only batch norm still sees each part by itself."""
     steps: Steps | None = None
     """Stop after this step; default: the end of the learning-rate schedule. The schedule does not depend on it. Here
-    and in the fields that end in `_every`, epochs are written as 200epochs or 0.5epochs."""
+    and in the fields for logs, samples, checkpoints, evaluations and snapshots, epochs are written as 200epochs."""
     seed: int = 0
     """Seed of the initial weights, the data order, the augmentation, dropout and the image pools."""
     update_first: Literal["generators", "discriminators"] = "generators"
@@ -138,19 +138,10 @@ class TrainConfig:
                 "discriminator.norm 'batch' a score depends on the whole batch: choose discriminator.norm instance, "
                 "instance_affine or none, or loss.gradient_penalty none"
             )
-        if self.optimizer.schedule == "plateau":
-            self._check_plateau()
-
-    def _check_plateau(self) -> None:
-        if self.eval_every == 0:
+        if self.optimizer.schedule == "plateau" and self.eval_every == 0:
             raise UserError(
                 "optimizer.schedule is 'plateau', but eval_every is 0, so that there are no scores to follow: set "
                 "eval_every to the number of steps between evaluations, or choose another schedule"
-            )
-        if self.optimizer.plateau_score is None and self.data.labels is None and self.eval_features is None:
-            raise UserError(
-                "optimizer.schedule is 'plateau', but by the only scores, those of the reconstruction, a copy of the "
-                "input is best: set eval_features or data.labels, or name the score by optimizer.plateau_score"
             )
 
     @property

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from cyclegan_jax.config_checks import check_limits, check_types
+from cyclegan_jax.config_checks import check_limits, check_types, require
 from cyclegan_jax.config_limits import LIMITS
 
 GanLoss = Literal["lsgan", "vanilla", "hinge", "wgangp"]
@@ -38,8 +38,8 @@ class LossConfig:
     gradient_penalty_weight: float = 10.0
     """Weight of the gradient penalty in each discriminator's loss; without effect where there is no penalty."""
     gradient_penalty_every: int = 1
-    """Compute the penalty on every n-th step only, with n times its weight: cheaper, and nearly the same. 16 is usual
-    for `r1`."""
+    """Compute the penalty in every n-th update of the discriminators only, with n times its weight: cheaper, and nearly
+    the same. 16 is usual for `r1`."""
 
     extra: str | None = None
     """A term of your own in the generators' loss, as module:function, see docs/extending.md."""
@@ -50,6 +50,9 @@ class LossConfig:
         """Check every field."""
         check_types(self, "loss")
         check_limits(self, "loss", LIMITS)
+        require(
+            self.extra is None or ":" in self.extra, "loss.extra", self.extra, "a function as module:function, or None"
+        )
 
     @property
     def penalty(self) -> Penalty:

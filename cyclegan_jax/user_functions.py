@@ -52,6 +52,23 @@ def load_function(spec: str, flag: str) -> Callable[..., Any]:
     return reporting(function, spec, module)
 
 
+def check_allowed(spec: str | None, field: str, *, allow_code: bool) -> None:
+    """Check that the code which a run's own config names may be imported: the run may be a stranger's.
+
+    Args:
+        spec: the value of a field that may be `module:function`.
+        field: its name.
+        allow_code: whether the user has allowed it.
+
+    Raises:
+        UserError: it names code, and the user has not.
+    """
+    if spec is not None and ":" in spec and not allow_code:
+        raise UserError(
+            f"{field} of the run is {spec}, which would be imported and run: add --allow_code if you trust the run"
+        )
+
+
 def reporting(function: Callable[..., Any], spec: str, module: object) -> Callable[..., Any]:
     """Return a function whose errors are a `UserFunctionError`; a `UserError` stays what it is.
 

@@ -122,6 +122,10 @@ FIXED: Final = {
 """Fields that the state, or the place in the data, depends on."""
 
 
+_OF_SCORES: Final = {"eval_every", "eval_images", "eval_features"}
+"""Fields that decide the scores, which the schedule `plateau` follows; free with all other schedules."""
+
+
 def check(before: TrainConfig, after: TrainConfig, workdir: str | Path, *, allow_changes: bool = False) -> list[str]:
     """Compare the config of a checkpoint with that of the run that resumes from it.
 
@@ -140,6 +144,8 @@ def check(before: TrainConfig, after: TrainConfig, workdir: str | Path, *, allow
     """
     changed = config_dict.changes(before, after)
     kinds = {name: _kind(name, old, new) for name, (old, new) in changed.items()}
+    if before.optimizer.schedule == "plateau":
+        kinds |= dict.fromkeys(kinds.keys() & _OF_SCORES, "when allowed")
     fixed, when_allowed = ([name for name in kinds if kinds[name] == kind] for kind in ("fixed", "when allowed"))
     if fixed or (when_allowed and not allow_changes):
         listed = ", ".join(config_dict.shown(changed, fixed or when_allowed))

@@ -80,6 +80,10 @@ def score_at(
     """
     for prefix in _DEFAULTS if metric is None else (metric,):
         names = sorted(name for name in scores if (name.startswith(prefix) if metric is None else name == metric))
+        names = [name for name in names if str(step) in scores[name]["values"]] or names
+        # The run's own evaluations make the most; a user may have scored this step with other settings too.
+        most = max((len(scores[name]["values"]) for name in names), default=0)
+        names = [name for name in names if len(scores[name]["values"]) == most]
         entries = [scores[name] for name in names if str(step) in scores[name]["values"]]
         if entries:
             mean = sum(float(entry["values"][str(step)]) for entry in entries) / len(entries)

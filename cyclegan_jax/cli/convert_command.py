@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final
 
-from cyclegan_jax import config_dict
+from cyclegan_jax import config_dict, files
 from cyclegan_jax.cli import official_flags
 from cyclegan_jax.cli.config_file import load_config_file
 from cyclegan_jax.cli.flags import Parser, as_word
@@ -156,8 +156,15 @@ def _training(options: Mapping[str, str], processes: int) -> Converted:
         # Over n_epochs, as there; in the epochs of n_epochs_decay the rate rises again there.
         flags["--optimizer.decay_epochs"] = options.get("--n_epochs", "100")
         flags["--optimizer.constant_epochs"] = "0"
-    if options.get("--max_dataset_size") == "inf":
-        options = {name: value for name, value in options.items() if name != "--max_dataset_size"}
+        rises = _number(options, "--n_epochs_decay", 100)
+        converted.notes.append(
+            f"--n_epochs_decay {rises}: there the rate rises again in these epochs; here the run ends"
+        )
+    # Values that are the default here, or have no effect there: without netD n_layers there are always 3 layers.
+    without_effect = {("--max_dataset_size", "inf"), ("--num_threads", "0")}
+    if options.get("--netD", "basic") != "n_layers":
+        without_effect |= {("--n_layers_D", value) for value in options.values()}
+    options = {name: value for name, value in options.items() if (name, value) not in without_effect}
     if "--use_wandb" in options:
         flags["--wandb"] = options.get("--wandb_project_name", "CycleGAN-and-pix2pix")
     for name, value in options.items():
@@ -208,6 +215,8 @@ def _data_flags(options: Mapping[str, str]) -> dict[str, str]:
         f"--data.{split}_{domain}": str(PurePath(root, f"{split}{other}"))
         for split in ("train", "test")
         for domain, other in (("A", "B"), ("B", "A"))
+        # Test images are optional, but a folder that is named must be there.
+        if split == "train" or not files.is_dir(root) or files.is_dir(Path(root, f"{split}{other}"))
     }
 
 

@@ -14,6 +14,7 @@ def evaluate(
     segmenter: str | None = None,
     features: str | None = None,
     inception_weights: str | None = None,
+    allow_code: bool = False,
 ) -> None:
     """Score a run on its test split, and compare each score with controls. Tables and pictures go to RUN/evaluation.
 
@@ -27,6 +28,7 @@ def evaluate(
         features: features that FID and KID compare: inception, module:function, or none for no FID and KID. Default:
             inception if its weights have been downloaded already.
         inception_weights: file with Inception's weights, instead of a download.
+        allow_code: import the module that the run's data.source names, if it does. Allow it for runs that you trust.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.evaluation.evaluate_run import evaluate_run
@@ -38,5 +40,5 @@ def evaluate(
         require(limits.hold(images), "--images", images, limits.need(images))
     settings = Settings(images, segmenter, features, inception_weights)
     with shown_log():
-        results = evaluate_run(run, settings, steps=steps, data_dir=data_dir)
+        results = evaluate_run(run, settings, steps=steps, data_dir=data_dir, allow_code=allow_code)
     print(report(results))

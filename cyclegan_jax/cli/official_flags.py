@@ -127,9 +127,8 @@ BY_VALUE: Final[Mapping[str, Mapping[str, Answer]]] = {
         "lsgan": _DEFAULT,
         "vanilla": Here("--loss.gan=vanilla"),
         "wgangp": Here(
-            "--loss.gan=wgangp",
-            "with the gradient penalty that the official code leaves out; --loss.gradient_penalty=none leaves it out "
-            "here too",
+            "--loss.gan=wgangp --loss.gradient_penalty=none",
+            "as in the official code, which never applies the penalty; without the second flag it is applied",
         ),
         "hinge": Here("--loss.gan=hinge"),
         # Of CUT: the same formula.
@@ -173,6 +172,12 @@ TESTING: Final[Mapping[str, Answer]] = {
     "--serial_batches": _DEFAULT,
     "--no_flip": _DEFAULT,
     "--aspect_ratio": "this is not here: scale the images before or after the translation",
+    "--direction": "here --direction chooses the generator; there it says whether the input has --input_nc or "
+    "--output_nc channels",
+    "--max_dataset_size": "here it is --images of evaluate; translate takes all files of --input",
+    "--verbose": _NOT_HERE,
+    "--suffix": _NOT_HERE,
+    "--wandb_project_name": _NOT_HERE,
     "--display_winsize": "leave it out: --gallery writes a page on which the images can be enlarged",
     "--use_wandb": _NOT_HERE,
     **dict.fromkeys(

@@ -14,7 +14,13 @@ _LISTED_AT_MOST = 10
 """Differing arrays listed by name; the rest are counted."""
 
 
-def verify(run: Path, step: int | str | None = None, steps: int | None = None, data_dir: str | None = None) -> int:
+def verify(
+    run: Path,
+    step: int | str | None = None,
+    steps: int | None = None,
+    data_dir: str | None = None,
+    allow_code: bool = False,
+) -> int:
     """Make the steps between two checkpoints of a run again, and compare the result with the later one bit for bit.
 
     Training steps are deterministic on one kind of hardware with the same versions: a difference means that the data,
@@ -27,13 +33,15 @@ def verify(run: Path, step: int | str | None = None, steps: int | None = None, d
             newest.
         steps: number of steps from there to the checkpoint to compare with; default: to the next checkpoint.
         data_dir: folder of the data set, if it has moved since the training.
+        allow_code: import the modules that the run's data.source and loss.extra name, if they do. Allow it for runs
+            that you trust.
     """
     # JAX reads its flags when it is imported; main.py sets them before it calls this function.
     from cyclegan_jax.training import verification
 
     require(steps is None or steps >= 1, "--steps", steps, "at least 1")
     with shown_log():
-        found = verification.verify(run, step, steps, data_dir=data_dir, progress=progress_bar)
+        found = verification.verify(run, step, steps, data_dir=data_dir, allow_code=allow_code, progress=progress_bar)
     for line in _lines(found):
         print(line)
     return 0 if found.equal else DIFFERENT

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from cyclegan_jax import files
+from cyclegan_jax import files, user_functions
 from cyclegan_jax.checkpoints import folders, run_epochs
 from cyclegan_jax.checkpoints.failures import DamagedError, DeletedError
 from cyclegan_jax.checkpoints.opened import Checkpoint, open_checkpoint, read_from
@@ -28,6 +28,7 @@ def evaluate_run(
     *,
     steps: str | None = None,
     data_dir: str | None = None,
+    allow_code: bool = False,
 ) -> RunResults:
     """Evaluate checkpoints of a run on its test split, and write the results to `evaluation/` in its folder.
 
@@ -37,6 +38,7 @@ def evaluate_run(
         steps: `all`, checkpoints and snapshots; or steps and ends of epochs separated by commas, such as
             1600,epoch:2; None takes the newest checkpoint.
         data_dir: the folder of the data; None takes the folder that the run was trained from.
+        allow_code: whether to import the module that the run's `data.source` names, if it does.
 
     Returns:
         The results by step. If several checkpoints were asked for, damaged ones are logged and left out.
@@ -53,6 +55,7 @@ def evaluate_run(
         else:
             chosen = _steps(run, steps)
             config, epoch = _newest_config(run, chosen), run_epochs.of_run(run)
+    user_functions.check_allowed(config.data.source, "data.source", allow_code=allow_code)
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     # A float64 run is evaluated in float64, as it was trained.

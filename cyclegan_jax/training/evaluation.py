@@ -33,7 +33,8 @@ class TrainingEvaluation:
             epoch: how long an epoch is, for the log.
 
         Raises:
-            UserError: there are no test images, no such features, or no score that `config.stop_after` could count by.
+            UserError: there are no test images, no such features, or no score that
+                `config.stop_after` or the schedule `plateau` could follow.
         """
         weights = config.eval_features if config.eval_features and config.eval_features.endswith(".pth") else None
         self._settings = Settings(
@@ -47,11 +48,13 @@ class TrainingEvaluation:
             self._evaluator = Evaluator(config, self._settings, data, **flags)
         except UserError as error:
             raise UserError(f"eval_every is {config.eval_every}, but the run cannot be evaluated: {error}") from error
-        if config.stop_after and not self._evaluator.chooses_best:
+        follows = config.optimizer.schedule == "plateau" and config.optimizer.plateau_score is None
+        needed = f"stop_after is {config.stop_after}" if config.stop_after else "optimizer.schedule is plateau"
+        if (config.stop_after or follows) and not self._evaluator.chooses_best:
             raise UserError(
-                f"stop_after is {config.stop_after}, but these evaluations have no score that chooses the best "
-                "checkpoint: set --eval_features, such as inception, or --data.labels, or give test images of both "
-                "domains the same names where they are pairs"
+                f"{needed}, but these evaluations have no score that chooses the best checkpoint: set --eval_features, "
+                "such as inception, or --data.labels, or give test images of both domains the same names where they "
+                "are pairs"
             )
         self._workdir = workdir
         self._epoch = epoch

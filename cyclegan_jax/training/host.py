@@ -94,7 +94,6 @@ class Host:
         scalars = self._measured(step, scalars)
         check_losses(scalars, step, self._checkpoints)
         self._checkpoints.poll()
-        scalars = self._measured(step, scalars)
         self.progress.done(step, scalars)
         for warning in self._failures.update(step, scalars):
             _LOG.warning(warning)
@@ -109,10 +108,8 @@ class Host:
     def _measured(self, step: int, scalars: Scalars) -> Scalars:
         """The metrics of a step; those that it did not compute are of the last step that did, if there is any."""
         config = self._run.config
-        every, penalties = (
-            config.discriminator.every,
-            [name for name in scalars if name.startswith("gradient_penalty_")],
-        )
+        every = config.discriminator.every
+        penalties = [name for name in scalars if name.startswith("gradient_penalty_")]
         if not updates.is_due(step - 1, every):
             # A term of the generators that is NaN makes their total NaN.
             known = {name: value for name, value in scalars.items() if name == "generators" or not math.isnan(value)}
@@ -207,7 +204,9 @@ def _evaluate(
     """Evaluate the checkpoint of `step`, which is on disk; in the first process only."""
     if run.evaluate is None or files is None:
         return
-    files.log_scores(step, run.evaluate(step, _weights(train_state)))
+    scores = run.evaluate(step, _weights(train_state))
+    if scores:  # none after an evaluation that failed
+        files.log_scores(step, scores)
     # A checkpoint that was the best by some score may no longer be.
     checkpoints.delete_old()
 

@@ -18,7 +18,7 @@ _RESNETS: Final = ("--generator.width", "--generator.blocks")
 _UNETS: Final = ("--generator.width", "--generator.depth")
 _DISCRIMINATORS: Final = ("--discriminator.width", "--discriminator.n_layers")
 _POOLS: Final = ("--pool_size", "--data.image_size")
-_STEP: Final = ("--batch_size", "--data.image_size", "--generator.width")
+_STEP: Final = ("--batch_size", "--accumulate", "--data.image_size", "--generator.width")
 _AHEAD: Final = ("--batch_size", "--data.image_size", "--data.threads")
 _PART: Final = {"pool_A": _POOLS, "pool_B": _POOLS}
 """The flags that decide the size of a field of the state; the other fields are of generators or of discriminators."""

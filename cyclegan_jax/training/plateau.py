@@ -56,8 +56,8 @@ def _values(plateau: Plateau, step: int, config: TrainConfig, workdir: Path) -> 
     score = scores.score_at(found, step, chosen)
     if score is None:
         there = sorted(name for name, entry in found.items() if str(step) in entry["values"])
-        name = "of label maps, FID or KID" if chosen is None else chosen
-        if int(plateau.scores) == 0 and there:
+        name = "that chooses the best checkpoint" if chosen is None else chosen
+        if chosen is not None and int(plateau.scores) == 0 and there:
             return {
                 _MISSING: f"the evaluation of step {step:,} has no score {name}, which optimizer.schedule=plateau "
                 f"follows: set --optimizer.plateau_score to one of {', '.join(there)}, and add --allow_changes"

@@ -27,6 +27,7 @@ from cyclegan_jax.devices.step_program import StepProgram
 from cyclegan_jax.epochs import named
 from cyclegan_jax.networks import cyclegan
 from cyclegan_jax.networks.cyclegan import Networks, Params
+from cyclegan_jax.objective import extra_term
 from cyclegan_jax.periods import Periods
 from cyclegan_jax.state import TrainState
 from cyclegan_jax.train_step import make_train_step
@@ -105,6 +106,7 @@ def prepare(config: TrainConfig, workdir: Path) -> PreparedRun:
     # Before anything is written: a run that cannot start leaves no work directory.
     if config.wandb is not None and distributed.is_first():
         wandb_log.check_installed()
+    extra_term(config.loss)
     if config.init_from is not None and not folders.steps(workdir):
         with files.naming("--init_from"):
             open_checkpoint(config.init_from, config.init_step)

@@ -25,7 +25,6 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.files import make_folder
 from cyclegan_jax.training import legend
 from cyclegan_jax.training.callbacks import Callback
-from cyclegan_jax.training.divergence import DivergedError
 from cyclegan_jax.training.event_files import add_scalar, summary_writer
 from cyclegan_jax.training.history import History
 from cyclegan_jax.training.interruption import StoppedError
@@ -119,9 +118,15 @@ class RunFiles:
         if isinstance(error, StoppedError):
             self._history.step = error.step
             return "stopped by a signal; the same command resumes it"
-        if isinstance(error, DivergedError):
-            return f"ended by an error ({error})"
-        return "finished" if error is None else None
+        if isinstance(error, OSError) or not self._is_in_place():  # nothing can be written, or nothing may be
+            return None
+        return "finished" if error is None else f"ended by an error ({str(error) or type(error).__name__})"
+
+    def _is_in_place(self) -> bool:
+        with contextlib.suppress(UserError):
+            self._in_place.check()
+            return True
+        return False
 
     def _set_foreign_page_aside(self) -> None:
         aside = self.page.set_foreign_aside()

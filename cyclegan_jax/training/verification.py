@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from cyclegan_jax import files
+from cyclegan_jax import files, user_functions
 from cyclegan_jax.checkpoints import folders, layout, run_epochs
 from cyclegan_jax.checkpoints.checksums import leaf_names
 from cyclegan_jax.checkpoints.failures import DamagedError
@@ -61,6 +61,7 @@ def verify(
     steps: int | None = None,
     *,
     data_dir: str | None = None,
+    allow_code: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verification:
     """Make the steps between two checkpoints of a run again, with the later one's config; writes nothing into the run.
@@ -71,6 +72,7 @@ def verify(
             before the newest.
         steps: how many steps later the other checkpoint is; None is the next one.
         data_dir: the folder of the data; None is the folder that the run was trained from.
+        allow_code: whether to import the modules that the run's config names, if it does.
         progress: called with the steps made and all steps.
 
     Raises:
@@ -80,6 +82,8 @@ def verify(
     begin = time.monotonic()
     earlier, later = (open_checkpoint(run, step) for step in _choose(run, first, steps))
     config = later.config
+    user_functions.check_allowed(config.data.source, "data.source", allow_code=allow_code)
+    user_functions.check_allowed(config.loss.extra, "loss.extra", allow_code=allow_code)
     if data_dir is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=data_dir))
     now = environment.environment()

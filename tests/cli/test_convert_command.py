@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from configs.folders import get_config
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.cli.convert_command import convert
 from cyclegan_jax.cli.train import TrainCommand, parse
+from cyclegan_jax.data_config import DataConfig
 from cyclegan_jax.errors import UserError
 
 
@@ -61,6 +63,8 @@ def test_a_cosine_goes_over_the_first_epochs() -> None:
     for flags in ("--n_epochs 50 --n_epochs_decay 7 --lr_policy cosine", "--lr_policy cosine --n_epochs 50"):
         chosen = trained(f"python train.py --dataroot x {flags}").config.optimizer
         assert (chosen.schedule, chosen.constant_epochs, chosen.decay_epochs) == ("cosine", 0, 50)
+        (note,) = convert(f"python train.py --dataroot x {flags}").notes
+        assert note.endswith("there the rate rises again in these epochs; here the run ends")
 
 
 def test_what_came_with_later_features() -> None:
@@ -73,6 +77,24 @@ def test_what_came_with_later_features() -> None:
     assert (config.snapshot_every, config.data.max_images, config.data.shuffle) == ("5epochs", 200, False)
     assert (config.wandb, config.data.preprocess) == ("mine", "scale_width_and_crop")
     assert trained("python train.py --dataroot x --max_dataset_size inf").config.data.max_images is None
+
+
+def test_what_has_no_effect_there_has_none_here() -> None:
+    """A patch discriminator other than n_layers has three layers there, and threads may be none."""
+    config = trained(
+        "python train.py --dataroot x --n_layers_D 5 --num_threads 0 --gan_mode wgangp --norm batch"
+    ).config
+    assert (config.discriminator.n_layers, config.data.threads) == (3, DataConfig().threads)
+    assert (config.loss.gan, config.loss.penalty) == ("wgangp", "none")
+    assert trained("python train.py --dataroot x --netD n_layers --n_layers_D 5").config.discriminator.n_layers == 5
+
+
+def test_test_folders_that_are_not_there_are_not_named(tmp_path: Path) -> None:
+    for split in ("trainA", "trainB", "testA"):
+        (tmp_path / split).mkdir()
+    data = trained(f"python train.py --dataroot {tmp_path} --direction BtoA").config.data
+    assert (data.train_A, data.test_A) == (str(tmp_path / "trainB"), None)
+    assert data.test_B == str(tmp_path / "testA")
 
 
 def test_processes_and_devices() -> None:

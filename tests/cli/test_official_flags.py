@@ -123,7 +123,11 @@ def test_every_official_training_flag_is_known(flag: str) -> None:
         ("norm", "group", "this is not here"),
         ("norm", "instance", "leave it out"),
         ("gan_mode", "vanilla", "here it is --loss.gan=vanilla"),
-        ("gan_mode", "wgangp", "here it is --loss.gan=wgangp, with the gradient penalty that the official code"),
+        (
+            "gan_mode",
+            "wgangp",
+            "here it is --loss.gan=wgangp with --loss.gradient_penalty=none, as in the official code",
+        ),
         ("gan_mode", "nonsaturating", "here it is --loss.gan=vanilla"),
         ("gan_mode", "wgan", "this is not here"),
         ("lr_policy", "linear", "leave it out"),

@@ -14,11 +14,13 @@ from PIL import Image
 
 import cyclegan_jax
 from cyclegan_jax.checkpoints import metrics_file
+from cyclegan_jax.cli import main as cli
 from cyclegan_jax.config import DataConfig, LossConfig, TrainConfig
 from cyclegan_jax.data.fingerprint import fingerprint
 from cyclegan_jax.data.open_dataset import open_dataset
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.objective import Generated, extra_term, generator_objective
+from cyclegan_jax.user_functions import check_allowed
 from tests.conftest import tiny_config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -200,6 +202,31 @@ def test_mistakes_in_a_term_of_the_loss(code: Path, name: str, message: str) -> 
     assert term is not None
     with pytest.raises(UserError, match=message):
         term(Generated(images, images, images, images, None, None), images, images)
+
+
+def test_code_that_a_run_names_needs_permission(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run may come from somebody else: what scores it imports nothing unasked."""
+    cyclegan_jax.train(dataclasses.replace(config_of(code), steps=1, eval_every=0), code / "run")
+    sys.modules.pop("my_code")
+    for command in ("evaluate", "verify"):
+        assert cli.main([command, "--run", str(code / "run")]) == 2
+    evaluating, _ = capsys.readouterr().err.splitlines()
+    assert evaluating.startswith(
+        "error: data.source of the run is my_code:dataset, which would be imported and run: add"
+    )
+    assert "my_code" not in sys.modules
+    assert cli.main(["evaluate", "--run", str(code / "run"), "--features=none", "--allow_code"]) == 0
+    with pytest.raises(UserError, match=r"loss\.extra of the run is a:b, which would be imported"):
+        check_allowed("a:b", "loss.extra", allow_code=False)
+
+
+def test_a_term_that_is_not_there_is_noticed_before_anything_is_written(code: Path) -> None:
+    config = dataclasses.replace(config_of(code), loss=LossConfig(extra="my_code:rough"))
+    with pytest.raises(UserError, match=r"loss\.extra is 'my_code:rough', but my_code has no function rough"):
+        cyclegan_jax.train(config, code / "run")
+    assert not (code / "run").exists()
+    with pytest.raises(UserError, match=r"loss\.extra is 'rough', but it must be a function as module:function"):
+        LossConfig(extra="rough")
 
 
 def test_a_source_that_is_neither_known_nor_a_function() -> None:

@@ -93,6 +93,8 @@ def test_the_score_that_decides() -> None:
     }
     assert scores.score_at(found, 1) == ("fid_A[x] + fid_B[x]", 15.0, "lower")
     assert scores.score_at(found, 1, "cycle_l1_A") == ("cycle_l1_A", 0.5, "lower")
+    # One evaluation with other settings does not count.
+    assert scores.score_at(found | {"fid_A[x][50 images]": entry("lower", at1=99.0)}, 1) == scores.score_at(found, 1)
     # Other steps have the FID: the KID of this one is not to be compared with it.
     assert scores.score_at(found, 3) is None
     assert scores.score_at(found, 1, "fid") is None

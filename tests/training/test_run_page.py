@@ -13,6 +13,7 @@ from PIL import Image
 from cyclegan_jax.checkpoints import metrics_file
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.epochs import EpochLength
+from cyclegan_jax.errors import UserError
 from cyclegan_jax.recipes import pytorch_gan
 from cyclegan_jax.training import legend
 from cyclegan_jax.training.divergence import DivergedError
@@ -134,6 +135,7 @@ def test_a_resumed_run_has_the_page_of_an_uninterrupted_one(tmp_path: Path) -> N
     [
         (StoppedError(2, 3), "Stopped by a signal; the same command resumes it: step 3 of 9"),
         (DivergedError("cycle_A is nan"), "Ended by an error (cycle_A is nan): step 2 of 9"),
+        (UserError("an image is damaged"), "Ended by an error (an image is damaged): step 2 of 9"),
         (OSError("the disk is full"), "Training: step 2 of 9"),
     ],
 )
