@@ -172,8 +172,8 @@ TESTING: Final[Mapping[str, Answer]] = {
     "--serial_batches": _DEFAULT,
     "--no_flip": _DEFAULT,
     "--aspect_ratio": "this is not here: scale the images before or after the translation",
-    "--direction": "here --direction chooses the generator; there it says whether the input has --input_nc or "
-    "--output_nc channels",
+    "--direction": "leave it out: there it only says how many channels the input has; --direction of translate chooses "
+    "the generator",
     "--max_dataset_size": "here it is --images of evaluate; translate takes all files of --input",
     "--verbose": _NOT_HERE,
     "--suffix": _NOT_HERE,
