@@ -14,6 +14,8 @@ from jaxtyping import Array, Float
 from cyclegan_jax.loss_config import GanLoss
 
 Scores = Float[Array, "N h w 1"]
+OtherScores = Float[Array, "N i j 1"]
+"""Of generated images, which may have the other domain's size."""
 Scalar = Float[Array, ""]
 
 GUESSING: Final[Mapping[GanLoss, float]] = {"lsgan": 0.25, "vanilla": 0.6931471805599453, "hinge": 1.0}
@@ -37,7 +39,7 @@ def generator_loss(scores: Scores, loss: GanLoss) -> Scalar:
     return _distance(_wide(scores), loss, real=True)
 
 
-def discriminator_loss(real: Scores, fake: Scores, loss: GanLoss) -> Scalar:
+def discriminator_loss(real: Scores, fake: OtherScores, loss: GanLoss) -> Scalar:
     """Return a discriminator's loss, half the sum of its losses on real and on generated images.
 
     The half slows the discriminators relative to the generators (paper, appendix 7.1). With s the scores:

@@ -123,8 +123,10 @@ def test_flags_shown_in_the_documents_are_valid() -> None:
     text = "".join(path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
     shown = {flag for flag in re.findall(r"`(--[\w.]+=[^` ,]+)`", text) if flag.split("=")[0][2:] in FIELDS}
     assert {"--remat=True", "--batch_size=8", "--data.cache_gib=4"} <= shown
+    needed = {"--data.palette": ["--data.labels=A"], "--optimizer.schedule=plateau": ["--eval_every=1epoch"]}
     for flag in shown:
-        parse(["--config", str(ROOT / "configs" / "horse2zebra.py"), flag])
+        others = [other for start, flags in needed.items() if flag.startswith(start) for other in flags]
+        parse(["--config", str(ROOT / "configs" / "horse2zebra.py"), flag, *others])
 
 
 def test_a_wrong_value_is_reported_with_its_field(capsys: pytest.CaptureFixture[str]) -> None:

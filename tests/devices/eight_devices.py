@@ -120,11 +120,13 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     # The pool is smaller than the batch, so that it holds images of several devices within one step.
     # Few layers and passes: the time of this comparison is compilation.
-    # Mixtures and augmentation draw numbers for each image; of the three steps, two compute the penalty.
-    base: dict[str, Any] = {
-        "discriminator": DiscriminatorConfig(n_layers=1, width=4, augment="color,translation,cutout"),
-        "loss": LossConfig(gan="hinge", gradient_penalty="mixture", gradient_penalty_every=2),
-    }
+    base: dict[str, Any] = {"discriminator": DiscriminatorConfig(n_layers=1, width=4)}
+    if sys.argv[1] == "adam":
+        # Mixtures and augmentation draw numbers for each image; of the three steps, two compute the penalty.
+        base = {
+            "discriminator": DiscriminatorConfig(n_layers=1, width=4, augment="color,translation,cutout"),
+            "loss": LossConfig(gan="hinge", gradient_penalty="mixture", gradient_penalty_every=2),
+        }
     base |= {"batch_size": 8, "pool_size": 6, "dtype": "float64", "ema_decay": 0.9, "update_first": "discriminators"}
     # Batch norm is the one operation of a network that looks at other images of the batch.
     generator = GeneratorConfig(blocks=1, width=4, dropout=0.5, norm="batch")

@@ -36,10 +36,10 @@ def test_orbax_alone_does_not_see_a_flipped_bit(run):
     flip_array(folder)
     like = {
         name: jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), value)
-        for name, value in at_step(8)._asdict().items()
+        for name, value in layout.as_dict(at_step(8)).items()
     }
     loaded = on_disk.load(folder, like, {})
-    right = at_step(8)._asdict()
+    right = layout.as_dict(at_step(8))
     assert not all(map(np.array_equal, jax.tree.leaves(loaded), jax.tree.leaves(right)))
     with pytest.raises(DamagedError, match=r"the array [\w.]+.*: not the values that were written"):
         on_disk.load(folder, like, on_disk.read_metadata(folder))

@@ -26,7 +26,7 @@ def test_a_signal_saves_the_step_and_the_run_resumes(experiment: Experiment, tmp
 
     training = experiment.start(workdir)
     assert training.ended() == 0, training.said
-    assert f"from step {step}, with checkpoint_every 1000 -> 5" in training.said
+    assert re.search(rf"from step {step} \(epoch [\d.]+\), with checkpoint_every 1000 -> 5", training.said)
     assert final_bytes(workdir) == final_bytes(experiment.straight)
 
 

@@ -99,7 +99,11 @@ def test_changed_images_are_found(
 ) -> None:
     moved = Path(shutil.copytree(experiment.folder / "photos", tmp_path / "moved"))
     for file in (moved / "trainA").iterdir():
+        size = file.stat().st_size
         Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(file)
+        # A file of another size is another image, without a look into it.
+        with file.open("ab") as stream:
+            stream.truncate(size)
     status, said = verified(capsys, run, f"--data_dir={moved}")
     assert status == DIFFERENT
     assert "generator_optimizer.mu." in said

@@ -49,7 +49,7 @@ def test_whole_images_and_float_arrays(tmp_path: Path, log_lines: list[str]) -> 
     assert state.pool_B.images.shape[1:] == (24, 40, 3)
     assert any(line.startswith("step 2/2") for line in log_lines)
     training.train(dataclasses.replace(config, steps=3), tmp_path / "run")
-    assert f"continuing {tmp_path / 'run'} from step 2 (epoch 1), with steps 2 -> 3" in log_lines
+    assert f"continuing {tmp_path / 'run'} from step 2 (epoch 0.6), with steps 2 -> 3" in log_lines
     generator = inference.load_generator(tmp_path / "run", "BtoA", 2)
     assert generator.config == config
     assert generator.translate_uint8(tall[None, :32]).shape == (1, 32, 28, 1)
@@ -64,7 +64,7 @@ def test_rectangles_of_bands_are_trained_on_drawn_and_scored(tmp_path: Path) -> 
     config = config_for(folder, image_size="24x40", load_size=None, channels_A=5, range_A=ranges, bands_A=(5, 1, 2))
     state = training.train(dataclasses.replace(config, eval_every=2), tmp_path / "run")
     assert state.pool_A is not None and state.pool_A.images.shape[1:] == (24, 40, 5)
-    with Image.open(tmp_path / "run/samples/step_0000002.png") as grid:
+    with Image.open(tmp_path / "run/samples/step_0000002_epoch_1.png") as grid:
         assert grid.width == 6 * (40 * 6 + 4) - 4  # six columns, enlarged sixfold to at least 128 pixels of height
         first = np.asarray(grid)[-144::6, : 40 * 6 : 6]  # the input in the last row
     whole = resize(bands[..., :1] * 2 - 1, 24, 40, nearest=False)[..., 0]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cyclegan_jax.checkpoints import folders
-from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.config import OptimizerConfig, TrainConfig
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.training import loop as training
 from cyclegan_jax.training.early_stopping import first_best
@@ -100,6 +100,14 @@ def test_more_patience_trains_on(stopped: tuple[Path, list[str]], config: TrainC
 
 
 def test_a_score_is_needed(config: TrainConfig, tmp_path: Path) -> None:
+    # Test images of the same names would be pairs, whose scores choose.
+    data = Path(shutil.copytree(str(config.data.dir), tmp_path / "data"))
+    for file in list((data / "testB").iterdir()):
+        file.rename(file.with_name(f"other_{file.name}"))
+    unpaired = dataclasses.replace(config, eval_features=None, data=dataclasses.replace(config.data, dir=str(data)))
     with pytest.raises(UserError, match="stop_after is 2, but these evaluations have no score that chooses the best"):
-        training.train(dataclasses.replace(config, eval_features=None), tmp_path / "run")
+        training.train(unpaired, tmp_path / "run")
+    following = dataclasses.replace(unpaired, stop_after=0, optimizer=OptimizerConfig(schedule="plateau"))
+    with pytest.raises(UserError, match=r"optimizer\.schedule is plateau, but these evaluations have no score that"):
+        training.train(following, tmp_path / "run")
     assert not (tmp_path / "run").exists()
