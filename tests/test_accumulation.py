@@ -63,7 +63,7 @@ def trained(config: TrainConfig, start: TrainState | None = None) -> tuple[Train
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("update_first", ["generators", "discriminators"])
+@pytest.mark.parametrize("update_first", ["generators", pytest.param("discriminators", marks=pytest.mark.slow)])
 def test_parts_equal_the_larger_batch(update_first: str) -> None:
     """Weights, moments, pools, average, losses and norms; a wrong mean, key or draw differs by 1e-4 and more."""
     whole, metrics, needed = trained(config_for(update_first, 1))

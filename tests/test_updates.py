@@ -31,7 +31,7 @@ def config_for(norm: Any) -> TrainConfig:
     )
 
 
-@pytest.mark.parametrize("update_first", ["generators", "discriminators"])
+@pytest.mark.parametrize("update_first", ["generators", pytest.param("discriminators", marks=pytest.mark.slow)])
 def test_steps_between_updates_leave_the_discriminators(update_first: Any) -> None:
     """Only batch norm's statistics move, by the passes of the generators' loss; the pools fill in all steps."""
     config = dataclasses.replace(config_for("batch"), update_first=update_first)

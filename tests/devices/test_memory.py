@@ -84,7 +84,7 @@ def test_the_memory_of_a_program() -> None:
     assert 2**20 <= needed <= 3 * 2**20  # the argument, and the product
 
 
-@pytest.mark.parametrize("parallel", ["jit", "pmap"])
+@pytest.mark.parametrize("parallel", ["jit", pytest.param("pmap", marks=pytest.mark.slow)])
 def test_a_step_is_traced_and_compiled_once(parallel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny_config(parallel=parallel)
     transform = optimizer.adam(config.optimizer)

@@ -48,6 +48,7 @@ def read_repeatedly(experiment: Experiment, run: Path, calls: int, capsys: pytes
     assert first not in folders.steps(run)
 
 
+@pytest.mark.slow
 def test_commands_beside_a_training_that_deletes(experiment, saving, tmp_path, capsys) -> None:
     read_repeatedly(experiment, tmp_path / "work", 8, capsys)
 
@@ -57,6 +58,7 @@ def test_134_commands_beside_a_training(experiment, saving, tmp_path, capsys) ->
     read_repeatedly(experiment, tmp_path / "work", 134, capsys)
 
 
+@pytest.mark.slow
 def test_a_named_step_that_a_training_deletes(saving, tmp_path) -> None:
     """It is not replaced by another step, and is not reported as damaged."""
     run = tmp_path / "work"

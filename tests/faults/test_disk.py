@@ -69,6 +69,7 @@ def test_a_disk_that_fills_up(experiment: Experiment, small_disk: Path) -> None:
     check_ended_and_resumes(experiment, workdir, training.said)
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow(experiment: Experiment, tmp_path: Path) -> None:
     """A limit on file size stands for a quota: the next checkpoint does not fit."""
     workdir = tmp_path / "work"
@@ -141,6 +142,7 @@ def repair(image: Path, folder: Path) -> None:
     subprocess.run(["mount", "-o", "loop", str(image), str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_file_system_that_turns_read_only(experiment: Experiment, tmp_path: Path) -> None:
     """ext4 does so after an error of its disk, whatever files are open; the journal is cut at that moment."""
     image, disk = tmp_path / "image", tmp_path / "disk"

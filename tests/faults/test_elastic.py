@@ -72,6 +72,7 @@ def check_chain(experiment: Experiment, folder: Path, shapes: list[tuple[int, in
     assert largest_difference(straight, chain) < 1e-10
 
 
+@pytest.mark.slow
 def test_devices_1_2_equal_a_straight_run(experiment: Experiment, tmp_path: Path) -> None:
     check_chain(experiment, tmp_path, [(2, 1)])
 

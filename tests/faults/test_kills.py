@@ -38,7 +38,7 @@ def killed_run(experiment: Experiment, workdir, seed: int, kills: int, *flags: s
     assert training.ended() == 0, training.said
 
 
-@pytest.mark.parametrize(("seed", "every"), [(0, 5), (1, 1)])
+@pytest.mark.parametrize(("seed", "every"), [(0, 5), pytest.param(1, 1, marks=pytest.mark.slow)])
 def test_killed_runs_end_with_the_same_bytes(experiment: Experiment, tmp_path: Path, seed, every) -> None:
     """With `every` 1 a save is nearly always under way, so the kill interrupts one."""
     workdir = tmp_path / "work"

@@ -83,7 +83,7 @@ def check_resumes(experiment: Experiment, copy: Path, keep: int, must: int) -> N
         assert events[-1].step == STEPS
 
 
-@pytest.mark.parametrize("keep", [1, 3])
+@pytest.mark.parametrize("keep", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_power_failure_loses_no_checkpoint(experiment: Experiment, tmp_path: Path, keep: int) -> None:
     for copy, must in cut_run(experiment, tmp_path, keep, seed=keep, cuts=1).items():
         assert must > 0

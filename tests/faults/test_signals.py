@@ -10,7 +10,9 @@ import pytest
 from tests.faults.conftest import Experiment, final_bytes
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_the_step_and_the_run_resumes(experiment: Experiment, tmp_path: Path, number, status) -> None:
     workdir = tmp_path / "work"
     training = experiment.start(workdir, "--checkpoint_every=1000")
