@@ -11,6 +11,7 @@ import numpy as np
 from cyclegan_jax.checkpoints import scores as checkpoint_scores
 from cyclegan_jax.checkpoints.scores_file import Scores
 from cyclegan_jax.errors import UserError
+from cyclegan_jax.loss_config import GanLoss
 from cyclegan_jax.training import legend, svg_chart
 from cyclegan_jax.training.history import History
 from cyclegan_jax.training.svg_chart import Curve
@@ -43,12 +44,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], code: Sequence
     )
 
 
-def curves(history: History) -> str:
-    """The curves of all logged numbers, those that belong together in one chart."""
+def curves(history: History, gan: GanLoss) -> str:
+    """The curves of all logged numbers of a run with that loss, those that belong together in one chart."""
     names = [name for name in history.series if not name.startswith("eval/")]
     if not names:
         return section("Curves", "<p>Nothing has been logged yet.</p>")
-    charts = "".join(_curves_chart(group, history) for group in _groups(names))
+    charts = "".join(_curves_chart(group, history, gan) for group in _groups(names))
     return section(
         "Curves",
         '<p class="note">Bold: smoothed; faint: single steps. The losses of a GAN say little about its pictures: '
@@ -70,12 +71,12 @@ def _stem(name: str) -> str:
     return name.removesuffix(ending)
 
 
-def _curves_chart(names: Sequence[str], history: History) -> str:
+def _curves_chart(names: Sequence[str], history: History, gan: GanLoss) -> str:
     title = _stem(names[0]).removeprefix("loss/").replace("_", " ")
     found = [Curve(name.removeprefix("loss/"), *history.series[name].points()) for name in names]
     unit = "loss" if names[0].startswith("loss/") else _UNITS.get(names[0], title)
     keys = "".join(
-        _key(number, curve.name, f"{curve.values[-1]:.3g}", legend.describe(name))
+        _key(number, curve.name, f"{curve.values[-1]:.3g}", legend.describe(name, gan))
         for number, (name, curve) in enumerate(zip(names, found, strict=True))
     )
     return _card(title, svg_chart.chart(found, title=title, unit=unit), keys)

@@ -94,7 +94,7 @@ class RunPage:
         yield _warnings(self.history)
         yield _pictures(self.workdir / "samples")
         yield page_charts.scores(self.workdir)
-        yield page_charts.curves(self.history)
+        yield page_charts.curves(self.history, self.config.loss.gan)
         yield _settings(self.config)
         yield _starts(self.workdir, self.history)
 

@@ -80,6 +80,15 @@ def test_the_page_shows_the_whole_run(tmp_path: Path) -> None:
     assert (warning["step"], warning["warning"]) == (3, "discriminator B is winning")
 
 
+def test_the_sentences_are_those_of_the_runs_loss(tmp_path: Path) -> None:
+    config = tiny_config(loss=LossConfig(gan="hinge"))
+    with RunFiles(tmp_path, config, last_step=4) as files:
+        log(files, range(1, 4))
+    text = read(tmp_path / "index.html").text
+    assert "loss of D_A: 1 is guessing" in text
+    assert "0.25 is guessing" not in text
+
+
 def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     with RunFiles(tmp_path, tiny_config(), last_step=4) as files:
         log(files, range(1, 4))
