@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cyclegan_jax.checkpoints import metrics_file
-from cyclegan_jax.config import TrainConfig
+from cyclegan_jax.config import LossConfig, TrainConfig
 from cyclegan_jax.epochs import EpochLength
 from cyclegan_jax.errors import UserError
 from cyclegan_jax.recipes import pytorch_gan
