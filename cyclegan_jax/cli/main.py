@@ -3,9 +3,12 @@
 JAX and tyro are imported only by the commands that need them, so `--help`, `--version` and `configs` answer at once.
 """
 
+import contextlib
 import inspect
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Final
 
@@ -98,7 +101,21 @@ def _call(command: str, args: Sequence[str]) -> int | None:
 
     function: Callable[..., int | None] = getattr(import_module(f"cyclegan_jax.cli.{command}"), command)
     official_flags.check_testing(args, frozenset(f"--{name}" for name in inspect.signature(function).parameters))
-    return function(**parse_call(function, args, prog=f"cyclegan-jax {command}"))
+    with ended_in_order():
+        return function(**parse_call(function, args, prog=f"cyclegan-jax {command}"))
+
+
+@contextlib.contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Let SIGTERM, by which schedulers end a process, remove what is half written, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(command: Callable[[], int | None]) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cyclegan_jax import files
 from cyclegan_jax.cli import exit_status
 from cyclegan_jax.cli import main as cli
 from cyclegan_jax.devices.supervision import PeerLostError
@@ -37,3 +38,14 @@ def test_errors_become_statuses_and_one_line(
     printed = capsys.readouterr().err
     assert printed.startswith(message)
     assert printed.count("\n") == 1
+
+
+def test_sigterm_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """A scheduler ends a process by it. The control is SIGTERM's own way to end one: without a chance to clean up."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, cli.ended_in_order(), files.replacing(tmp_path / "out.tif") as partial:
+        partial.write_bytes(b"half")
+        signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == 143
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
