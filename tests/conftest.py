@@ -34,7 +34,11 @@ for _name, _value in {
 
 # Where PyTorch is not installed, `tests/recorded` compares with the numbers that it computed elsewhere.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-collect_ignore = [] if HAS_TORCH else ["parity", "evaluation/test_fid_kid.py", "evaluation/test_inception.py"]
+collect_ignore = (
+    []
+    if HAS_TORCH
+    else ["parity", "benchmarks/test_additions.py", "evaluation/test_fid_kid.py", "evaluation/test_inception.py"]
+)
 
 
 # Each file runs in one of the processes that share the tests. The longest come first: otherwise one process ends with

@@ -158,6 +158,7 @@ def test_a_file_system_that_turns_read_only(experiment: Experiment, tmp_path: Pa
         check_ended_and_resumes(experiment, workdir, training.said)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fails_below_the_file_system(experiment: Experiment, small_disk: Path, tmp_path: Path) -> None:
     """A file system in a sparse file: it has free blocks, but its writes fail, since the disk below it is full."""
     image, disk = small_disk / "image", tmp_path / "ext4"
