@@ -84,6 +84,7 @@ def test_an_interrupted_download_is_resumed_by_the_next_one(server: Server, tmp_
             "is not the file that was published there: it is of another kind, as it begins with b'<html>",
         ),
     ],
+    ids=["short", "long", "a page"],  # pytest would make names of 200 MB of the contents
 )
 def test_something_else_is_not_kept(server: Server, tmp_path: Path, content: bytes, sentence: str) -> None:
     server.content = content
@@ -108,7 +109,11 @@ def test_without_a_network_the_sentence_says_where_to_put_the_file(server: Serve
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("content", [b"<html>log in</html>", WEIGHTS[:1000], b"<html>" + bytes(32_000_000)])
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>log in</html>", WEIGHTS[:1000], b"<html>" + bytes(32_000_000)],
+    ids=["page", "part", "long page"],
+)
 def test_a_file_put_there_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "map2sat_pretrained" / "latest_net_G.pth"
     file.parent.mkdir()
