@@ -24,25 +24,25 @@ _EPS: Final = 1e-16
 """Added to each component of the gradient, as in the official code: the norm of exactly 0 has no derivative."""
 
 
-def is_due(step: int | Int[Array, ""], every: int) -> bool | Bool[Array, ""]:
-    """Whether a step, counted from 0, computes the penalty."""
-    return step % every == 0
+def computes_penalty(update: int | Int[Array, ""], every: int) -> bool | Bool[Array, ""]:
+    """Whether an update of the discriminators, counted from 0, computes the penalty: the first of each `every`."""
+    return update % every == 0
 
 
 def added_to(
-    grads: Any, objective: Objective, params: Any, step: Int[Array, ""] | int, every: int
+    grads: Any, objective: Objective, params: Any, update: Int[Array, ""] | int, every: int
 ) -> tuple[Any, Float[Array, ""], Terms]:
-    """Add the gradients of `objective` to `grads` on every n-th step; the other steps do not compute them.
+    """Add the gradients of `objective` to `grads` in every n-th update; the others do not compute them.
 
     Args:
         grads: the gradients of the other losses, like `params`.
         objective: the penalties' part of the loss.
         params: where its gradients are taken.
-        step: the step, counted from 0.
+        update: the number of the update of the discriminators, counted from 0.
         every: n.
 
     Returns:
-        The sum, and what `objective` returns: zeros on the steps that do not compute it.
+        The sum, and what `objective` returns: zeros in the updates that do not compute it.
     """
 
     def computed(grads: Any) -> tuple[Any, Float[Array, ""], Terms]:
@@ -54,7 +54,7 @@ def added_to(
         return grads, *zeros[1:]
 
     # The whole derivative is inside: that of a `cond` would keep the activations, or zeros for them, in every step.
-    return computed(grads) if every == 1 else jax.lax.cond(is_due(step, every), computed, skipped, grads)
+    return computed(grads) if every == 1 else jax.lax.cond(computes_penalty(update, every), computed, skipped, grads)
 
 
 def penalty(judge: Judge, real: Images, fake: Images, keys: Key[Array, " N"], kind: Penalty) -> Float[Array, ""]:

@@ -315,7 +315,10 @@ class _Phases:
         if every == 1:
             return folded
         # A step that does not update them has passes of the generators' loss alone.
-        due, judged = updates.is_due(state.step, every), _folded(discriminators.params, generators.passes)
+        due, judged = (
+            updates.updates_discriminators(state.step, every),
+            _folded(discriminators.params, generators.passes),
+        )
         return jax.tree.map(lambda both, one: jnp.where(due, both, one), folded, judged)
 
     def changes(self, fakes: tuple[jax.Array, jax.Array], reals: tuple[jax.Array, jax.Array]) -> Metrics:

@@ -99,8 +99,8 @@ def descend(
     return Updated(params, optimizer_state, found.total, found.terms, found.passes, norm)
 
 
-def is_due(step: Int[Array, ""] | int, number: int) -> Bool[Array, ""] | bool:
-    """Return whether the step after `step` finished ones is one of each `number`-th, counted from 1."""
+def updates_discriminators(step: Int[Array, ""] | int, number: int) -> Bool[Array, ""] | bool:
+    """Return whether the step after `step` finished ones updates the discriminators: each `number`-th, from 1."""
     return (step + 1) % number == 0
 
 
@@ -121,7 +121,7 @@ def every(
     losses = jax.eval_shape(update)._replace(params=None, optimizer_state=None)
     unknown = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), losses)
     skipped = unknown._replace(params=params, optimizer_state=optimizer_state)
-    return jax.lax.cond(is_due(step, number), update, lambda: skipped)
+    return jax.lax.cond(updates_discriminators(step, number), update, lambda: skipped)
 
 
 def metrics(rates: Rates, generators: Updated, discriminators: Updated) -> dict[str, Float[Array, ""]]:

@@ -1,26 +1,15 @@
 """The documents agree with the code: commands, links, named files, and the map of the package."""
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 from cyclegan_jax.config import TrainConfig
 from cyclegan_jax.config_dict import fields
+from tests.helpers.scripts import load_script
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"))
-
-
-def load(path: Path) -> ModuleType:
-    """A script of docs/, which is not a package, as a module."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def headings(document: Path) -> set[str]:
@@ -66,7 +55,7 @@ def test_every_document_is_reachable_from_the_readme():
 
 
 def test_the_map_of_the_code_is_up_to_date():
-    maps = load(ROOT / "docs" / "build_map.py")
+    maps = load_script(ROOT / "docs" / "build_map.py")
     page = maps.PAGE.read_text()
     assert page == maps.replace_map(page), "run python docs/build_map.py"
 

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "cyclegan_jax"
+from tests.helpers.scripts import load_script
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "cyclegan_jax"
+MAP = load_script(ROOT / "docs" / "build_map.py")
+PAPERS_PLACE = MAP.ROOMS.index("checkpoints")
 ORDER = (
     {
         "errors",
@@ -28,30 +33,9 @@ ORDER = (
         "user_functions",
         "web_page",
     },
-    {"kernels"},
-    {"networks"},
-    {"data"},
-    {"devices"},
-    {
-        "gan_losses",
-        "gradient_penalty",
-        "diff_augment",
-        "objective",
-        "image_pool",
-        "learning_rates",
-        "optimizer",
-        "periods",
-        "state",
-        "updates",
-        "accumulation",
-        "train_step",
-    },
-    {"checkpoints"},
-    {"exchange"},
-    {"inference"},
-    {"evaluation"},
-    {"training"},
-    {"cli"},
+    *({room} for room in MAP.ROOMS[:PAPERS_PLACE]),
+    set(MAP.PAPER),
+    *({room} for room in MAP.ROOMS[PAPERS_PLACE:]),
 )
 """Rooms and root modules in the order in which they may import each other: a set imports itself and earlier ones."""
 OPEN_ROOMS = {"__init__", "__main__"}

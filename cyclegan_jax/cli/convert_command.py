@@ -22,24 +22,15 @@ _CONFIG: Final = "folders"
 """The config with the official code's defaults."""
 _SAME: Final = frozenset({"--batch_size", "--pool_size", "--init_gain"})
 """The flags that both have."""
-_TOGETHER: Final = frozenset(
-    {"--dataroot", "--direction", "--name", "--checkpoints_dir", "--gpu_ids", "--model", "--batch_size", "--use_wandb"}
-) | {"--wandb_project_name", "--dataset_mode"}
+_TOGETHER: Final = frozenset({
+    "--dataroot", "--direction", "--name", "--checkpoints_dir", "--gpu_ids",
+    "--model", "--dataset_mode", "--batch_size", "--use_wandb", "--wandb_project_name",
+})  # fmt: skip
 """The training flags that are not converted one by one."""
-_SWITCHES: Final = frozenset(
-    {
-        *(
-            "--continue_train",
-            "--eval",
-            "--no_antialias",
-            "--no_antialias_up",
-            "--no_dropout",
-            "--no_flip",
-            "--no_html",
-        ),
-        *("--no_lsgan", "--save_by_iter", "--serial_batches", "--use_wandb", "--verbose"),
-    }
-)
+_SWITCHES: Final = frozenset({
+    "--continue_train", "--eval", "--no_antialias", "--no_antialias_up", "--no_dropout", "--no_flip",
+    "--no_html", "--no_lsgan", "--save_by_iter", "--serial_batches", "--use_wandb", "--verbose",
+})  # fmt: skip
 """The official code's flags without a value."""
 
 
@@ -156,19 +147,14 @@ def _training(options: Mapping[str, str], processes: int) -> Converted:
         # Over n_epochs, as there; in the epochs of n_epochs_decay the rate rises again there.
         flags["--optimizer.decay_epochs"] = options.get("--n_epochs", "100")
         flags["--optimizer.constant_epochs"] = "0"
-        rises = _number(options, "--n_epochs_decay", 100)
+        rises = options.get("--n_epochs_decay", "100")
         converted.notes.append(
             f"--n_epochs_decay {rises}: there the rate rises again in these epochs; here the run ends"
         )
-    # Values that are the default here, or have no effect there: without netD n_layers there are always 3 layers.
-    without_effect = {("--max_dataset_size", "inf"), ("--num_threads", "0")}
-    if options.get("--netD", "basic") != "n_layers":
-        without_effect |= {("--n_layers_D", value) for value in options.values()}
-    options = {name: value for name, value in options.items() if (name, value) not in without_effect}
     if "--use_wandb" in options:
         flags["--wandb"] = options.get("--wandb_project_name", "CycleGAN-and-pix2pix")
     for name, value in options.items():
-        if name in _TOGETHER:
+        if name in _TOGETHER or not _matters(name, value, options):
             continue
         if name in _SAME:
             flags[name] = value
@@ -189,6 +175,13 @@ def _training(options: Mapping[str, str], processes: int) -> Converted:
     own = [f"{name}={value}" if value else name for name, value in _without_defaults(flags).items()]
     converted.commands = [["cyclegan-jax", "train", "--config", _CONFIG, f"--workdir={_run(options)}", *own]]
     return converted
+
+
+def _matters(name: str, value: str, options: Mapping[str, str]) -> bool:
+    """Whether a value has an effect there that is not the default here."""
+    if name == "--n_layers_D":  # other discriminators have 3 layers, or none
+        return options.get("--netD") == "n_layers"
+    return (name, value) not in (("--max_dataset_size", "inf"), ("--num_threads", "0"))
 
 
 def _refuse_other_models(options: Mapping[str, str]) -> None:

@@ -18,8 +18,6 @@ from cyclegan_jax.errors import UserError
 
 MOST: Final = 64
 """The largest number of channels."""
-_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""The first bytes of TIFF and BigTIFF files."""
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # tags; of the second, 2 is signed
 
 
@@ -50,10 +48,10 @@ def stored_bands(encoded: bytes, name: str) -> Num[np.ndarray, "H W C"]:
     """
     if encoded.startswith(decode_16bit.NPY_MAGIC):
         return decode_16bit.npy_values(encoded, name, most_channels=MOST)
-    if not encoded.startswith(_TIFF):
+    if not encoded.startswith(decode_16bit.TIFF_MAGIC):
         return decode_16bit.stored_values(encoded, name)
     try:
-        tags = decode_16bit.tiff_tags(encoded)
+        tags = decode_16bit.tiff_tags(io.BytesIO(encoded))
         if tags.get(_SAMPLE_FORMAT, (1,))[0] == 2 and tags.get(_BITS_PER_SAMPLE, (1,))[0] == 8:
             # Pillow reads them as unsigned.
             raise UserError(f"the image {name} holds signed integers of 8 bits, which are not read: store 16 bits")

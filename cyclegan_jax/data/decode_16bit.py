@@ -7,7 +7,7 @@ dtype.
 """
 
 import io
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Num
@@ -18,6 +18,8 @@ from cyclegan_jax.errors import UserError
 
 NPY_MAGIC: Final = b"\x93NUMPY"
 """The first bytes of every .npy file."""
+TIFF_MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of TIFF and BigTIFF files."""
 
 _LUMA: Final = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma, as in Pillow's conversion to gray
 # Modes whose values are not gray, RGB or RGBA, such as palette indices: the mode to convert each to.
@@ -205,11 +207,11 @@ def _pillow_keeps_all_bits(picture: Image.Image, encoded: bytes) -> bool:
     return True
 
 
-def tiff_tags(encoded: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
+def tiff_tags(stream: BinaryIO) -> TiffImagePlugin.ImageFileDirectory_v2:
     """The tags of a TIFF file's first page; its `next` is 0 where there is no other page. Pillow raises many errors."""
-    is_big = b"+" in encoded[2:4]
-    tags = TiffImagePlugin.ImageFileDirectory_v2(encoded[: 16 if is_big else 8])
-    stream = io.BytesIO(encoded)
+    header = stream.read(8)
+    is_big = b"+" in header[2:4]
+    tags = TiffImagePlugin.ImageFileDirectory_v2(header + (stream.read(8) if is_big else b""))
     stream.seek(tags.next)
     tags.load(stream)
     return tags
@@ -233,7 +235,7 @@ def all_bits(encoded: bytes, kind: str | None, name: str, *, all_pages: bool = F
     if kind == "PNG":
         return np.asarray(imagecodecs.png_decode(encoded))
     values = np.asarray(imagecodecs.tiff_decode(encoded, index=None if all_pages else 0))
-    tags = tiff_tags(encoded)
+    tags = tiff_tags(io.BytesIO(encoded))
     by_planes = tags.get(TIFF_PLANAR, 1) == 2 or (all_pages and tags.next != 0)
     return np.moveaxis(values, 0, 2) if by_planes and values.ndim == 3 else values
 

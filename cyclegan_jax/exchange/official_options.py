@@ -127,10 +127,9 @@ class OfficialOptions:
 
     def _warn(self) -> None:
         """Log what the training had that a run here has not."""
-        for name, ours in (("model", "cycle_gan"), ("lr_policy", "linear")):
-            known = ("linear", "step", "cosine") if name == "lr_policy" else (ours,)
-            if self.values.get(name, ours) not in known:
-                _LOG.warning(f"{self.path}: {name} was {self.values[name]}; here a training goes on with {ours}")
+        for name, known in (("model", ("cycle_gan",)), ("lr_policy", ("linear", "step", "cosine"))):
+            if self.values.get(name, known[0]) not in known:
+                _LOG.warning(f"{self.path}: {name} was {self.values[name]}; here a training goes on with {known[0]}")
 
     def _fields(self, options: str, fields: str, config: type[Any]) -> dict[str, Any]:
         """The values of those options that are there, by the names of a config's fields."""

@@ -206,7 +206,7 @@ def _ignores_case(folder: Path) -> bool:
 
 def _suffix(file: Path, format: Format | None, kind: np.dtype[Any], bands: bool) -> str:
     if bands:
-        return file.suffix if file.suffix.lower() in TIFF else ".npy"
+        return file.suffix if _is_tiff(file) else ".npy"
     if kind == np.float32:
         return ".npy"
     if format is not None:
@@ -219,4 +219,4 @@ def _huge_suffix(file: Path) -> str:
 
 
 def _is_tiff(path: Path) -> bool:
-    return path.suffix.lower() in (".tif", ".tiff")
+    return path.suffix.lower() in TIFF

@@ -85,6 +85,14 @@ def writing_together() -> Iterator[Callable[[Path, Values], None]]:
         raise UserError(f"{path} cannot be written ({error.strerror or error}): give another --output") from error
 
 
+def scaled_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
+    """The height and width of an image of this size after `scaled_down`."""
+    if max_size is None or max(size) <= max_size:
+        return size
+    height, width = (max(1, round(side * (max_size / max(size)))) for side in size)
+    return height, width
+
+
 def scaled_down(
     values: npt.NDArray[Any], max_size: int | None, *, nearest: bool = False, has_bands: bool = False
 ) -> npt.NDArray[Any]:
@@ -97,13 +105,12 @@ def scaled_down(
         has_bands: whether the channels are bands, of which none is alpha.
     """
     height, width = values.shape[:2]
-    if max_size is None or max(height, width) <= max_size:
+    size = scaled_size((height, width), max_size)
+    if size == (height, width):
         return values
     flat = values.ndim == 2
     values = values[..., None] if flat else values
     dtype = values.dtype
-    factor = max_size / max(height, width)
-    size = max(1, round(height * factor)), max(1, round(width * factor))
     if dtype == np.uint8:
         values = resize(values, *size, nearest=nearest, bands=has_bands)
     else:

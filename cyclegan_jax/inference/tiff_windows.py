@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Shaped
-from PIL import TiffImagePlugin
 
 from cyclegan_jax import files
+from cyclegan_jax.data import decode_16bit
 from cyclegan_jax.data.dataset import SLIDE_EXTENSIONS
 from cyclegan_jax.errors import UserError
 
@@ -32,7 +32,6 @@ SUFFIXES: Final = (".tif", ".tiff", *SLIDE_EXTENSIONS)
 """Endings of files that may be read by windows."""
 
 _NO_LOG: Final = logging.NullHandler()
-_MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _CACHE_BYTES: Final = 2**29
 """Decoded strips or tiles that are kept: 1,024 rows of a stripped image 60,000 pixels wide must fit."""
 _SEGMENT_BYTES: Final = 2**28
@@ -56,22 +55,16 @@ def is_huge(file: Path) -> bool:
 
 def _pixels(stream: BinaryIO) -> int:
     """Return the number of pixels of a TIFF file's first image, by its header; 0 where it has none."""
-    header = stream.read(8)
-    if not header.startswith(_MAGIC):
+    if not stream.read(4).startswith(decode_16bit.TIFF_MAGIC):
         return 0
+    stream.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            directory = TiffImagePlugin.ImageFileDirectory_v2(header + (stream.read(8) if _is_big(header) else b""))
-            stream.seek(directory.next)
-            directory.load(stream)
-            return int(directory[_IMAGE_WIDTH]) * int(directory[_IMAGE_LENGTH])
+            tags = decode_16bit.tiff_tags(stream)
+            return int(tags[_IMAGE_WIDTH]) * int(tags[_IMAGE_LENGTH])
         except Exception:  # Pillow raises exceptions of many modules for damaged files
             return 0
-
-
-def _is_big(header: bytes) -> bool:
-    return b"+" in header[2:4]
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from cyclegan_jax.errors import UserError
 from cyclegan_jax.inference import clip_statistics, image_files, masks, video, video_writer
 from cyclegan_jax.inference.any_size import LayerStatistics, images_at_once
 from cyclegan_jax.inference.generator import Generator
-from cyclegan_jax.inference.video import Clip, Frame, Pixels
+from cyclegan_jax.inference.video import Frame, Pixels
 
 READ: Final = (*video_writer.ENDINGS, ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv")
 """File name endings by which an input counts as a video."""
@@ -143,7 +143,7 @@ def translate_video(
     number, statistics = _survey(generator, path, max_size, steady=steady)
     nearest = _nearest(generator)
     with video.reading(path) as (clip, frames):
-        size = _scaled_size(clip, max_size)
+        size = image_files.scaled_size(clip.size, max_size)
         shares = None if mask is None else masks.read_for(path, size, mask, max_size)
         with video_writer.writing(target, replace(clip, size=size)) as writer:
             done = 0
@@ -175,7 +175,7 @@ def _survey(
             yield image_files.scaled_down(frame.pixels, max_size, nearest=_nearest(generator))
 
     with video.reading(path) as (clip, frames):
-        size = _scaled_size(clip, max_size)
+        size = image_files.scaled_size(clip.size, max_size)
         picked = clip_statistics.sampled(counted(frames), clip_statistics.frames_at_once(size))
     return number, generator.clip_statistics(picked) if steady else None
 
@@ -183,11 +183,6 @@ def _survey(
 def _nearest(generator: Generator) -> bool:
     """Whether frames are scaled without new colours, as label maps are."""
     return generator.config.data.labels == generator.domains[0]
-
-
-def _scaled_size(clip: Clip, max_size: int | None) -> tuple[int, int]:
-    height, width, _ = image_files.scaled_down(np.empty((*clip.size, 3), np.uint8), max_size).shape
-    return height, width
 
 
 def _batches(frames: Iterator[Frame], number: int) -> Iterator[list[Frame]]:

@@ -119,8 +119,26 @@ class Corner:
         return rows[:, :, None, None] & columns[:, None, :, None]
 
 
+class _WithinFrame:
+    """Where the image ends is for another frame to say; the norms are the subclasses'."""
+
+    frame: Frame
+
+    def reflect(self, x: Images, pad: int) -> Padded:
+        """Pad by mirroring at the borders of `frame`."""
+        return self.frame.reflect(x, pad)
+
+    def replicate(self, x: Images) -> Padded:
+        """Pad by copies of the border of `frame`."""
+        return self.frame.replicate(x)
+
+    def clear(self, x: Images) -> Images:
+        """Set everything outside of `frame` to 0."""
+        return self.frame.clear(x)
+
+
 @dataclass
-class RecordingStatistics:
+class RecordingStatistics(_WithinFrame):
     """Normalises all images of a batch, which have one size, as if they were one image, and keeps its statistics.
 
     Attributes:
@@ -131,18 +149,6 @@ class RecordingStatistics:
     frame: WholeArray | Corner
     recorded: list[Statistics] = field(default_factory=list)
 
-    def reflect(self, x: Images, pad: int) -> Padded:
-        """Pad by mirroring at the borders of `frame`."""
-        return self.frame.reflect(x, pad)
-
-    def replicate(self, x: Images) -> Padded:
-        """Pad by copies of the border of `frame`."""
-        return self.frame.replicate(x)
-
-    def clear(self, x: Images) -> Images:
-        """Set everything outside of `frame` to 0."""
-        return self.frame.clear(x)
-
     def instance_norm(self, x: Images, kernels: Kernels) -> Images:
         """Normalise by the statistics of all images together and keep them."""
         self.recorded.append(pooled(*self.frame.statistics(x)))
@@ -150,7 +156,7 @@ class RecordingStatistics:
 
 
 @dataclass
-class GivenStatistics:
+class GivenStatistics(_WithinFrame):
     """Normalises by statistics that `RecordingStatistics` has kept, in the same order of the layers.
 
     Attributes:
@@ -161,25 +167,13 @@ class GivenStatistics:
     frame: Frame
     remaining: Iterator[Statistics]
 
-    def reflect(self, x: Images, pad: int) -> Padded:
-        """Pad by mirroring at the borders of `frame`."""
-        return self.frame.reflect(x, pad)
-
-    def replicate(self, x: Images) -> Padded:
-        """Pad by copies of the border of `frame`."""
-        return self.frame.replicate(x)
-
-    def clear(self, x: Images) -> Images:
-        """Set everything outside of `frame` to 0."""
-        return self.frame.clear(x)
-
     def instance_norm(self, x: Images, kernels: Kernels) -> Images:
         """Normalise by the next statistics."""
         return normalize(x, *next(self.remaining))
 
 
 @dataclass
-class WindowStatistics:
+class WindowStatistics(_WithinFrame):
     """Normalises a window of an image by given statistics, and records those of the part inside its margins.
 
     Attributes:
@@ -199,18 +193,6 @@ class WindowStatistics:
     rights: Int[Array, " N"]
     given: Iterator[Statistics]
     recorded: list[Statistics] = field(default_factory=list, init=False)
-
-    def reflect(self, x: Images, pad: int) -> Padded:
-        """Pad by mirroring at the borders of `frame`."""
-        return self.frame.reflect(x, pad)
-
-    def replicate(self, x: Images) -> Padded:
-        """Pad by copies of the border of `frame`."""
-        return self.frame.replicate(x)
-
-    def clear(self, x: Images) -> Images:
-        """Set everything outside of `frame` to 0."""
-        return self.frame.clear(x)
 
     def instance_norm(self, x: Images, kernels: Kernels) -> Images:
         """Normalise by the next statistics, and record those inside the margins."""

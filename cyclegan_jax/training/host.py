@@ -110,11 +110,11 @@ class Host:
         config = self._run.config
         every = config.discriminator.every
         penalties = [name for name in scalars if name.startswith("gradient_penalty_")]
-        if not updates.is_due(step - 1, every):
+        if not updates.updates_discriminators(step - 1, every):
             # A term of the generators that is NaN makes their total NaN.
             known = {name: value for name, value in scalars.items() if name == "generators" or not math.isnan(value)}
             return self._at_last_update | known
-        if gradient_penalty.is_due(updates.number_of(step - 1, every), config.loss.gradient_penalty_every):
+        if gradient_penalty.computes_penalty(updates.number_of(step - 1, every), config.loss.gradient_penalty_every):
             self._penalties = {name: scalars[name] for name in penalties}
         others = {name: value for name, value in scalars.items() if name not in penalties}
         self._at_last_update = others | self._penalties
